@@ -1,0 +1,186 @@
+//! What userspace writes into the kernel: offsets and settings (read-only there), marks.
+
+use core::mem::size_of;
+
+/// An offset the running kernel does not have.
+pub const ABSENT: u32 = u32::MAX;
+
+/// Byte offsets of kernel fields, resolved from the running kernel's BTF. [`ABSENT`] where the kernel has no such field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+#[expect(
+    missing_docs,
+    non_snake_case,
+    reason = "each field is named for the kernel's: struct, two underscores, member"
+)]
+pub struct Offsets {
+    pub task__tgid: u32,
+    pub task__pid: u32,
+    pub task__flags: u32,
+    pub task__comm: u32,
+    pub task__start_boottime: u32,
+    pub task__group_leader: u32,
+    pub task__real_parent: u32,
+    pub task__cred: u32,
+    pub task__loginuid: u32,
+    pub task__sessionid: u32,
+    pub task__signal: u32,
+    pub task__exit_code: u32,
+    pub task__files: u32,
+    pub task__mm: u32,
+    pub task__nsproxy: u32,
+    pub task__thread_pid: u32,
+    pub task__cgroups: u32,
+    pub task__thread_info_status: u32,
+    pub signal__live: u32,
+    pub signal__flags: u32,
+    pub signal__group_exit_code: u32,
+    pub cred__uid: u32,
+    pub cred__euid: u32,
+    pub cred__gid: u32,
+    pub pid__level: u32,
+    pub pid__numbers: u32,
+    pub upid__size: u32,
+    pub upid__nr: u32,
+    pub upid__ns: u32,
+    pub pid_namespace__ns_inum: u32,
+    pub nsproxy__mnt_ns: u32,
+    pub mnt_namespace__ns_inum: u32,
+    pub css_set__dfl_cgrp: u32,
+    /// `css_set.subsys` plus the slot of the pids controller: where a v1 host keeps the unit's cgroup.
+    pub css_set__subsys_pids: u32,
+    pub css__cgroup: u32,
+    pub cgroup__kn: u32,
+    pub kernfs_node__parent: u32,
+    pub kernfs_node__name: u32,
+    pub kernfs_node__id: u32,
+    pub mm__arg_start: u32,
+    pub mm__arg_end: u32,
+    pub mm__exe_file: u32,
+    pub bprm__filename: u32,
+    pub file__f_inode: u32,
+    pub file__f_mode: u32,
+    pub file__f_flags: u32,
+    pub file__f_path_mnt: u32,
+    pub file__f_path_dentry: u32,
+    pub file__private_data: u32,
+    pub dentry__d_parent: u32,
+    pub dentry__d_inode: u32,
+    pub dentry__d_name_name: u32,
+    pub dentry__d_name_len: u32,
+    pub inode__i_mode: u32,
+    pub inode__i_uid: u32,
+    pub inode__i_ino: u32,
+    pub inode__i_nlink: u32,
+    pub inode__i_generation: u32,
+    pub inode__i_sb: u32,
+    pub super_block__s_dev: u32,
+    pub mount__mnt: u32,
+    pub mount__mnt_parent: u32,
+    pub mount__mnt_mountpoint: u32,
+    pub vfsmount__mnt_root: u32,
+    pub files_struct__fdt: u32,
+    pub fdtable__max_fds: u32,
+    pub fdtable__fd: u32,
+    pub socket__sk: u32,
+    pub sock__sk_protocol: u32,
+    pub sock__sk_err: u32,
+    pub sock__skc_family: u32,
+    pub sock__skc_state: u32,
+    pub sock__skc_daddr: u32,
+    pub sock__skc_dport: u32,
+    pub sock__skc_num: u32,
+    pub sock__skc_rcv_saddr: u32,
+    pub sock__skc_v6_daddr: u32,
+    pub sock__skc_v6_rcv_saddr: u32,
+    pub pt_regs__orig_ax: u32,
+    pub pt_regs__di: u32,
+    pub pt_regs__si: u32,
+    pub pt_regs__bx: u32,
+    pub pt_regs__cx: u32,
+}
+
+/// Most cgroups a scope can name.
+pub const SCOPE_MAX: usize = 8;
+
+/// One cgroup of the scope: it and everything below it is watched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ScopeEntry {
+    /// Id in the default hierarchy: the inode number of its directory.
+    pub cgroup_id: u64,
+    /// Its depth: 1 for a child of the root.
+    pub level: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// What the probes are told when they are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Settings {
+    /// The agent's own thread group: nothing it does becomes an event.
+    pub agent_tgid: u32,
+    /// Entries of `scope` in use; 0 watches the whole host.
+    pub scope_len: u32,
+    /// The scope.
+    pub scope: [ScopeEntry; SCOPE_MAX],
+}
+
+/// What the kernel remembers of a process, keyed by thread group. A mark whose `start_ns` is not the process's is of a
+/// former holder of the number, and counts as none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Mark {
+    /// Start of the process it was made for, ns of `CLOCK_BOOTTIME`.
+    pub start_ns: u64,
+    /// [`MARK_HOLDS`], [`MARK_SERVICE`], [`MARK_CANARY`]
+    pub flags: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// [`Mark::flags`]: opened or inherited a credential.
+pub const MARK_HOLDS: u32 = 1;
+/// [`Mark::flags`]: a service account although it has a login uid, as userspace found.
+pub const MARK_SERVICE: u32 = 2;
+/// [`Mark::flags`]: the agent's own canary: seen whatever the scope, and kept out of the records.
+pub const MARK_CANARY: u32 = 4;
+
+/// Names of the objects userspace looks up in the probe object.
+pub mod names {
+    /// Read-only global: [`super::Offsets`].
+    pub const OFFSETS: &str = "OFFSETS";
+    /// Read-only global: [`super::Settings`].
+    pub const SETTINGS: &str = "SETTINGS";
+    /// Ring buffer of the vital lane.
+    pub const RING_VITAL: &str = "RING_VITAL";
+    /// Ring buffer of the other lanes.
+    pub const RING_BULK: &str = "RING_BULK";
+    /// Per-CPU `u64` by lane: samples numbered so far.
+    pub const PRODUCED: &str = "PRODUCED";
+    /// Per-CPU `u64` by kind: samples refused by a full ring.
+    pub const DROPPED: &str = "DROPPED";
+    /// Per-CPU `u64` by source times `Fault::SLOTS` plus fault.
+    pub const FAULTS: &str = "FAULTS";
+    /// Hash: tgid to [`super::Mark`].
+    pub const MARKS: &str = "MARKS";
+    /// Hash: `InodeKey` to rule.
+    pub const RULE_INODE: &str = "RULE_INODE";
+    /// Hash: `EntryKey` to rule.
+    pub const RULE_ENTRY: &str = "RULE_ENTRY";
+    /// Hash: `InodeKey` of a directory to rule.
+    pub const RULE_DIR: &str = "RULE_DIR";
+    /// Hash: `NameKey` to rule.
+    pub const RULE_NAME: &str = "RULE_NAME";
+}
+
+const _: () = assert!(size_of::<ScopeEntry>() == 16);
+const _: () = assert!(size_of::<Settings>() == 136);
+const _: () = assert!(size_of::<Mark>() == 16);
+const _: () = assert!(size_of::<Offsets>() % 4 == 0);
+
+impl Offsets {
+    /// Number of offsets.
+    pub const COUNT: usize = size_of::<Offsets>() / size_of::<u32>();
+}

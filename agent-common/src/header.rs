@@ -1,0 +1,266 @@
+//! What every sample starts with.
+
+use core::mem::{offset_of, size_of};
+
+/// Version of this layout. A sample of another version is refused.
+pub const WIRE_VERSION: u8 = 1;
+
+/// Length of [`Task::comm`], the kernel's `TASK_COMM_LEN`.
+pub const COMM_LEN: usize = 16;
+
+/// What a sample tells. The values are frozen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Kind {
+    /// A process was made.
+    Fork = 1,
+    /// A process took a new program.
+    Exec = 2,
+    /// The last thread of a process ended.
+    Exit = 3,
+    /// A credential was opened for reading.
+    Open = 4,
+    /// A TCP connection was asked for.
+    Connect = 5,
+    /// What became of it.
+    ConnectEnd = 6,
+}
+
+impl Kind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Kind; 6] = [
+        Kind::Fork,
+        Kind::Exec,
+        Kind::Exit,
+        Kind::Open,
+        Kind::Connect,
+        Kind::ConnectEnd,
+    ];
+
+    /// Number of slots in tables indexed by kind (numbers start at 1; slot 0 stays empty).
+    pub const SLOTS: u32 = 8;
+
+    /// The kind with that number.
+    #[must_use]
+    pub const fn from_u8(value: u8) -> Option<Self> {
+        match value {
+            1 => Some(Kind::Fork),
+            2 => Some(Kind::Exec),
+            3 => Some(Kind::Exit),
+            4 => Some(Kind::Open),
+            5 => Some(Kind::Connect),
+            6 => Some(Kind::ConnectEnd),
+            _ => None,
+        }
+    }
+
+    /// The name used in counters and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Fork => "fork",
+            Kind::Exec => "exec",
+            Kind::Exit => "exit",
+            Kind::Open => "secret.open",
+            Kind::Connect => "connect",
+            Kind::ConnectEnd => "connect.end",
+        }
+    }
+
+    /// Which sequence the kind counts in, which also says which ring carries it.
+    #[must_use]
+    pub const fn lane(self) -> Lane {
+        match self {
+            Kind::Fork | Kind::Exec | Kind::Exit | Kind::Open => Lane::Vital,
+            Kind::Connect => Lane::Bulk,
+            Kind::ConnectEnd => Lane::Softirq,
+        }
+    }
+}
+
+/// A sequence of its own per CPU. Kinds that can interrupt one another on a CPU must not share a plain counter, or an
+/// increment is lost and the account no longer balances; hence the third lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Lane {
+    /// Lifecycle and credentials: the small ring, which noise cannot fill.
+    Vital = 0,
+    /// The rest: the large ring.
+    Bulk = 1,
+    /// The large ring too, from code that may run in an interrupt.
+    Softirq = 2,
+}
+
+impl Lane {
+    /// Number of lanes.
+    pub const COUNT: u32 = 3;
+
+    /// The lane with that number.
+    #[must_use]
+    pub const fn from_u8(value: u8) -> Option<Self> {
+        match value {
+            0 => Some(Lane::Vital),
+            1 => Some(Lane::Bulk),
+            2 => Some(Lane::Softirq),
+            _ => None,
+        }
+    }
+}
+
+/// Which attach point produced a sample. The values are frozen; the names are what records carry as `seen_by`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Source {
+    /// `tp_btf/sched_process_fork`
+    TpFork = 1,
+    /// `tp_btf/sched_process_exec`
+    TpExec = 2,
+    /// `tp_btf/sched_process_exit`
+    TpExit = 3,
+    /// `lsm/file_open`
+    LsmOpen = 4,
+    /// `fentry/security_file_open`
+    FentryOpen = 5,
+    /// `kprobe/security_file_open`
+    KprobeOpen = 6,
+    /// `tp_btf/sys_exit` after an open call
+    TpOpen = 7,
+    /// `lsm/socket_connect`
+    LsmConnect = 8,
+    /// `fentry/security_socket_connect`
+    FentryConnect = 9,
+    /// `kprobe/security_socket_connect`
+    KprobeConnect = 10,
+    /// `tp_btf/inet_sock_set_state`
+    TpState = 11,
+    /// `fexit/inet_stream_connect`
+    FexitConnect = 12,
+    /// `kretprobe/inet_stream_connect`
+    KretprobeConnect = 13,
+    /// `tp_btf/sys_exit` after a connect call
+    TpConnect = 14,
+}
+
+impl Source {
+    /// Number of slots in tables indexed by source.
+    pub const SLOTS: u32 = 16;
+
+    /// Every source, in the order of their numbers.
+    pub const ALL: [Source; 14] = [
+        Source::TpFork,
+        Source::TpExec,
+        Source::TpExit,
+        Source::LsmOpen,
+        Source::FentryOpen,
+        Source::KprobeOpen,
+        Source::TpOpen,
+        Source::LsmConnect,
+        Source::FentryConnect,
+        Source::KprobeConnect,
+        Source::TpState,
+        Source::FexitConnect,
+        Source::KretprobeConnect,
+        Source::TpConnect,
+    ];
+
+    /// The source with that number.
+    #[must_use]
+    pub fn from_u8(value: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| *source as u8 == value)
+    }
+
+    /// The name records carry as `seen_by`: program type and attach point.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::TpFork => "tp_btf/sched_process_fork",
+            Source::TpExec => "tp_btf/sched_process_exec",
+            Source::TpExit => "tp_btf/sched_process_exit",
+            Source::LsmOpen => "lsm/file_open",
+            Source::FentryOpen => "fentry/security_file_open",
+            Source::KprobeOpen => "kprobe/security_file_open",
+            Source::TpOpen => "tp_btf/sys_exit:open",
+            Source::LsmConnect => "lsm/socket_connect",
+            Source::FentryConnect => "fentry/security_socket_connect",
+            Source::KprobeConnect => "kprobe/security_socket_connect",
+            Source::TpState => "tp_btf/inet_sock_set_state",
+            Source::FexitConnect => "fexit/inet_stream_connect",
+            Source::KretprobeConnect => "kretprobe/inet_stream_connect",
+            Source::TpConnect => "tp_btf/sys_exit:connect",
+        }
+    }
+}
+
+/// The process that acted, read from the kernel at the moment of the act. All ids are those of the initial namespaces
+/// unless a name says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Task {
+    /// Start of the thread group's leader, ns of `CLOCK_BOOTTIME`.
+    pub start_ns: u64,
+    /// Start of the parent's leader; 0 where there is no parent.
+    pub parent_start_ns: u64,
+    /// Id of the cgroup in the default (v2) hierarchy.
+    pub cgroup_id: u64,
+    /// Thread group.
+    pub tgid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Thread group of `real_parent`.
+    pub ppid: u32,
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Login uid; `u32::MAX` where nobody logged in.
+    pub login_uid: u32,
+    /// Audit session; `u32::MAX` where there is none.
+    pub session_id: u32,
+    /// Thread group in the task's own pid namespace.
+    pub ns_tgid: u32,
+    /// Inode number of that pid namespace.
+    pub pid_ns: u32,
+    /// Inode number of the mount namespace.
+    pub mnt_ns: u32,
+    /// [`TASK_KTHREAD`] and its like.
+    pub flags: u32,
+    /// The kernel's short name of the thread: NUL-padded, chosen by whoever runs there.
+    pub comm: [u8; COMM_LEN],
+}
+
+/// [`Task::flags`]: a kernel thread.
+pub const TASK_KTHREAD: u32 = 1;
+/// [`Task::flags`]: the fields of the process could not all be read; those that could not are zero.
+pub const TASK_PARTIAL: u32 = 2;
+
+/// What every sample starts with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Header {
+    /// When, ns of `CLOCK_BOOTTIME`.
+    pub time_ns: u64,
+    /// Number of the sample among those of this CPU and lane. Taken before room in the ring is asked for: a refused
+    /// sample leaves a hole here and one more in the drop counter of its kind.
+    pub seq: u64,
+    /// Length of the whole sample in bytes, header included.
+    pub len: u32,
+    /// The CPU whose sequence `seq` belongs to.
+    pub cpu: u32,
+    /// [`WIRE_VERSION`]
+    pub version: u8,
+    /// [`Kind`]
+    pub kind: u8,
+    /// [`Lane`]
+    pub lane: u8,
+    /// [`Source`]
+    pub source: u8,
+    /// [`crate::control::Mark::flags`] of the acting process at that moment.
+    pub marks: u32,
+    /// Who acted.
+    pub task: Task,
+}
+
+const _: () = assert!(size_of::<Task>() == 88 && offset_of!(Task, comm) == 72);
+const _: () = assert!(size_of::<Header>() == 120 && offset_of!(Header, task) == 32);

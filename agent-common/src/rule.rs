@@ -1,0 +1,114 @@
+//! Keys of the credential match, and the name hash that probes and agent share.
+//!
+//! A file matches by (device, inode), by its name in a marked directory, by any marked directory above it, or by the
+//! names of its path counted from the leaf. Name rules are looked up by a hash rolled from the leaf upwards, so that one
+//! walk up the tree asks for every depth; a rule that names the whole path is *anchored*: it holds only where the walk
+//! has reached the root of the file system.
+
+use core::mem::size_of;
+
+/// Bytes of a name that are hashed; of a longer name, these and its length.
+pub const NAME_HASHED: usize = 63;
+/// Most names a rule can have, and most levels walked up.
+pub const DEPTH_MAX: u32 = 12;
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+
+/// Where a rolled hash starts.
+pub const HASH_START: u64 = FNV_OFFSET;
+
+/// Rolls one name into the hash (FNV-1a, then its length, so that `ab`,`c` and `a`,`bc` differ). `len` is the full
+/// length of the name; only the first [`NAME_HASHED`] bytes of `name` count.
+#[inline(always)]
+#[must_use]
+pub fn hash_name(mut hash: u64, name: &[u8; NAME_HASHED + 1], len: u32) -> u64 {
+    for (index, byte) in name.iter().enumerate() {
+        if index >= NAME_HASHED || index as u32 >= len {
+            break;
+        }
+        hash = (hash ^ *byte as u64).wrapping_mul(FNV_PRIME);
+    }
+    (hash ^ (0x100 | len as u64)).wrapping_mul(FNV_PRIME)
+}
+
+/// The same for a name of any length, on the host.
+#[must_use]
+pub fn hash_bytes(hash: u64, name: &[u8]) -> u64 {
+    let mut buffer = [0; NAME_HASHED + 1];
+    for (to, from) in buffer.iter_mut().zip(name) {
+        *to = *from;
+    }
+    hash_name(hash, &buffer, name.len() as u32)
+}
+
+/// A file or directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct InodeKey {
+    /// Inode number.
+    pub ino: u64,
+    /// The kernel's `s_dev`: `major << 20 | minor`.
+    pub dev: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// A name in a directory: holds through rename-over and re-creation, where an inode would not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct EntryKey {
+    /// Inode number of the directory.
+    pub dir_ino: u64,
+    /// Hash of the name, from [`HASH_START`].
+    pub name: u64,
+    /// The kernel's `s_dev`.
+    pub dev: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// The last `depth` names of a path, rolled from the leaf up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct NameKey {
+    /// Rolled hash.
+    pub hash: u64,
+    /// Number of names rolled in, from 1 to [`DEPTH_MAX`].
+    pub depth: u32,
+    /// 1 where the rule holds only for a path that starts at the root of its file system.
+    pub anchored: u32,
+}
+
+const _: () = assert!(size_of::<InodeKey>() == 16);
+const _: () = assert!(size_of::<EntryKey>() == 24);
+const _: () = assert!(size_of::<NameKey>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_their_order_matter() {
+        let aws = hash_bytes(hash_bytes(HASH_START, b"credentials"), b".aws");
+        assert_eq!(aws, hash_bytes(hash_bytes(HASH_START, b"credentials"), b".aws"));
+        assert_ne!(aws, hash_bytes(hash_bytes(HASH_START, b".aws"), b"credentials"));
+        assert_ne!(
+            hash_bytes(hash_bytes(HASH_START, b"ab"), b"c"),
+            hash_bytes(hash_bytes(HASH_START, b"a"), b"bc")
+        );
+    }
+
+    #[test]
+    fn a_long_name_differs_by_its_length() {
+        let long = [b'x'; 200];
+        assert_ne!(
+            hash_bytes(HASH_START, &long[..100]),
+            hash_bytes(HASH_START, &long[..101])
+        );
+        assert_ne!(
+            hash_bytes(HASH_START, &long[..62]),
+            hash_bytes(HASH_START, &long[..63])
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! `Action`: one thing seen, with its actor and credentials. What chains collect. No I/O, no clock.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::actor::Actor;
+use crate::credential::Credential;
+use crate::event::{ExitStatus, Facts, OpenedFile, Source};
+use crate::lineage::Process;
+
+/// Number of an action in the order in which they were seen, from 1, over one life of the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActionId(pub u64);
+
+/// One thing seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// Its number.
+    pub id: ActionId,
+    /// When, ns of `CLOCK_BOOTTIME`.
+    pub time_ns: u64,
+    /// Who acted.
+    pub actor: Arc<Actor>,
+    /// The process, as it was then.
+    pub process: Arc<Process>,
+    /// Its identity at that moment.
+    pub facts: Arc<Facts>,
+    /// What it did.
+    pub deed: ActionDeed,
+    /// The attach point that saw it.
+    pub seen_by: Source,
+}
+
+/// What was done, and with what outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ActionDeed {
+    /// `secret.open`
+    SecretOpen {
+        /// The file.
+        file: Box<OpenedFile>,
+        /// What it holds.
+        credential: Arc<Credential>,
+    },
+    /// `exec`: the action's process is the program that was started.
+    Exec,
+    /// `exit`
+    Exit(ExitStatus),
+    /// `connect`
+    Connect {
+        /// Where to.
+        to: IpAddr,
+        /// Destination port.
+        port: u16,
+        /// From where, once known.
+        from: Option<(IpAddr, u16)>,
+        /// What became of it.
+        outcome: ConnectOutcome,
+        /// From the call to the outcome; `None` while pending.
+        took_ns: Option<u64>,
+        /// The earlier, pending report that this one completes.
+        completes: Option<ActionId>,
+    },
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectOutcome {
+    /// There is one.
+    Established,
+    /// The other side refused.
+    Refused,
+    /// Nobody answered.
+    TimedOut,
+    /// No way there.
+    Unreachable,
+    /// Any other error.
+    Error(i32),
+    /// The process closed the socket before there was an answer.
+    Abandoned,
+    /// Not known yet.
+    Pending,
+}
+
+impl ConnectOutcome {
+    /// The outcome an error number stands for.
+    #[must_use]
+    pub fn from_errno(errno: i32) -> Self {
+        use nix::errno::Errno;
+        match Errno::from_raw(errno) {
+            Errno::ECONNREFUSED => ConnectOutcome::Refused,
+            Errno::ETIMEDOUT => ConnectOutcome::TimedOut,
+            Errno::ENETUNREACH | Errno::EHOSTUNREACH => ConnectOutcome::Unreachable,
+            _ => ConnectOutcome::Error(errno),
+        }
+    }
+
+    /// The name used in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ConnectOutcome::Established => "established",
+            ConnectOutcome::Refused => "refused",
+            ConnectOutcome::TimedOut => "timed-out",
+            ConnectOutcome::Unreachable => "unreachable",
+            ConnectOutcome::Error(_) => "error",
+            ConnectOutcome::Abandoned => "abandoned",
+            ConnectOutcome::Pending => "pending",
+        }
+    }
+}

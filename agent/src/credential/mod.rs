@@ -1,0 +1,27 @@
+//! Credentials: where they lie (catalogue and watch set), and what may be said of them without telling the secret.
+
+use std::sync::Arc;
+
+use crate::event::{OpenedFile, ProcessKey};
+
+/// Tells what an opened file holds. The pipeline asks; [`None`] means that it is no credential after all (the kernel's
+/// match is allowed to be wider than the catalogue), which the asker counts.
+pub trait Describe {
+    /// `by` is the process that opened it, which may be gone by now.
+    fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>>;
+}
+
+/// A credential as records name it. Holds nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Credential {
+    /// Stable: `<kind>:<first identifier>`, else `<kind>:<path>`.
+    pub id: String,
+    /// Of the catalogue: `aws-access-key`, `pgpass`, …; `declared` for paths of the config.
+    pub kind: String,
+    /// Where it lies, root first, bytes.
+    pub path: Vec<u8>,
+    /// Identifiers that are no secrets, by name: `key_id`, `host`, `user`, … Each value at most 256 bytes, printable.
+    pub identifiers: Vec<(String, String)>,
+    /// Hosts (and ports) the credential itself names, e.g. of a `.pgpass` line. `None` as port: any.
+    pub expects: Vec<(String, Option<u16>)>,
+}

@@ -1,0 +1,285 @@
+//! `Event`: one owned, checked, host-side fact. No serde, no I/O, no clock.
+//!
+//! Everything the state machines learn reaches them as an [`Event`], in the order of kernel time: what probes saw, what
+//! was found in `/proc` at start, what was lost, and that time has passed.
+
+mod convert;
+
+use std::net::IpAddr;
+
+pub use convert::{ConvertError, convert};
+pub use spoor_wire::{Fault, Kind, Source};
+
+/// A process: a thread group and when it started. A pid alone is never a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessKey {
+    /// Thread group in the initial pid namespace.
+    pub tgid: u32,
+    /// Start of its leader, ns of `CLOCK_BOOTTIME`. From `/proc` it is exact to 10 ms only, see [`Self::same`].
+    pub start_ns: u64,
+}
+
+impl ProcessKey {
+    /// `/proc` tells starts in ticks of this length.
+    pub const PROC_TICK_NS: u64 = 10_000_000;
+
+    /// Whether both name one process, where either may have come from `/proc` (start rounded down to a tick).
+    #[must_use]
+    pub fn same(self, other: ProcessKey) -> bool {
+        self.tgid == other.tgid && self.start_ns / Self::PROC_TICK_NS == other.start_ns / Self::PROC_TICK_NS
+    }
+}
+
+/// What the kernel said of the acting process at the moment of the act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Who.
+    pub key: ProcessKey,
+    /// The thread.
+    pub tid: u32,
+    /// `real_parent`; `None` for processes without one.
+    pub parent: Option<ProcessKey>,
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Who logged in; `None` where nobody did.
+    pub login_uid: Option<u32>,
+    /// Audit session; `None` where there is none.
+    pub session: Option<u32>,
+    /// Cgroup in the default hierarchy.
+    pub cgroup_id: u64,
+    /// Thread group in the process's own pid namespace.
+    pub ns_tgid: u32,
+    /// Inode number of that namespace.
+    pub pid_ns: u32,
+    /// Inode number of the mount namespace.
+    pub mnt_ns: u32,
+    /// A kernel thread.
+    pub kthread: bool,
+    /// Short name, chosen by whoever runs there.
+    pub comm: Vec<u8>,
+}
+
+/// Flags the kernel keeps for a process; see `spoor_wire::control::MARK_*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(pub u32);
+
+impl Marks {
+    /// Opened or inherited a credential.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self.0 & spoor_wire::control::MARK_HOLDS != 0
+    }
+
+    /// A service account although it has a login uid.
+    #[must_use]
+    pub fn service(self) -> bool {
+        self.0 & spoor_wire::control::MARK_SERVICE != 0
+    }
+
+    /// The agent's own canary.
+    #[must_use]
+    pub fn canary(self) -> bool {
+        self.0 & spoor_wire::control::MARK_CANARY != 0
+    }
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When, ns of `CLOCK_BOOTTIME`.
+    pub time_ns: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A probe saw a process act.
+    Seen(Box<Seen>),
+    /// A process that was there before the probes, from `/proc`.
+    Seeded(Box<Seeded>),
+    /// Events were lost between `since_ns` and the event's time.
+    Lost(Loss),
+    /// Time has passed; nothing else happened.
+    Tick,
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The sample's number: CPU and sequence. Unique within its kind's lane and one life of the agent.
+    pub id: SampleId,
+    /// The attach point.
+    pub source: Source,
+    /// Marks of the acting process.
+    pub marks: Marks,
+    /// The acting process. Of a [`Deed::ConnectEnd`], which may be seen in an interrupt, only `key` is set.
+    pub process: Facts,
+    /// What it did.
+    pub deed: Deed,
+}
+
+/// Number of a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SampleId {
+    /// CPU.
+    pub cpu: u32,
+    /// Sequence on that CPU, in the lane of the sample's kind.
+    pub seq: u64,
+}
+
+/// Bytes that may be cut: names, paths, arguments. Bytes, because Linux promises no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Text {
+    /// What there is.
+    pub bytes: Vec<u8>,
+    /// There was more.
+    pub truncated: bool,
+}
+
+/// What a process did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// Made a process.
+    Fork {
+        /// The new process.
+        child: ProcessKey,
+        /// Its parent, which is not the maker after `CLONE_PARENT`.
+        parent: ProcessKey,
+        /// Its cgroup.
+        cgroup_id: u64,
+        /// Its thread group in its own pid namespace.
+        ns_tgid: u32,
+        /// That namespace.
+        pid_ns: u32,
+        /// Its marks.
+        marks: Marks,
+    },
+    /// Took a new program.
+    Exec {
+        /// Absolute path of the program in the file system tree of the host, root first.
+        exe: Text,
+        /// What the caller named (of a script, the script).
+        filename: Text,
+        /// Device and inode of the program.
+        dev: u32,
+        /// Inode of the program.
+        ino: u64,
+        /// Arguments, in order.
+        argv: Vec<Vec<u8>>,
+        /// There were more arguments, or the last is cut.
+        argv_truncated: bool,
+        /// Cgroup path as the kernel has it, from the root of its hierarchy.
+        cgroup: Text,
+    },
+    /// Ended.
+    Exit(ExitStatus),
+    /// Opened a credential for reading.
+    Open(OpenedFile),
+    /// Asked for a TCP connection.
+    Connect {
+        /// Where to.
+        to: IpAddr,
+        /// Destination port.
+        port: u16,
+    },
+    /// Learnt what became of a connection.
+    ConnectEnd {
+        /// The [`Deed::Connect`]'s sample.
+        of: SampleId,
+        /// `Ok` where established; else why not.
+        outcome: Result<(), ConnectFailure>,
+        /// Own address and port, where there were any.
+        from: Option<(IpAddr, u16)>,
+    },
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// By itself.
+    Code(u8),
+    /// By a signal.
+    Signal {
+        /// Its number.
+        signal: u8,
+        /// It left a core.
+        core: bool,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The kernel's error number.
+    Errno(i32),
+    /// The process closed the socket before there was an answer.
+    Abandoned,
+}
+
+/// A file as the kernel knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedFile {
+    /// Absolute path, root first; `truncated` where its beginning is missing.
+    pub path: Text,
+    /// Device, the kernel's `s_dev`.
+    pub dev: u32,
+    /// Inode.
+    pub ino: u64,
+    /// Generation of the inode.
+    pub generation: u32,
+    /// The rule that matched.
+    pub rule: u32,
+    /// How it matched.
+    pub matched: Matched,
+    /// Flags of the open call, as the kernel keeps them.
+    pub flags: u32,
+    /// Type and permissions.
+    pub mode: u32,
+    /// Owner.
+    pub owner: u32,
+    /// Hard links.
+    pub links: u32,
+}
+
+/// How a file was found to be a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// By device and inode.
+    Inode,
+    /// By its name in a directory.
+    Entry,
+    /// Below a marked directory.
+    Directory,
+    /// By the names of its path.
+    Name,
+}
+
+/// A process found in `/proc`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeded {
+    /// As a probe would have told; `key.start_ns` is rounded down to a tick.
+    pub process: Facts,
+    /// Path of the program as seen in the process's own root; empty where it could not be read.
+    pub exe: Text,
+    /// Arguments as they stand now, which the process may have rewritten.
+    pub argv: Vec<Vec<u8>>,
+    /// Cgroup path.
+    pub cgroup: Text,
+    /// Credentials it holds open.
+    pub open: Vec<OpenedFile>,
+}
+
+/// What did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// From when on, ns of `CLOCK_BOOTTIME`.
+    pub since_ns: u64,
+    /// How many of each kind.
+    pub counts: Vec<(Kind, u64)>,
+}

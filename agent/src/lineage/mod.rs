@@ -1,0 +1,51 @@
+//! The process table: who was made by whom, running what. Seeded from `/proc`, kept by fork, exec and exit; bounded. No
+//! I/O, no clock.
+
+use std::sync::Arc;
+
+use crate::event::{ProcessKey, Text};
+
+/// One program a process ran: immutable from exec to exec, shared by everything that tells of it.
+#[derive(Debug, PartialEq)]
+pub struct Process {
+    /// Who.
+    pub key: ProcessKey,
+    /// OCSF common process id.
+    pub cpid: String,
+    /// Thread group in its own pid namespace.
+    pub ns_tgid: u32,
+    /// That namespace.
+    pub pid_ns: u32,
+    /// Program path, root first. Empty until known.
+    pub exe: Text,
+    /// Of a script, the script as it was named.
+    pub script: Option<Text>,
+    /// Arguments, not redacted: they stay in memory and are redacted on their way into a record.
+    pub argv: Vec<Vec<u8>>,
+    /// Arguments are cut.
+    pub argv_truncated: bool,
+    /// Short name.
+    pub comm: Vec<u8>,
+    /// Cgroup path, from the root of its hierarchy; empty where unknown.
+    pub cgroup: Text,
+    /// Cgroup id in the default hierarchy.
+    pub cgroup_id: u64,
+    /// Its parent when it was made.
+    pub parent: Option<ProcessKey>,
+    /// How it is known.
+    pub known_by: KnownBy,
+}
+
+/// How a process became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownBy {
+    /// Its fork was seen.
+    Fork,
+    /// It was there before the probes.
+    Proc,
+    /// It acted, and its fork had not been seen: out of scope then, or lost.
+    Act,
+}
+
+/// Ancestors of a process, nearest first, itself not among them.
+pub type Ancestry = Vec<Arc<Process>>;

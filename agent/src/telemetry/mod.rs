@@ -1,0 +1,74 @@
+//! The ledger: what came in, what went out, what was refused, and why. One for the process, shared by all threads;
+//! counters only ever grow.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! ledger {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// One counter a hop. The names are those of `spoor`'s heartbeat record.
+        #[derive(Debug, Default)]
+        pub struct Ledger { $($(#[doc = $doc])+ pub $name: Counter),+ }
+
+        impl Ledger {
+            /// Name and value of every counter, in the order of the hops.
+            #[must_use]
+            pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+                let Self { $($name),+ } = self;
+                vec![$((stringify!($name), $name.get())),+]
+            }
+        }
+    };
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn one(&self) {
+        self.add(1);
+    }
+
+    /// So many more.
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+ledger! {
+    /// Samples taken from the rings.
+    samples_read,
+    /// Samples that could not be decoded.
+    samples_undecodable,
+    /// Samples the kernel could not hand over because a ring was full.
+    samples_dropped,
+    /// Samples of the agent's own canary.
+    samples_canary,
+    /// Events that reached the pipeline.
+    events_in,
+    /// Files the kernel matched and the catalogue did not confirm.
+    opens_unconfirmed,
+    /// Actions that became part of a chain.
+    actions_chained,
+    /// Actions that belong to no chain, and left no record.
+    actions_unchained,
+    /// Actions beyond the bound of their chain: counted in its summary only.
+    actions_folded,
+    /// State that was given up because a table was full.
+    state_evicted,
+    /// Records stored.
+    records_stored,
+    /// Records that could not be stored.
+    records_lost,
+    /// Records handed to sinks, each sink for itself.
+    records_forwarded,
+    /// Attempts to hand a record to a sink that failed and are tried again.
+    forward_retries,
+}

@@ -1,0 +1,1 @@
+//! Everything that tests spoor from outside.

@@ -1,0 +1,2 @@
+//! Every verb a developer or CI uses.
+fn main() {}
