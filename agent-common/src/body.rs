@@ -124,10 +124,12 @@ pub const MATCH_DIR: u32 = 3;
 /// [`Open::matched`]: by the names of the path.
 pub const MATCH_NAME: u32 = 4;
 
-/// A TCP connection was asked for. Its id is the header's (cpu, seq).
+/// A TCP connection was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Connect {
+    /// Number of the connection, drawn at random: what [`ConnectEnd::conn_id`] refers to.
+    pub conn_id: u64,
     /// Destination; IPv4 in the first four bytes.
     pub daddr: [u8; 16],
     /// `AF_INET` or `AF_INET6`
@@ -142,20 +144,16 @@ pub struct Connect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ConnectEnd {
-    /// Sequence number of the [`Connect`] this ends.
-    pub of_seq: u64,
-    /// CPU of that [`Connect`].
-    pub of_cpu: u32,
+    /// [`Connect::conn_id`] of what this ends.
+    pub conn_id: u64,
     /// 0 where it was established, else the errno; [`ERRNO_NONE`] where the socket was closed with no answer.
     pub errno: u32,
-    /// Source address; IPv4 in the first four bytes.
-    pub saddr: [u8; 16],
     /// Source port, host byte order; 0 where there was none.
     pub sport: u16,
     /// `AF_INET` or `AF_INET6`
     pub family: u16,
-    /// 0
-    pub pad: u32,
+    /// Source address; IPv4 in the first four bytes.
+    pub saddr: [u8; 16],
 }
 
 /// [`ConnectEnd::errno`]: the process gave the socket up before there was an answer.
@@ -166,5 +164,5 @@ const _: () = assert!(size_of::<Fork>() == 48);
 const _: () = assert!(size_of::<Exec>() == 48);
 const _: () = assert!(size_of::<Exit>() == 8);
 const _: () = assert!(size_of::<Open>() == 48);
-const _: () = assert!(size_of::<Connect>() == 24);
-const _: () = assert!(size_of::<ConnectEnd>() == 40);
+const _: () = assert!(size_of::<Connect>() == 32);
+const _: () = assert!(size_of::<ConnectEnd>() == 32);

@@ -103,11 +103,12 @@ pub struct Offsets {
 /// Most cgroups a scope can name.
 pub const SCOPE_MAX: usize = 8;
 
-/// One cgroup of the scope: it and everything below it is watched.
+/// One cgroup of the scope: it and everything below it is watched. A table and not a setting, since a unit gets a new
+/// cgroup with every start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct ScopeEntry {
-    /// Id in the default hierarchy: the inode number of its directory.
+    /// Id in the default hierarchy: the inode number of its directory. 0 for an entry not in use.
     pub cgroup_id: u64,
     /// Its depth: 1 for a child of the root.
     pub level: u32,
@@ -121,14 +122,12 @@ pub struct ScopeEntry {
 pub struct Settings {
     /// The agent's own thread group: nothing it does becomes an event.
     pub agent_tgid: u32,
-    /// Entries of `scope` in use; 0 watches the whole host.
-    pub scope_len: u32,
-    /// The scope.
-    pub scope: [ScopeEntry; SCOPE_MAX],
+    /// 1 where only the cgroups of the scope table are watched, 0 where the whole host is.
+    pub scoped: u32,
 }
 
-/// What the kernel remembers of a process, keyed by thread group. A mark whose `start_ns` is not the process's is of a
-/// former holder of the number, and counts as none.
+/// What the kernel remembers of a process, keyed by thread group. A mark whose start is not the process's (within one
+/// [`MARK_TICK_NS`], since userspace may know it from `/proc`) is of a former holder of the number, and counts as none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Mark {
@@ -139,6 +138,9 @@ pub struct Mark {
     /// 0
     pub pad: u32,
 }
+
+/// Length of the ticks in which `/proc` tells when a process started.
+pub const MARK_TICK_NS: u64 = 10_000_000;
 
 /// [`Mark::flags`]: opened or inherited a credential.
 pub const MARK_HOLDS: u32 = 1;
@@ -165,6 +167,10 @@ pub mod names {
     pub const FAULTS: &str = "FAULTS";
     /// Hash: tgid to [`super::Mark`].
     pub const MARKS: &str = "MARKS";
+    /// Array of one `u32`: not 0 while the agent's next child is its canary.
+    pub const ARMED: &str = "ARMED";
+    /// Array of [`super::ScopeEntry`].
+    pub const SCOPE: &str = "SCOPE";
     /// Hash: `InodeKey` to rule.
     pub const RULE_INODE: &str = "RULE_INODE";
     /// Hash: `EntryKey` to rule.
@@ -176,9 +182,9 @@ pub mod names {
 }
 
 const _: () = assert!(size_of::<ScopeEntry>() == 16);
-const _: () = assert!(size_of::<Settings>() == 136);
+const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Mark>() == 16);
-const _: () = assert!(size_of::<Offsets>() % 4 == 0);
+const _: () = assert!(size_of::<Offsets>().is_multiple_of(4));
 
 impl Offsets {
     /// Number of offsets.

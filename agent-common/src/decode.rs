@@ -161,8 +161,8 @@ impl<'a> Bytes<'a> {
 const BODY: usize = size_of::<Header>();
 
 impl<'a> RawEvent<'a> {
-    /// Checks a sample and gives its view. The sample may be longer than [`Header::len`] by the ring's alignment
-    /// (less than 8 bytes), not more.
+    /// Checks a sample and gives its view. The sample may be longer than [`Header::len`]: probes reserve room for the
+    /// longest path before they know the path.
     ///
     /// # Errors
     /// [`DecodeError`] names what does not fit.
@@ -174,7 +174,7 @@ impl<'a> RawEvent<'a> {
             return Err(DecodeError::Version(header.version));
         }
         let says = header.len as usize;
-        if says > sample.len() || sample.len() - says >= 8 {
+        if says > sample.len() {
             return Err(DecodeError::Length {
                 len: sample.len(),
                 says: header.len,
@@ -260,6 +260,7 @@ fn body(bytes: Bytes<'_>, kind: Kind) -> Result<RawBody<'_>, DecodeError> {
         Kind::Connect => {
             bytes.need(BODY + size_of::<Connect>())?;
             Ok(RawBody::Connect(Connect {
+                conn_id: bytes.u64(BODY + offset_of!(Connect, conn_id)),
                 daddr: bytes.array(BODY + offset_of!(Connect, daddr)),
                 family: bytes.u16(BODY + offset_of!(Connect, family)),
                 dport: bytes.u16(BODY + offset_of!(Connect, dport)),
@@ -269,13 +270,11 @@ fn body(bytes: Bytes<'_>, kind: Kind) -> Result<RawBody<'_>, DecodeError> {
         Kind::ConnectEnd => {
             bytes.need(BODY + size_of::<ConnectEnd>())?;
             Ok(RawBody::ConnectEnd(ConnectEnd {
-                of_seq: bytes.u64(BODY + offset_of!(ConnectEnd, of_seq)),
-                of_cpu: bytes.u32(BODY + offset_of!(ConnectEnd, of_cpu)),
+                conn_id: bytes.u64(BODY + offset_of!(ConnectEnd, conn_id)),
                 errno: bytes.u32(BODY + offset_of!(ConnectEnd, errno)),
                 saddr: bytes.array(BODY + offset_of!(ConnectEnd, saddr)),
                 sport: bytes.u16(BODY + offset_of!(ConnectEnd, sport)),
                 family: bytes.u16(BODY + offset_of!(ConnectEnd, family)),
-                pad: 0,
             }))
         }
     }

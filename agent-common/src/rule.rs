@@ -23,13 +23,13 @@ pub const HASH_START: u64 = FNV_OFFSET;
 #[inline(always)]
 #[must_use]
 pub fn hash_name(mut hash: u64, name: &[u8; NAME_HASHED + 1], len: u32) -> u64 {
-    for (index, byte) in name.iter().enumerate() {
-        if index >= NAME_HASHED || index as u32 >= len {
+    for (index, byte) in (0u32..).zip(name.iter().take(NAME_HASHED)) {
+        if index >= len {
             break;
         }
-        hash = (hash ^ *byte as u64).wrapping_mul(FNV_PRIME);
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
     }
-    (hash ^ (0x100 | len as u64)).wrapping_mul(FNV_PRIME)
+    (hash ^ (0x100 | u64::from(len))).wrapping_mul(FNV_PRIME)
 }
 
 /// The same for a name of any length, on the host.
@@ -39,7 +39,7 @@ pub fn hash_bytes(hash: u64, name: &[u8]) -> u64 {
     for (to, from) in buffer.iter_mut().zip(name) {
         *to = *from;
     }
-    hash_name(hash, &buffer, name.len() as u32)
+    hash_name(hash, &buffer, u32::try_from(name.len()).unwrap_or(u32::MAX))
 }
 
 /// A file or directory.

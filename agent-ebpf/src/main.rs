@@ -1,2 +1,29 @@
+//! spoor's probes: hooks, maps, bounded reads. No policy.
+//!
+//! One shape throughout: an attach function of a few lines, a `try_` function with `?`, one place that counts what
+//! failed. Nothing here returns anything to the kernel that could change what it does.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
+#![expect(unsafe_code, reason = "probes read kernel memory; each block says why it may")]
+#![expect(unreachable_pub, reason = "a program has no outside; `pub` says what other modules use")]
+
+mod emit;
+mod gate;
+mod maps;
+mod matcher;
+mod names;
+mod probes;
+mod read;
+mod task;
+
+/// What the kernel asks of programs that use its GPL-only helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// A panic here must be a verifier rejection, not undefined behaviour: an endless loop is one.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

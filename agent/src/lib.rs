@@ -19,6 +19,7 @@ pub mod config;
 pub mod credential;
 pub mod event;
 pub mod forward;
+pub mod kernel;
 pub mod lineage;
 pub mod record;
 pub mod report;

@@ -80,6 +80,10 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
     })
 }
 
+fn connection(id: u64) -> SampleId {
+    SampleId { cpu: 0, seq: id }
+}
+
 fn facts(task: &Task) -> Facts {
     let known = |value: u32| (value != u32::MAX).then_some(value);
     Facts {
@@ -214,10 +218,7 @@ fn connect_end(end: &ConnectEnd) -> Deed {
         .ok()
         .filter(|from| !from.is_unspecified());
     Deed::ConnectEnd {
-        of: SampleId {
-            cpu: end.of_cpu,
-            seq: end.of_seq,
-        },
+        of: connection(end.conn_id),
         outcome,
         from: from.map(|from| (from, end.sport)),
     }

@@ -124,7 +124,7 @@ pub struct Seen {
     pub deed: Deed,
 }
 
-/// Number of a sample.
+/// Number of a sample: CPU and sequence there, or of a connection its own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SampleId {
     /// CPU.

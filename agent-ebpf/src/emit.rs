@@ -1,0 +1,136 @@
+//! The only writer of the rings: number the sample, ask for room, fill it in, submit it; or count the refusal.
+
+use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_query};
+use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use spoor_wire::header::WIRE_VERSION;
+use spoor_wire::{Fault, Header, Kind, Lane, Source};
+
+use crate::maps::{DROPPED, FAULTS, PRODUCED, RING_BULK, RING_VITAL};
+use crate::task;
+
+/// A sample of fixed size.
+#[repr(C)]
+pub struct Sample<B> {
+    pub header: Header,
+    pub body: B,
+}
+
+/// When the reader is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// At once.
+    Now,
+    /// When it looks next, unless the ring has filled up to a quarter: waking somebody costs the traced task more than
+    /// all the rest of a probe.
+    Later,
+}
+
+/// Bytes waiting in a ring beyond which the reader is woken after all.
+const VITAL_WAKE_BYTES: u64 = 512 << 10;
+const BULK_WAKE_BYTES: u64 = 1 << 20;
+/// `BPF_RB_AVAIL_DATA`
+const AVAILABLE: u64 = 0;
+
+/// Nanoseconds of `CLOCK_BOOTTIME`.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no arguments.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// Counts a failure.
+#[inline(always)]
+pub fn fault(source: Source, fault: Fault) {
+    bump(&FAULTS, source as u32 * Fault::SLOTS + fault as u32);
+}
+
+/// Adds one to a slot of a per-CPU table and gives what was there. The addition is atomic although the slot is the
+/// CPU's own: an LSM program on a preemptible kernel may be interrupted by itself.
+#[inline(always)]
+fn bump(table: &PerCpuArray<u64>, index: u32) -> u64 {
+    let Some(slot) = table.get_ptr_mut(index) else { return 0 };
+    // SAFETY: the slot is a map value, aligned, and alive as long as the program runs.
+    let before = unsafe { slot.read_volatile() };
+    // SAFETY: as above; one atomic addition without its result, which is what kernels before 5.12 can do.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1u64);
+    }
+    before
+}
+
+/// Numbers a sample and fills in all of its header but the task.
+#[inline(always)]
+pub fn number(kind: Kind, source: Source, time_ns: u64, len: u32, marks: u32) -> Header {
+    let lane = kind.lane();
+    Header {
+        time_ns,
+        seq: bump(&PRODUCED, lane as u32),
+        len,
+        // SAFETY: no arguments.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+        version: WIRE_VERSION,
+        kind: kind as u8,
+        lane: lane as u8,
+        source: source as u8,
+        marks,
+        ..Header::default()
+    }
+}
+
+/// Counts a refused sample.
+#[inline(always)]
+pub fn dropped(kind: Kind) {
+    bump(&DROPPED, kind as u32);
+}
+
+/// The ring of a lane, and from how many waiting bytes on its reader is woken.
+#[inline(always)]
+pub fn ring(lane: Lane) -> (&'static RingBuf, u64) {
+    match lane {
+        Lane::Vital => (&RING_VITAL, VITAL_WAKE_BYTES),
+        Lane::Bulk | Lane::Softirq => (&RING_BULK, BULK_WAKE_BYTES),
+    }
+}
+
+/// Flags of a submission.
+#[inline(always)]
+pub fn wake_flags(ring: &RingBuf, limit: u64, wake: Wake) -> u64 {
+    // SAFETY: a ring buffer map and a known query.
+    let full = || unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), AVAILABLE) } > limit;
+    if wake == Wake::Now || full() { u64::from(BPF_RB_FORCE_WAKEUP) } else { u64::from(BPF_RB_NO_WAKEUP) }
+}
+
+/// Emits a sample of fixed size by the current task.
+#[inline(always)]
+pub fn by_current<B: Copy + 'static>(kind: Kind, source: Source, marks: u32, wake: Wake, body: B) {
+    let header = number(kind, source, now(), size_of::<Sample<B>>() as u32, marks);
+    let (ring, limit) = ring(kind.lane());
+    let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
+        return dropped(kind);
+    };
+    let sample = entry.as_mut_ptr();
+    // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
+    unsafe { (&raw mut (*sample).header).write(header) };
+    // SAFETY: as above; the header has just been written.
+    task::fill(unsafe { &mut (*sample).header.task }, task::current(), bpf_get_current_pid_tgid(), source);
+    // SAFETY: as above.
+    unsafe { (&raw mut (*sample).body).write(body) };
+    entry.submit(wake_flags(ring, limit, wake));
+}
+
+/// Emits a sample of fixed size about a process that may not be the current task: only who it is, is known.
+#[inline(always)]
+pub fn about<B: Copy + 'static>(kind: Kind, source: Source, process: (u32, u64), wake: Wake, body: B) {
+    let mut header = number(kind, source, now(), size_of::<Sample<B>>() as u32, 0);
+    (header.task.tgid, header.task.start_ns) = process;
+    header.task.login_uid = u32::MAX;
+    header.task.session_id = u32::MAX;
+    let (ring, limit) = ring(kind.lane());
+    let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
+        return dropped(kind);
+    };
+    entry.write(Sample { header, body });
+    entry.submit(wake_flags(ring, limit, wake));
+}

@@ -1,0 +1,99 @@
+//! The cheap refusals, before anything is read or made.
+
+use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_ancestor_cgroup_id};
+use spoor_wire::control::{MARK_CANARY, MARK_TICK_NS, Mark, SCOPE_MAX};
+
+use crate::maps::{MARKS, SCOPE, SETTINGS};
+use crate::task::start_of;
+
+/// The probe this object was built to mute, for the tests that show that the tests notice.
+const MUTED: Option<&str> = option_env!("SPOOR_MUTE");
+
+/// Whether the probe of that name is muted. Known when compiled: a probe that is not, is as if this were not there.
+pub const fn muted(name: &str) -> bool {
+    let Some(muted) = MUTED else { return false };
+    let (a, b) = (muted.as_bytes(), name.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+#[inline(always)]
+fn agent() -> u32 {
+    // SAFETY: a static of plain integers; volatile, since the loader fills it in.
+    unsafe { core::ptr::read_volatile(&raw const SETTINGS.agent_tgid) }
+}
+
+/// Thread group of the current task.
+#[inline(always)]
+pub fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// Whether that is the agent itself.
+#[inline(always)]
+pub fn is_agent(tgid: u32) -> bool {
+    tgid == agent()
+}
+
+/// Whether the current task is watched: the host is, or one of its cgroups is in the scope, or it is the canary.
+#[inline(always)]
+pub fn watched(task: u64, tgid: u32) -> bool {
+    !is_agent(tgid) && (in_scope() || marks(task, tgid) & MARK_CANARY != 0)
+}
+
+/// Whether the current task's cgroup, or one above it, is in the scope.
+#[inline(always)]
+pub fn in_scope() -> bool {
+    // SAFETY: as in `agent`.
+    if unsafe { core::ptr::read_volatile(&raw const SETTINGS.scoped) } == 0 {
+        return true;
+    }
+    for index in 0..SCOPE_MAX as u32 {
+        let Some(entry) = SCOPE.get(index) else { return false };
+        // SAFETY: no arguments but a number; gives 0 where there is no such ancestor.
+        let above = unsafe { bpf_get_current_ancestor_cgroup_id(entry.level as i32) };
+        if above != 0 && above == entry.cgroup_id {
+            return true;
+        }
+    }
+    false
+}
+
+/// The marks of a process, 0 where it has none, or where its number's mark is that of a former holder.
+#[inline(always)]
+pub fn marks(task: u64, tgid: u32) -> u32 {
+    let Some(mark) = mark_of(tgid) else { return 0 };
+    if mark.flags == 0 || mark.start_ns / MARK_TICK_NS != start_of(task) / MARK_TICK_NS {
+        return 0;
+    }
+    mark.flags
+}
+
+#[inline(always)]
+fn mark_of(tgid: u32) -> Option<Mark> {
+    // SAFETY: the map is preallocated and never shrinks; a value that is replaced while it is copied fails the check of
+    // its start time, or carries flags of the same process.
+    unsafe { MARKS.get(tgid) }.copied()
+}
+
+/// Adds flags to a process's mark. Fails where the table is full.
+#[inline(always)]
+pub fn add_marks(tgid: u32, start_ns: u64, flags: u32) -> Result<(), i32> {
+    let had = match mark_of(tgid) {
+        Some(mark) if mark.start_ns / MARK_TICK_NS == start_ns / MARK_TICK_NS => mark.flags,
+        _ => 0,
+    };
+    if had & flags == flags {
+        return Ok(());
+    }
+    MARKS.insert(tgid, Mark { start_ns, flags: had | flags, pad: 0 }, 0)
+}

@@ -1,0 +1,82 @@
+//! Whether a file is a credential. Cheapest questions first; nothing is emitted and no path is made before the answer.
+
+use spoor_wire::body::{MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME};
+use spoor_wire::rule::{DEPTH_MAX, EntryKey, HASH_START, InodeKey, NAME_HASHED, NameKey, hash_name};
+
+use crate::maps::{RULE_DIR, RULE_ENTRY, RULE_INODE, RULE_NAME};
+use crate::read::{Unreadable, field, kernel_bytes, masked, off};
+
+/// A rule, and how it was met.
+pub struct Hit {
+    pub rule: u32,
+    pub matched: u32,
+}
+
+/// Identity of an inode.
+pub struct Inode {
+    pub at: u64,
+    pub ino: u64,
+    pub dev: u32,
+}
+
+/// Reads an inode's identity.
+#[inline(always)]
+pub fn inode(at: u64) -> Result<Inode, Unreadable> {
+    let block = field::<u64>(at, off!(inode__i_sb))?;
+    Ok(Inode { at, ino: field(at, off!(inode__i_ino))?, dev: field(block, off!(super_block__s_dev))? })
+}
+
+/// Matches a file by itself, then by every name and directory above it, up to the root of its own file system.
+#[inline(always)]
+pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+    let dev = inode.dev;
+    // SAFETY: rule maps are preallocated; a rule that is replaced meanwhile is a rule all the same.
+    if let Some(rule) = unsafe { RULE_INODE.get(InodeKey { ino: inode.ino, dev, pad: 0 }) } {
+        return Ok(Some(Hit { rule: *rule, matched: MATCH_INODE }));
+    }
+    let mut dentry = field::<u64>(file, off!(file__f_path_dentry))?;
+    let mut hash = HASH_START;
+    for depth in 1..=DEPTH_MAX {
+        let parent = field::<u64>(dentry, off!(dentry__d_parent))?;
+        if parent == dentry {
+            return Ok(anchored(hash, depth - 1));
+        }
+        hash = roll(hash, dentry)?;
+        let above = field::<u64>(parent, off!(dentry__d_inode))?;
+        let dir_ino = field::<u64>(above, off!(inode__i_ino))?;
+        if depth == 1 {
+            // SAFETY: as above.
+            if let Some(rule) = unsafe { RULE_ENTRY.get(EntryKey { dir_ino, name: hash, dev, pad: 0 }) } {
+                return Ok(Some(Hit { rule: *rule, matched: MATCH_ENTRY }));
+            }
+        }
+        // SAFETY: as above.
+        if let Some(rule) = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: 0 }) } {
+            return Ok(Some(Hit { rule: *rule, matched: MATCH_NAME }));
+        }
+        // SAFETY: as above.
+        if let Some(rule) = unsafe { RULE_DIR.get(InodeKey { ino: dir_ino, dev, pad: 0 }) } {
+            return Ok(Some(Hit { rule: *rule, matched: MATCH_DIR }));
+        }
+        dentry = parent;
+    }
+    Ok(None)
+}
+
+#[inline(always)]
+fn anchored(hash: u64, depth: u32) -> Option<Hit> {
+    // SAFETY: as in `find`.
+    let rule = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: 1 }) }?;
+    Some(Hit { rule: *rule, matched: MATCH_NAME })
+}
+
+#[inline(always)]
+fn roll(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
+    let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
+    let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
+    let mut buffer = [0u8; NAME_HASHED + 1];
+    let hashed = if len > NAME_HASHED as u32 { NAME_HASHED as u32 } else { len };
+    // SAFETY: at most 63 bytes into a buffer of 64.
+    unsafe { kernel_bytes(buffer.as_mut_ptr(), masked::<{ NAME_HASHED as u32 }>(hashed), name) }?;
+    Ok(hash_name(hash, &buffer, len))
+}

@@ -1,0 +1,153 @@
+//! Walks up trees of names: the path of a file, the path of a cgroup.
+
+use spoor_wire::body::{CGROUP_DEPTH_MAX, NAME_MAX, PATH_DEPTH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
+
+use crate::read::{Unreadable, field, kernel_bytes, kernel_str, masked, off};
+
+/// Where names are written, one after the other, each ended by NUL.
+///
+/// The buffer must have `MASK + 1 + 256` bytes behind `base`: offsets are masked to `MASK`, and a name is at most 255.
+pub struct Out<const MASK: u32> {
+    base: *mut u8,
+    start: u32,
+    at: u32,
+    limit: u32,
+    pub flags: u16,
+}
+
+impl<const MASK: u32> Out<MASK> {
+    /// # Safety
+    /// `base` must be good for `MASK + 257` bytes, in a buffer the verifier knows.
+    #[inline(always)]
+    pub unsafe fn new(base: *mut u8, start: u32, room: u32) -> Self {
+        Out { base, start, at: start, limit: start + room, flags: 0 }
+    }
+
+    /// Bytes written.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        self.at - self.start
+    }
+
+    #[inline(always)]
+    fn place(&self) -> *mut u8 {
+        self.base.wrapping_add(masked::<MASK>(self.at) as usize)
+    }
+
+    /// Appends a name. False where there is no room for it.
+    #[inline(always)]
+    fn push(&mut self, name: u64, len: u32) -> Result<bool, Unreadable> {
+        let len = if len > NAME_MAX { NAME_MAX } else { len };
+        if self.at + len + 1 > self.limit {
+            self.flags |= SPAN_TRUNCATED;
+            return Ok(false);
+        }
+        let len = masked::<{ NAME_MAX }>(len);
+        // SAFETY: an offset up to `MASK` and at most 255 bytes from there, as `new` was promised.
+        unsafe { kernel_bytes(self.place(), len, name) }?;
+        self.at += len;
+        self.end();
+        Ok(true)
+    }
+
+    #[inline(always)]
+    fn end(&mut self) {
+        // SAFETY: as in `push`.
+        unsafe { self.place().write(0) };
+        self.at += 1;
+    }
+
+    /// Appends a name that is ended by NUL where it lies.
+    #[inline(always)]
+    fn push_str(&mut self, name: u64) -> Result<bool, Unreadable> {
+        if self.at + NAME_MAX + 1 > self.limit {
+            self.flags |= SPAN_TRUNCATED;
+            return Ok(false);
+        }
+        // SAFETY: as in `push`; the helper writes at most `NAME_MAX` bytes, the NUL among them.
+        let len = unsafe { kernel_str(self.place(), NAME_MAX, name) }?;
+        self.at += masked::<{ NAME_MAX }>(len);
+        self.end();
+        Ok(true)
+    }
+}
+
+/// Writes the path of a file, leaf first, over mounts up to the root of the mount tree.
+#[inline(always)]
+pub fn path<const MASK: u32>(out: &mut Out<MASK>, file: u64) {
+    if walk_path(out, file).is_err() {
+        out.flags |= SPAN_UNREADABLE;
+    }
+}
+
+#[inline(always)]
+fn walk_path<const MASK: u32>(out: &mut Out<MASK>, file: u64) -> Result<(), Unreadable> {
+    let mut dentry = field::<u64>(file, off!(file__f_path_dentry))?;
+    let vfsmount = field::<u64>(file, off!(file__f_path_mnt))?;
+    let mut mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
+    for _ in 0..PATH_DEPTH_MAX {
+        let root = field::<u64>(mount, off!(mount__mnt).wrapping_add(off!(vfsmount__mnt_root)))?;
+        let parent = field::<u64>(dentry, off!(dentry__d_parent))?;
+        if dentry == root {
+            let above = field::<u64>(mount, off!(mount__mnt_parent))?;
+            if above == mount {
+                return Ok(());
+            }
+            dentry = field(mount, off!(mount__mnt_mountpoint))?;
+            mount = above;
+            continue;
+        }
+        if parent == dentry {
+            // The root of a file system that is mounted nowhere, or no longer: a memfd, a pipe, a lazily unmounted tree.
+            // Its own name, where it has one, is all there is.
+            let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
+            let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
+            out.push(name, len)?;
+            return Ok(());
+        }
+        let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
+        let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
+        if !out.push(name, len)? {
+            return Ok(());
+        }
+        dentry = parent;
+    }
+    out.flags |= SPAN_TRUNCATED;
+    Ok(())
+}
+
+/// Writes the names of a task's cgroup, leaf first: in the default hierarchy, or where that is the root there, in that
+/// of the pids controller, which has the units on hosts of cgroup v1.
+#[inline(always)]
+pub fn cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) {
+    if walk_cgroup(out, task).is_err() {
+        out.flags |= SPAN_UNREADABLE;
+    }
+}
+
+#[inline(always)]
+fn walk_cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) -> Result<(), Unreadable> {
+    let set = field::<u64>(task, off!(task__cgroups))?;
+    let cgroup = field::<u64>(set, off!(css_set__dfl_cgrp))?;
+    let mut node = field::<u64>(cgroup, off!(cgroup__kn))?;
+    if field::<u64>(node, off!(kernfs_node__parent))? == 0 {
+        let controller = field::<u64>(set, off!(css_set__subsys_pids));
+        let other = controller.and_then(|state| field::<u64>(state, off!(css__cgroup)));
+        if let Ok(other) = other {
+            node = field(other, off!(cgroup__kn))?;
+        }
+    }
+    for _ in 0..CGROUP_DEPTH_MAX {
+        let parent = field::<u64>(node, off!(kernfs_node__parent))?;
+        if parent == 0 {
+            return Ok(());
+        }
+        let name = field::<u64>(node, off!(kernfs_node__name))?;
+        if !out.push_str(name)? {
+            return Ok(());
+        }
+        node = parent;
+    }
+    out.flags |= SPAN_TRUNCATED;
+    Ok(())
+}

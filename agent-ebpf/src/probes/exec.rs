@@ -1,0 +1,139 @@
+//! A process takes a new program.
+//!
+//! Kernel contract: `trace_sched_process_exec(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, after
+//! the point of no return: `mm` is the new one, arguments lie in it, only successes come here.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use spoor_wire::body::{ARGV_MAX, CGROUP_MAX, PATH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
+use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
+
+use crate::emit::{Sample, Wake, dropped, fault, now, number, ring, wake_flags};
+use crate::gate::{marks, muted, watched};
+use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
+use crate::matcher::inode;
+use crate::names::{Out, cgroup, path};
+use crate::read::{Unreadable, field, kernel_str, masked, off, user_bytes};
+use crate::task;
+
+const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
+/// Most bytes of the name the caller gave.
+const FILENAME_MAX: u32 = 1024;
+/// Offsets into the scratch are masked to this; any one piece is at most `ARGV_MAX` long.
+const MASK: u32 = 0x2fff;
+const _: () = assert!(MASK as usize + ARGV_MAX as usize <= SCRATCH_LEN);
+const _: () = assert!((TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX) as usize <= SCRATCH_LEN);
+
+/// `tp_btf/sched_process_exec`
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn tp_exec(ctx: BtfTracePointContext) -> i32 {
+    if muted("sched_process_exec") {
+        return 0;
+    }
+    let (task, old_tid, bprm) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2));
+    if try_exec(task, old_tid as u32, bprm).is_err() {
+        fault(Source::TpExec, Fault::Task);
+    }
+    0
+}
+
+fn try_exec(task: u64, old_tid: u32, bprm: u64) -> Result<(), Unreadable> {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let tgid = (pid_tgid >> 32) as u32;
+    if !watched(task, tgid) {
+        return Ok(());
+    }
+    let marked = marks(task, tgid);
+    let scratch = SCRATCH.get_ptr_mut(0).ok_or(Unreadable)?;
+    let mut body = Exec { old_tid, ..Exec::default() };
+    let len = fill_tail(scratch, &mut body, task, bprm)?;
+    let sample = scratch.cast::<Sample<Exec>>();
+    let header = number(Kind::Exec, Source::TpExec, now(), len, marked);
+    // SAFETY: the scratch is this CPU's, aligned to 8, and longer than the fixed part.
+    unsafe { (&raw mut (*sample).header).write(header) };
+    // SAFETY: as above; just written.
+    task::fill(unsafe { &mut (*sample).header.task }, task, pid_tgid, Source::TpExec);
+    // SAFETY: as above.
+    unsafe { (&raw mut (*sample).body).write(body) };
+    send(scratch, len);
+    Ok(())
+}
+
+/// Path, name, arguments and cgroup, packed one after the other. Gives the length of the whole sample.
+#[inline(always)]
+fn fill_tail(scratch: *mut Scratch, body: &mut Exec, task: u64, bprm: u64) -> Result<u32, Unreadable> {
+    let base = scratch.cast::<u8>();
+    let mm = field::<u64>(task, off!(task__mm))?;
+    let exe = field::<u64>(mm, off!(mm__exe_file))?;
+    let program = inode(field(exe, off!(file__f_inode))?)?;
+    (body.ino, body.dev) = (program.ino, program.dev);
+
+    // SAFETY: the scratch has more than `MASK + 257` bytes.
+    let mut names = unsafe { Out::<MASK>::new(base, TAIL, PATH_MAX) };
+    path(&mut names, exe);
+    body.path = Span { offset: TAIL, len: names.len() as u16, flags: names.flags };
+    let mut at = TAIL + names.len();
+
+    body.filename = filename(base, at, bprm);
+    at += u32::from(body.filename.len);
+
+    body.argv = arguments(base, at, mm)?;
+    at += u32::from(body.argv.len);
+
+    // SAFETY: as above.
+    let mut groups = unsafe { Out::<MASK>::new(base, at, CGROUP_MAX) };
+    cgroup(&mut groups, task);
+    body.cgroup = Span { offset: at, len: groups.len() as u16, flags: groups.flags };
+    Ok(at + groups.len())
+}
+
+#[inline(always)]
+fn filename(base: *mut u8, at: u32, bprm: u64) -> Span {
+    let to = base.wrapping_add(masked::<MASK>(at) as usize);
+    let read = field::<u64>(bprm, off!(bprm__filename))
+        // SAFETY: an offset up to `MASK`, and at most `FILENAME_MAX` bytes from there.
+        .and_then(|name| unsafe { kernel_str(to, FILENAME_MAX, name) });
+    match read {
+        Ok(len) => {
+            let len = masked::<{ FILENAME_MAX - 1 }>(len);
+            let flags = if len == FILENAME_MAX - 1 { SPAN_TRUNCATED } else { 0 };
+            Span { offset: at, len: len as u16, flags }
+        }
+        Err(Unreadable) => {
+            fault(Source::TpExec, Fault::File);
+            Span { offset: at, len: 0, flags: SPAN_UNREADABLE }
+        }
+    }
+}
+
+#[inline(always)]
+fn arguments(base: *mut u8, at: u32, mm: u64) -> Result<Span, Unreadable> {
+    let start = field::<u64>(mm, off!(mm__arg_start))?;
+    let end = field::<u64>(mm, off!(mm__arg_end))?;
+    let size = end.wrapping_sub(start);
+    let (len, mut flags) =
+        if size >= u64::from(ARGV_MAX) { (ARGV_MAX - 1, SPAN_TRUNCATED) } else { (size as u32, 0) };
+    let len = masked::<{ ARGV_MAX - 1 }>(len);
+    let to = base.wrapping_add(masked::<MASK>(at) as usize);
+    // SAFETY: an offset up to `MASK`, and less than `ARGV_MAX` bytes from there.
+    if unsafe { user_bytes(to, len, start) }.is_err() {
+        // The pages were written by the kernel a moment ago; that they are gone is rare, and said.
+        fault(Source::TpExec, Fault::Argv);
+        flags |= SPAN_UNREADABLE;
+        return Ok(Span { offset: at, len: 0, flags });
+    }
+    Ok(Span { offset: at, len: len as u16, flags })
+}
+
+#[inline(always)]
+fn send(scratch: *mut Scratch, len: u32) {
+    let (ring, limit) = ring(Kind::Exec.lane());
+    let flags = wake_flags(ring, limit, Wake::Later);
+    let len = masked::<{ SCRATCH_LEN as u32 - 1 }>(len);
+    // SAFETY: less than the scratch's length, all of which is initialised memory of a map.
+    let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len as usize) };
+    if len < size_of::<Header>() as u32 || ring.output::<[u8]>(bytes, flags).is_err() {
+        dropped(Kind::Exec);
+    }
+}

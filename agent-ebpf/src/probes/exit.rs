@@ -1,0 +1,54 @@
+//! The last thread of a process ends.
+//!
+//! Kernel contract: `trace_sched_process_exit(struct task_struct *task[, bool group_dead])` in `do_exit`, after
+//! `signal->live` was counted down and the exit code was set. Two threads that end together may both find `live` at 0:
+//! userspace takes the first.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+use spoor_wire::control::MARK_CANARY;
+use spoor_wire::{Exit, Fault, Kind, Source};
+
+use crate::emit::{Wake, by_current, fault};
+use crate::gate::{in_scope, is_agent, marks, muted};
+use crate::maps::MARKS;
+use crate::read::{Unreadable, field, off};
+use crate::task::is_kthread;
+
+/// `SIGNAL_GROUP_EXIT`
+const GROUP_EXIT: u32 = 4;
+
+/// `tp_btf/sched_process_exit`
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
+    if muted("sched_process_exit") {
+        return 0;
+    }
+    if try_exit(ctx.arg::<u64>(0)).is_err() {
+        fault(Source::TpExit, Fault::Task);
+    }
+    0
+}
+
+fn try_exit(task: u64) -> Result<(), Unreadable> {
+    let signal = field::<u64>(task, off!(task__signal))?;
+    if field::<u32>(signal, off!(signal__live))? != 0 || is_kthread(task) {
+        return Ok(());
+    }
+    let tgid = field::<u32>(task, off!(task__tgid))?;
+    let marked = marks(task, tgid);
+    // Whoever gets this number next starts without marks, in scope or not.
+    let _ = MARKS.remove(tgid);
+    if is_agent(tgid) || (!in_scope() && marked & MARK_CANARY == 0) {
+        return Ok(());
+    }
+    // `exit_group` and fatal signals set the group's code; else the leader's own is what `wait` will tell.
+    let status = if field::<u32>(signal, off!(signal__flags))? & GROUP_EXIT != 0 {
+        field::<u32>(signal, off!(signal__group_exit_code))?
+    } else {
+        field::<u32>(field(task, off!(task__group_leader))?, off!(task__exit_code))?
+    };
+    let wake = if marked == 0 { Wake::Later } else { Wake::Now };
+    by_current(Kind::Exit, Source::TpExit, marked, wake, Exit { status, pad: 0 });
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The hooks. Each file states the kernel's side of its contract: attach point, arguments, since when.
+
+mod connect;
+mod connect_end;
+mod exec;
+mod exit;
+mod fork;
+mod open;

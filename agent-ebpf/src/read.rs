@@ -1,0 +1,82 @@
+//! All reads of kernel and user memory. They cannot fault: the helpers check every address and fail instead.
+
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user, generated};
+use spoor_wire::control::ABSENT;
+
+/// An address that could not be read, or a field this kernel does not have.
+pub struct Unreadable;
+
+/// The offset of a kernel field, e.g. `off!(task__tgid)`.
+macro_rules! off {
+    ($field:ident) => {
+        // SAFETY: a static of plain integers. Volatile, since the loader fills it in after the compiler has seen it.
+        unsafe { core::ptr::read_volatile(&raw const $crate::maps::OFFSETS.$field) }
+    };
+}
+pub(crate) use off;
+
+/// Reads a value at `base + offset`.
+#[inline(always)]
+pub fn field<T>(base: u64, offset: u32) -> Result<T, Unreadable> {
+    if offset == ABSENT {
+        return Err(Unreadable);
+    }
+    let at = base.wrapping_add(u64::from(offset)) as *const T;
+    // SAFETY: the helper checks the address; `T` is only ever an integer or an array of integers.
+    unsafe { bpf_probe_read_kernel(at) }.map_err(|_| Unreadable)
+}
+
+/// Reads a value in the memory of the current process.
+#[inline(always)]
+pub fn user<T>(at: u64) -> Result<T, Unreadable> {
+    // SAFETY: as above, for an address of the process.
+    unsafe { bpf_probe_read_user(at as *const T) }.map_err(|_| Unreadable)
+}
+
+/// Copies `len` bytes of kernel memory.
+///
+/// # Safety
+/// `to` must be good for `len` bytes, by bounds that the verifier can follow.
+#[inline(always)]
+pub unsafe fn kernel_bytes(to: *mut u8, len: u32, from: u64) -> Result<(), Unreadable> {
+    // SAFETY: the caller's promise; the helper checks `from`.
+    match unsafe { generated::bpf_probe_read_kernel(to.cast(), len, from as *const _) } {
+        0 => Ok(()),
+        _ => Err(Unreadable),
+    }
+}
+
+/// Copies `len` bytes of the current process.
+///
+/// # Safety
+/// As [`kernel_bytes`].
+#[inline(always)]
+pub unsafe fn user_bytes(to: *mut u8, len: u32, from: u64) -> Result<(), Unreadable> {
+    // SAFETY: the caller's promise; the helper checks `from`.
+    match unsafe { generated::bpf_probe_read_user(to.cast(), len, from as *const _) } {
+        0 => Ok(()),
+        _ => Err(Unreadable),
+    }
+}
+
+/// Copies a NUL-ended string of kernel memory; gives its length without the NUL.
+///
+/// # Safety
+/// As [`kernel_bytes`].
+#[inline(always)]
+pub unsafe fn kernel_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unreadable> {
+    // SAFETY: the caller's promise; the helper checks `from`.
+    let read = unsafe { generated::bpf_probe_read_kernel_str(to.cast(), len, from as *const _) };
+    if read > 0 { Ok(read as u32 - 1) } else { Err(Unreadable) }
+}
+
+/// `value & MASK` that the compiler cannot reason away: the verifier must see the bound right before its use.
+#[inline(always)]
+pub fn masked<const MASK: u32>(value: u32) -> u32 {
+    let mut bounded = u64::from(value);
+    // SAFETY: one arithmetic instruction on a register.
+    unsafe {
+        core::arch::asm!("{value} &= {mask}", value = inout(reg) bounded, mask = const MASK);
+    }
+    bounded as u32
+}

@@ -1,0 +1,250 @@
+//! The control maps: rules, marks and scope go in; counters come out.
+#![expect(unsafe_code, reason = "aya asks for a promise about types that cross into the kernel")]
+
+use std::collections::BTreeMap;
+
+use aya::Pod;
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use spoor_wire::control::{Mark, ScopeEntry, names};
+use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
+use spoor_wire::{Fault, Kind, Lane, Source};
+
+use super::loader::{Kernel, LoadError};
+use crate::event::ProcessKey;
+
+/// A wire type on its way into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(transparent)]
+pub(super) struct AsPod<T>(pub T);
+
+// SAFETY: `Pod` asks that a type be copied bytewise. All `T` used here are of `spoor-wire`: `repr(C)` structs of
+// integers and byte arrays with explicit padding, whose layout is asserted where they are declared.
+unsafe impl<T: Copy + 'static> Pod for AsPod<T> {}
+
+type Rules<K> = HashMap<MapData, AsPod<K>, u32>;
+
+/// Handles on the control maps.
+pub struct Control {
+    marks: HashMap<MapData, u32, AsPod<Mark>>,
+    armed: Array<MapData, u32>,
+    scope: Array<MapData, AsPod<ScopeEntry>>,
+    inodes: Rules<InodeKey>,
+    entries: Rules<EntryKey>,
+    dirs: Rules<InodeKey>,
+    names: Rules<NameKey>,
+    /// What is in the rule maps now, so that a rescan writes only what changed.
+    written: Written,
+}
+
+#[derive(Default)]
+struct Written {
+    inodes: BTreeMap<(u32, u64), u32>,
+    entries: BTreeMap<(u32, u64, u64), u32>,
+    dirs: BTreeMap<(u32, u64), u32>,
+}
+
+fn inode_key((dev, ino): (u32, u64)) -> InodeKey {
+    InodeKey { ino, dev, pad: 0 }
+}
+
+fn entry_key((dev, dir_ino, name): (u32, u64, u64)) -> EntryKey {
+    EntryKey { dir_ino, name, dev, pad: 0 }
+}
+
+/// Brings a rule map to what is wanted. Rules that are refused because the map is full are counted.
+fn update<I: Copy + Ord, K: Copy + 'static>(
+    map: &mut Rules<K>,
+    written: &mut BTreeMap<I, u32>,
+    wanted: &BTreeMap<I, u32>,
+    key: impl Fn(I) -> K,
+) -> u64 {
+    let stale: Vec<I> = written.keys().filter(|index| !wanted.contains_key(index)).copied().collect();
+    for index in stale {
+        // Gone already is what is wanted.
+        drop(map.remove(&AsPod(key(index))));
+        written.remove(&index);
+    }
+    let mut refused = 0;
+    for (index, rule) in wanted {
+        if written.get(index) == Some(rule) {
+            continue;
+        }
+        match map.insert(AsPod(key(*index)), rule, 0) {
+            Ok(()) => drop(written.insert(*index, *rule)),
+            Err(_) => refused += 1,
+        }
+    }
+    refused
+}
+
+impl Control {
+    /// Takes the control maps out of the object.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the object is not of this version.
+    pub fn take(kernel: &mut Kernel) -> Result<Self, LoadError> {
+        Ok(Control {
+            marks: kernel.take(names::MARKS)?,
+            armed: kernel.take(names::ARMED)?,
+            scope: kernel.take(names::SCOPE)?,
+            inodes: kernel.take(names::RULE_INODE)?,
+            entries: kernel.take(names::RULE_ENTRY)?,
+            dirs: kernel.take(names::RULE_DIR)?,
+            names: kernel.take(names::RULE_NAME)?,
+            written: Written::default(),
+        })
+    }
+
+    /// Adds rules by the names of a path.
+    ///
+    /// # Errors
+    /// [`MapError`] where the map is full.
+    pub fn add_names(&mut self, rules: impl IntoIterator<Item = (NameKey, u32)>) -> Result<(), MapError> {
+        for (key, rule) in rules {
+            self.names.insert(AsPod(key), rule, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Makes files, names in directories, and directories be watched; what is not named any more is forgotten. Gives
+    /// the number of rules for which there was no room.
+    pub fn set_watch(
+        &mut self,
+        inodes: &[(InodeKey, u32)],
+        entries: &[(EntryKey, u32)],
+        dirs: &[(InodeKey, u32)],
+    ) -> u64 {
+        let Written { inodes: had_inodes, entries: had_entries, dirs: had_dirs } = &mut self.written;
+        let by_inode = |rules: &[(InodeKey, u32)]| rules.iter().map(|(k, r)| ((k.dev, k.ino), *r)).collect();
+        let wanted = entries.iter().map(|(k, r)| ((k.dev, k.dir_ino, k.name), *r)).collect();
+        update(&mut self.inodes, had_inodes, &by_inode(inodes), inode_key)
+            + update(&mut self.entries, had_entries, &wanted, entry_key)
+            + update(&mut self.dirs, had_dirs, &by_inode(dirs), inode_key)
+    }
+
+    /// Watches one file, beside [`Self::set_watch`].
+    pub(super) fn watch_file(&mut self, key: InodeKey, rule: u32) -> Result<(), MapError> {
+        self.inodes.insert(AsPod(key), rule, 0)
+    }
+
+    /// Stops watching it.
+    pub(super) fn forget_file(&mut self, key: InodeKey) {
+        drop(self.inodes.remove(&AsPod(key)));
+    }
+
+    /// Adds flags to a process's mark.
+    ///
+    /// # Errors
+    /// [`MapError`] where the table is full.
+    pub fn mark(&mut self, process: ProcessKey, flags: u32) -> Result<(), MapError> {
+        let had = match self.marks.get(&process.tgid, 0) {
+            Ok(AsPod(mark)) if process.same(ProcessKey { tgid: process.tgid, start_ns: mark.start_ns }) => mark.flags,
+            Ok(_) | Err(_) => 0,
+        };
+        let mark = Mark { start_ns: process.start_ns, flags: had | flags, pad: 0 };
+        self.marks.insert(process.tgid, AsPod(mark), 0)
+    }
+
+    /// The agent's next children are its canary, or no longer.
+    pub(super) fn arm(&mut self, armed: bool) -> Result<(), MapError> {
+        self.armed.set(0, u32::from(armed), 0)
+    }
+
+    /// What is watched where not the whole host is.
+    ///
+    /// # Errors
+    /// [`MapError`]
+    pub fn set_scope(&mut self, scope: &[ScopeEntry]) -> Result<(), MapError> {
+        for index in 0..self.scope.len() {
+            let entry = usize::try_from(index).ok().and_then(|index| scope.get(index)).copied();
+            self.scope.set(index, AsPod(entry.unwrap_or_default()), 0)?;
+        }
+        Ok(())
+    }
+}
+
+/// The kernel's side of the account.
+pub struct Counters {
+    produced: PerCpuArray<MapData, u64>,
+    dropped: PerCpuArray<MapData, u64>,
+    faults: PerCpuArray<MapData, u64>,
+}
+
+fn sum(table: &PerCpuArray<MapData, u64>, index: u32) -> u64 {
+    table.get(&index, 0).map_or(0, |values| values.iter().sum())
+}
+
+impl Counters {
+    /// Takes the counters out of the object.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the object is not of this version.
+    pub fn take(kernel: &mut Kernel) -> Result<Self, LoadError> {
+        Ok(Counters {
+            produced: kernel.take(names::PRODUCED)?,
+            dropped: kernel.take(names::DROPPED)?,
+            faults: kernel.take(names::FAULTS)?,
+        })
+    }
+
+    /// Samples the probes numbered.
+    #[must_use]
+    pub fn produced(&self) -> u64 {
+        (0..Lane::COUNT).map(|lane| sum(&self.produced, lane)).sum()
+    }
+
+    /// Samples a full ring refused, by kind; kinds without any are left out.
+    #[must_use]
+    pub fn dropped(&self) -> Vec<(Kind, u64)> {
+        let counts = Kind::ALL.map(|kind| (kind, sum(&self.dropped, u32::from(kind as u8))));
+        counts.into_iter().filter(|(_, count)| *count != 0).collect()
+    }
+
+    /// Failures inside the probes, by attach point and reason; those that never happened are left out.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
+        let index = |source: Source, fault: Fault| u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8);
+        let all = Source::ALL.into_iter().flat_map(|source| Fault::ALL.map(|fault| (source, fault)));
+        all.map(|(source, fault)| (source, fault, sum(&self.faults, index(source, fault))))
+            .filter(|(.., count)| *count != 0)
+            .collect()
+    }
+}
+
+/// Turns growing drop counters into losses: what was lost since the last look.
+#[derive(Default)]
+pub struct LossWatch {
+    seen: BTreeMap<u8, u64>,
+    since_ns: u64,
+}
+
+impl LossWatch {
+    /// What was lost between the last look and now.
+    pub fn look(&mut self, dropped: &[(Kind, u64)], now_ns: u64) -> Option<crate::event::Loss> {
+        let since_ns = std::mem::replace(&mut self.since_ns, now_ns);
+        let mut counts = Vec::new();
+        for (kind, count) in dropped {
+            let before = self.seen.insert(*kind as u8, *count).unwrap_or(0);
+            if *count > before {
+                counts.push((*kind, count - before));
+            }
+        }
+        (!counts.is_empty()).then_some(crate::event::Loss { since_ns, counts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_told_once() {
+        let mut watch = LossWatch::default();
+        assert_eq!(watch.look(&[], 10), None);
+        let loss = watch.look(&[(Kind::Exec, 3)], 20).unwrap();
+        assert_eq!((loss.since_ns, loss.counts), (10, vec![(Kind::Exec, 3)]));
+        assert_eq!(watch.look(&[(Kind::Exec, 3)], 30), None);
+        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], 40).unwrap();
+        assert_eq!((loss.since_ns, loss.counts), (30, vec![(Kind::Exec, 2), (Kind::Open, 1)]));
+    }
+}

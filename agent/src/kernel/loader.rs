@@ -1,0 +1,219 @@
+//! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
+//! loaded is decided by [`super::coverage`].
+
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Lsm, Program as AyaProgram, ProgramError};
+use aya::{Ebpf, EbpfLoader};
+use aya_log::EbpfLogger;
+use spoor_wire::Settings;
+use spoor_wire::control::names;
+
+use super::btf::{Btf, BtfError};
+use super::control::AsPod;
+use super::offsets::{self, Missing};
+use super::preflight::Host;
+use super::probes::{Attach, Program, Way};
+
+/// The object, aligned as its parser wants it.
+#[repr(C, align(8))]
+struct Aligned<B: ?Sized>(B);
+static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("SPOOR_PROBE_OBJECT")));
+
+/// Why the probes could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel's type description makes no sense.
+    #[error("the kernel's BTF cannot be used: {0}")]
+    Btf(#[from] BtfError),
+    /// The kernel lacks fields the probes read.
+    #[error("the probes do not fit this kernel: {0}")]
+    Offsets(#[from] Missing),
+    /// aya's reading of the same.
+    #[error("the kernel's BTF cannot be parsed by the loader: {0}")]
+    LoaderBtf(#[from] aya_obj_btf::BtfError),
+    /// The object or its maps were refused.
+    #[error("the probe object was refused: {0}")]
+    Object(#[from] aya::EbpfError),
+    /// A map or program is not in the object.
+    #[error("the probe object has no {0}: it was not built from this version")]
+    Absent(&'static str),
+    /// A map is of another kind than it should be.
+    #[error("map {name}: {error}")]
+    Map {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        error: aya::maps::MapError,
+    },
+    /// A program was refused.
+    #[error("{program}: {}", first_lines(error))]
+    Program {
+        /// Which.
+        program: &'static str,
+        /// Why; carries the verifier's log.
+        error: ProgramError,
+    },
+}
+
+/// aya's BTF error type lives in a crate of its own.
+use aya::BtfError as AyaBtfError;
+mod aya_obj_btf {
+    pub(super) use super::AyaBtfError as BtfError;
+}
+
+/// An error and the end of the verifier's log, where the reason stands.
+fn first_lines(error: &ProgramError) -> String {
+    const TAIL_LINES: usize = 12;
+    let ProgramError::LoadError { io_error, verifier_log } = error else { return error.to_string() };
+    let log = verifier_log.to_string();
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();
+    if tail.is_empty() { io_error.to_string() } else { format!("{io_error}; verifier: {}", tail.join(" | ")) }
+}
+
+impl LoadError {
+    /// In one line, without the verifier's log.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        match self {
+            LoadError::Program { program, error: ProgramError::LoadError { io_error, .. } } => {
+                format!("{program}: {io_error}")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// How to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Watch only the cgroups of the scope table.
+    pub scoped: bool,
+    /// Level of the probes' debug messages, 0 for none, as `log::Level` counts.
+    pub log_level: u8,
+}
+
+/// The loaded object.
+pub struct Kernel {
+    ebpf: Ebpf,
+    btf: aya::Btf,
+}
+
+impl Kernel {
+    /// Loads the object: maps are made, programs are not yet in the kernel.
+    ///
+    /// # Errors
+    /// [`LoadError`]
+    pub fn load(host: &Host, options: Options) -> Result<Self, LoadError> {
+        let offsets = AsPod(offsets::resolve(&Btf::parse(&host.btf)?)?);
+        let settings = AsPod(Settings { agent_tgid: std::process::id(), scoped: options.scoped.into() });
+        let btf = aya::Btf::parse(&host.btf, aya::Endianness::default())?;
+        let ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
+            .override_global(names::OFFSETS, &offsets, true)
+            .override_global(names::SETTINGS, &settings, true)
+            .override_global(aya_log::LEVEL, &options.log_level, false)
+            .load(&OBJECT.0)?;
+        Ok(Kernel { ebpf, btf })
+    }
+
+    /// Takes a map out of the object.
+    pub(super) fn take<T>(&mut self, name: &'static str) -> Result<T, LoadError>
+    where
+        T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+    {
+        let map = self.ebpf.take_map(name).ok_or(LoadError::Absent(name))?;
+        T::try_from(map).map_err(|error| LoadError::Map { name, error })
+    }
+
+    /// Carries the probes' messages into the daemon's log. `None` where they are off.
+    #[must_use]
+    pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
+        EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// Loads and attaches all programs of a way; on failure none of them stays.
+    ///
+    /// # Errors
+    /// [`LoadError::Program`] of the first that was refused.
+    pub fn attach(&mut self, way: &Way) -> Result<(), LoadError> {
+        for program in way.programs {
+            if let Err(error) = self.attach_one(program) {
+                self.detach(way);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches and unloads all programs of a way that are loaded.
+    pub fn detach(&mut self, way: &Way) {
+        for program in way.programs {
+            if let Some(program) = self.ebpf.program_mut(program.name) {
+                unload(program);
+            }
+        }
+    }
+
+    /// Detaches everything: from here on the rings only empty.
+    pub fn detach_all(&mut self) {
+        for (_, program) in self.ebpf.programs_mut() {
+            unload(program);
+        }
+    }
+
+    /// Instructions the verifier went through, by program, for those that are loaded (from Linux 5.16 on).
+    #[must_use]
+    pub fn verified(&self) -> Vec<(String, u32)> {
+        let count = |program: &AyaProgram| program.info().ok()?.verified_instruction_count();
+        self.ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), count(program)?))).collect()
+    }
+
+    fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
+        let Kernel { ebpf, btf } = self;
+        let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
+        attach(loaded, program.attach, btf)
+            .map_err(|error| LoadError::Program { program: program.name, error })
+    }
+}
+
+/// Unloads a program, which detaches it. One that is not loaded is as it should be.
+fn unload(program: &mut AyaProgram) {
+    drop(match program {
+        AyaProgram::Lsm(program) => program.unload(),
+        AyaProgram::FEntry(program) => program.unload(),
+        AyaProgram::FExit(program) => program.unload(),
+        AyaProgram::KProbe(program) => program.unload(),
+        AyaProgram::BtfTracePoint(program) => program.unload(),
+        _ => Ok(()),
+    });
+}
+
+fn attach(program: &mut AyaProgram, to: Attach, btf: &aya::Btf) -> Result<(), ProgramError> {
+    match to {
+        Attach::Lsm(hook) => {
+            let program = <&mut Lsm>::try_from(program)?;
+            program.load(hook, btf)?;
+            program.attach().map(drop)
+        }
+        Attach::Fentry(function) => {
+            let program = <&mut FEntry>::try_from(program)?;
+            program.load(function, btf)?;
+            program.attach().map(drop)
+        }
+        Attach::Fexit(function) => {
+            let program = <&mut FExit>::try_from(program)?;
+            program.load(function, btf)?;
+            program.attach().map(drop)
+        }
+        Attach::Kprobe(function) | Attach::Kretprobe(function) => {
+            let program = <&mut KProbe>::try_from(program)?;
+            program.load()?;
+            program.attach(function, 0).map(drop)
+        }
+        Attach::TpBtf(tracepoint) => {
+            let program = <&mut BtfTracePoint>::try_from(program)?;
+            program.load(tracepoint, btf)?;
+            program.attach().map(drop)
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The start-up scan: processes that were there before the probes, as the same facts a probe would tell.
+//!
+//! The probes are attached first and the scan comes second, so a process that starts meanwhile is known twice and never
+//! not at all; the process table knows them for one.
+
+use std::os::unix::ffi::OsStrExt;
+
+use procfs::process::{Process, all_processes};
+use procfs::{ProcError, ProcResult};
+
+use super::cgroups::Cgroups;
+use super::ring::boot_ns;
+use crate::event::{Event, Facts, ProcessKey, Seeded, Text, What};
+
+/// What the scan found, and how many processes it could not read (they ended meanwhile, or are hidden).
+pub struct Scan {
+    /// One event a process, oldest process first.
+    pub events: Vec<Event>,
+    /// Processes that could not be read.
+    pub unread: u64,
+}
+
+/// Scans `/proc`. With a scope, only processes in those cgroups are looked at.
+///
+/// # Errors
+/// Where `/proc` itself cannot be listed.
+pub fn seed(cgroups: Option<&Cgroups>, scope: &[String]) -> Result<Scan, ProcError> {
+    let time_ns = boot_ns();
+    let ticks = procfs::ticks_per_second();
+    let mut scan = Scan { events: Vec::new(), unread: 0 };
+    for process in all_processes()? {
+        match process.and_then(|process| read(&process, ticks, cgroups, scope)) {
+            Ok(Some(seeded)) => {
+                scan.events.push(Event { time_ns, what: What::Seeded(Box::new(seeded)) });
+            }
+            Ok(None) => {}
+            Err(_) => scan.unread += 1,
+        }
+    }
+    scan.events.sort_by_key(|event| match &event.what {
+        What::Seeded(seeded) => seeded.process.key.start_ns,
+        What::Seen(_) | What::Lost(_) | What::Tick => 0,
+    });
+    Ok(scan)
+}
+
+/// Reads one process. `None`: the agent itself, a kernel thread, or out of scope.
+fn read(
+    process: &Process,
+    ticks: u64,
+    cgroups: Option<&Cgroups>,
+    scope: &[String],
+) -> ProcResult<Option<Seeded>> {
+    let stat = process.stat()?;
+    // A kernel thread has no program.
+    let kthread = stat.flags & 0x0020_0000 != 0;
+    let own = u32::try_from(stat.pid).is_ok_and(|pid| pid == std::process::id());
+    if kthread || own || stat.state == 'Z' {
+        return Ok(None);
+    }
+    let paths = process.cgroups()?;
+    let unified = paths.0.iter().find(|group| group.hierarchy == 0).map(|group| group.pathname.clone());
+    if !scope.is_empty() && !unified.as_deref().is_some_and(|path| within(path, scope)) {
+        return Ok(None);
+    }
+    let status = process.status()?;
+    let namespaces = process.namespaces()?;
+    let inode = |name: &str| {
+        let found = namespaces.0.iter().find(|(kind, _)| kind.to_str() == Some(name));
+        found.and_then(|(_, space)| u32::try_from(space.identifier).ok()).unwrap_or(0)
+    };
+    let key = |pid: i32, start: u64| ProcessKey {
+        tgid: u32::try_from(pid).unwrap_or(0),
+        start_ns: start.saturating_mul(1_000_000_000 / ticks.max(1)),
+    };
+    let parent = Process::new(stat.ppid).and_then(|parent| parent.stat()).ok();
+    let innermost = status.nstgid.as_ref().and_then(|ids| ids.last()).copied().unwrap_or(stat.pid);
+    let cgroup = chosen(&paths, unified.as_deref());
+    let argv = process.cmdline().unwrap_or_default().into_iter().map(String::into_bytes).collect();
+    Ok(Some(Seeded {
+        process: Facts {
+            key: key(stat.pid, stat.starttime),
+            tid: u32::try_from(stat.pid).unwrap_or(0),
+            parent: parent.map(|parent| key(parent.pid, parent.starttime)),
+            uid: status.ruid,
+            euid: status.euid,
+            gid: status.rgid,
+            login_uid: process.loginuid().ok().filter(|uid| *uid != u32::MAX),
+            session: None,
+            cgroup_id: unified.as_deref().and_then(|path| cgroups?.id(path)).unwrap_or(0),
+            ns_tgid: u32::try_from(innermost).unwrap_or(0),
+            pid_ns: inode("pid"),
+            mnt_ns: inode("mnt"),
+            kthread: false,
+            comm: stat.comm.into_bytes(),
+        },
+        // Another user's program may be hidden from a process without CAP_SYS_PTRACE.
+        exe: process.exe().map(|exe| whole(exe.as_os_str().as_bytes())).unwrap_or_default(),
+        argv,
+        cgroup: whole(cgroup.as_bytes()),
+        open: Vec::new(),
+    }))
+}
+
+fn whole(bytes: &[u8]) -> Text {
+    Text { bytes: bytes.to_vec(), truncated: false }
+}
+
+fn within(path: &str, scope: &[String]) -> bool {
+    scope.iter().any(|cgroup| {
+        let cgroup = cgroup.trim_end_matches('/');
+        path.strip_prefix(cgroup).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// The cgroup that says most: the unified one, or where that is the root, a v1 one as probes would tell it.
+fn chosen(paths: &procfs::ProcessCGroups, unified: Option<&str>) -> String {
+    let v1 = || paths.0.iter().find(|group| group.controllers.iter().any(|c| c == "pids"));
+    match unified {
+        Some(path) if path != "/" => path.to_owned(),
+        _ => v1().map(|group| group.pathname.clone()).or(unified.map(str::to_owned)).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+
+    #[test]
+    fn scope_ends_at_a_component() {
+        let scope = ["/a/b".to_owned()];
+        assert!(within("/a/b", &scope));
+        assert!(within("/a/b/c", &scope));
+        assert!(!within("/a/bc", &scope));
+        assert!(!within("/a", &scope));
+    }
+}
