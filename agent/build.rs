@@ -10,7 +10,10 @@ fn main() {
     );
     println!("cargo::rerun-if-changed={}", object.display());
     if !object.is_file() {
-        println!("cargo::error=there is no probe object at {}: run `cargo xtask probes` first", object.display());
+        println!(
+            "cargo::error=there is no probe object at {}: run `cargo xtask probes` first",
+            object.display()
+        );
         return;
     }
     println!("cargo::rustc-env=SPOOR_PROBE_OBJECT={}", object.display());

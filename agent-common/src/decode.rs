@@ -46,11 +46,7 @@ impl core::fmt::Display for DecodeError {
             DecodeError::Source(source) => write!(f, "sample of unknown source {source}"),
             DecodeError::Lane(lane) => write!(f, "sample of lane {lane}, which is not its kind's"),
             DecodeError::Span(span) => {
-                write!(
-                    f,
-                    "span of {} bytes at {} lies outside the sample's tail",
-                    span.len, span.offset
-                )
+                write!(f, "span of {} bytes at {} lies outside the sample's tail", span.len, span.offset)
             }
         }
     }
@@ -80,13 +76,7 @@ pub enum RawBody<'a> {
     /// [`Fork`]
     Fork(Fork),
     /// [`Exec`]
-    Exec {
-        fixed: Exec,
-        path: &'a [u8],
-        filename: &'a [u8],
-        argv: &'a [u8],
-        cgroup: &'a [u8],
-    },
+    Exec { fixed: Exec, path: &'a [u8], filename: &'a [u8], argv: &'a [u8], cgroup: &'a [u8] },
     /// [`Exit`]
     Exit(Exit),
     /// [`Open`]
@@ -105,19 +95,11 @@ struct Bytes<'a>(&'a [u8]);
 impl<'a> Bytes<'a> {
     fn need(self, needs: usize) -> Result<(), DecodeError> {
         let len = self.0.len();
-        if len < needs {
-            Err(DecodeError::Short { len, needs })
-        } else {
-            Ok(())
-        }
+        if len < needs { Err(DecodeError::Short { len, needs }) } else { Ok(()) }
     }
 
     fn array<const N: usize>(self, at: usize) -> [u8; N] {
-        self.0
-            .get(at..)
-            .and_then(|rest| rest.first_chunk::<N>())
-            .copied()
-            .unwrap_or([0; N])
+        self.0.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])
     }
 
     fn u16(self, at: usize) -> u16 {
@@ -175,10 +157,7 @@ impl<'a> RawEvent<'a> {
         }
         let says = header.len as usize;
         if says > sample.len() {
-            return Err(DecodeError::Length {
-                len: sample.len(),
-                says: header.len,
-            });
+            return Err(DecodeError::Length { len: sample.len(), says: header.len });
         }
         let bytes = Bytes(sample.get(..says).unwrap_or(sample));
         let kind = Kind::from_u8(header.kind).ok_or(DecodeError::Kind(header.kind))?;
@@ -186,13 +165,7 @@ impl<'a> RawEvent<'a> {
         let lane = Lane::from_u8(header.lane)
             .filter(|lane| *lane == kind.lane())
             .ok_or(DecodeError::Lane(header.lane))?;
-        Ok(RawEvent {
-            header,
-            kind,
-            lane,
-            source,
-            body: body(bytes, kind)?,
-        })
+        Ok(RawEvent { header, kind, lane, source, body: body(bytes, kind)? })
     }
 }
 
@@ -251,10 +224,7 @@ fn body(bytes: Bytes<'_>, kind: Kind) -> Result<RawBody<'_>, DecodeError> {
         Kind::Exec => exec(bytes),
         Kind::Exit => {
             bytes.need(BODY + size_of::<Exit>())?;
-            Ok(RawBody::Exit(Exit {
-                status: bytes.u32(BODY + offset_of!(Exit, status)),
-                pad: 0,
-            }))
+            Ok(RawBody::Exit(Exit { status: bytes.u32(BODY + offset_of!(Exit, status)), pad: 0 }))
         }
         Kind::Open => open(bytes),
         Kind::Connect => {
@@ -316,8 +286,5 @@ fn open(bytes: Bytes<'_>) -> Result<RawBody<'_>, DecodeError> {
         links: bytes.u32(BODY + offset_of!(Open, links)),
         path: bytes.span(BODY + offset_of!(Open, path)),
     };
-    Ok(RawBody::Open {
-        path: bytes.slice(fixed.path, tail)?,
-        fixed,
-    })
+    Ok(RawBody::Open { path: bytes.slice(fixed.path, tail)?, fixed })
 }

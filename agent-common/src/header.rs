@@ -28,14 +28,8 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 6] = [
-        Kind::Fork,
-        Kind::Exec,
-        Kind::Exit,
-        Kind::Open,
-        Kind::Connect,
-        Kind::ConnectEnd,
-    ];
+    pub const ALL: [Kind; 6] =
+        [Kind::Fork, Kind::Exec, Kind::Exit, Kind::Open, Kind::Connect, Kind::ConnectEnd];
 
     /// Number of slots in tables indexed by kind (numbers start at 1; slot 0 stays empty).
     pub const SLOTS: u32 = 8;

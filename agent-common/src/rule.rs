@@ -102,13 +102,7 @@ mod tests {
     #[test]
     fn a_long_name_differs_by_its_length() {
         let long = [b'x'; 200];
-        assert_ne!(
-            hash_bytes(HASH_START, &long[..100]),
-            hash_bytes(HASH_START, &long[..101])
-        );
-        assert_ne!(
-            hash_bytes(HASH_START, &long[..62]),
-            hash_bytes(HASH_START, &long[..63])
-        );
+        assert_ne!(hash_bytes(HASH_START, &long[..100]), hash_bytes(HASH_START, &long[..101]));
+        assert_ne!(hash_bytes(HASH_START, &long[..62]), hash_bytes(HASH_START, &long[..63]));
     }
 }

@@ -98,7 +98,8 @@ pub fn ring(lane: Lane) -> (&'static RingBuf, u64) {
 #[inline(always)]
 pub fn wake_flags(ring: &RingBuf, limit: u64, wake: Wake) -> u64 {
     // SAFETY: a ring buffer map and a known query.
-    let full = || unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), AVAILABLE) } > limit;
+    let full =
+        || unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), AVAILABLE) } > limit;
     if wake == Wake::Now || full() { u64::from(BPF_RB_FORCE_WAKEUP) } else { u64::from(BPF_RB_NO_WAKEUP) }
 }
 

@@ -95,7 +95,11 @@ pub const SCRATCH_LEN: usize = 16 * 1024;
 
 /// Scratch of the exec probe, too large for the stack.
 #[repr(C, align(8))]
-pub struct Scratch(pub [u8; SCRATCH_LEN]);
+pub struct Scratch {
+    pub bytes: [u8; SCRATCH_LEN],
+    pub at: u32,
+    pub pad: u32,
+}
 
 /// One a CPU. Only for programs on tracepoints, which the kernel does not run twice on a CPU at a time; LSM programs it
 /// does, when it is preemptible.

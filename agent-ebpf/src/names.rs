@@ -7,68 +7,77 @@ use crate::read::{Unreadable, field, kernel_bytes, kernel_str, masked, off};
 /// Where names are written, one after the other, each ended by NUL.
 ///
 /// The buffer must have `MASK + 1 + 256` bytes behind `base`: offsets are masked to `MASK`, and a name is at most 255.
+/// How far it is filled is kept in memory and not in a register: of a register the verifier knows a range, another one in
+/// each round of a loop, and so takes no round for a repetition of the one before.
 pub struct Out<const MASK: u32> {
     base: *mut u8,
-    start: u32,
-    at: u32,
+    at: *mut u32,
     limit: u32,
     pub flags: u16,
 }
 
 impl<const MASK: u32> Out<MASK> {
     /// # Safety
-    /// `base` must be good for `MASK + 257` bytes, in a buffer the verifier knows.
+    /// `base` must be good for `MASK + 257` bytes and `at` for one value, in memory the verifier knows (not the stack).
     #[inline(always)]
-    pub unsafe fn new(base: *mut u8, start: u32, room: u32) -> Self {
-        Out { base, start, at: start, limit: start + room, flags: 0 }
+    pub unsafe fn new(base: *mut u8, at: *mut u32, start: u32, room: u32) -> Self {
+        let out = Out { base, at, limit: start + room, flags: 0 };
+        out.set(start);
+        out
     }
 
-    /// Bytes written.
+    /// Offset of the first byte that is not written.
     #[inline(always)]
-    pub fn len(&self) -> u32 {
-        self.at - self.start
+    pub fn end(&self) -> u32 {
+        // SAFETY: as `new` was promised.
+        masked::<MASK>(unsafe { self.at.read_volatile() })
     }
 
     #[inline(always)]
-    fn place(&self) -> *mut u8 {
-        self.base.wrapping_add(masked::<MASK>(self.at) as usize)
+    fn set(&self, at: u32) {
+        // SAFETY: as `new` was promised.
+        unsafe { self.at.write_volatile(at) };
     }
 
     /// Appends a name. False where there is no room for it.
     #[inline(always)]
     fn push(&mut self, name: u64, len: u32) -> Result<bool, Unreadable> {
         let len = if len > NAME_MAX { NAME_MAX } else { len };
-        if self.at + len + 1 > self.limit {
+        let at = self.end();
+        if at + len >= self.limit {
             self.flags |= SPAN_TRUNCATED;
             return Ok(false);
         }
         let len = masked::<{ NAME_MAX }>(len);
+        let to = self.base.wrapping_add(masked::<MASK>(at) as usize);
         // SAFETY: an offset up to `MASK` and at most 255 bytes from there, as `new` was promised.
-        unsafe { kernel_bytes(self.place(), len, name) }?;
-        self.at += len;
-        self.end();
+        unsafe { kernel_bytes(to, len, name) }?;
+        self.finish(at + len);
         Ok(true)
-    }
-
-    #[inline(always)]
-    fn end(&mut self) {
-        // SAFETY: as in `push`.
-        unsafe { self.place().write(0) };
-        self.at += 1;
     }
 
     /// Appends a name that is ended by NUL where it lies.
     #[inline(always)]
     fn push_str(&mut self, name: u64) -> Result<bool, Unreadable> {
-        if self.at + NAME_MAX + 1 > self.limit {
+        let at = self.end();
+        if at + NAME_MAX >= self.limit {
             self.flags |= SPAN_TRUNCATED;
             return Ok(false);
         }
+        let to = self.base.wrapping_add(masked::<MASK>(at) as usize);
         // SAFETY: as in `push`; the helper writes at most `NAME_MAX` bytes, the NUL among them.
-        let len = unsafe { kernel_str(self.place(), NAME_MAX, name) }?;
-        self.at += masked::<{ NAME_MAX }>(len);
-        self.end();
+        let len = unsafe { kernel_str(to, NAME_MAX, name) }?;
+        self.finish(at + masked::<{ NAME_MAX }>(len));
         Ok(true)
+    }
+
+    /// Ends a name with NUL.
+    #[inline(always)]
+    fn finish(&mut self, at: u32) {
+        let to = self.base.wrapping_add(masked::<MASK>(at) as usize);
+        // SAFETY: as in `push`.
+        unsafe { to.write(0) };
+        self.set(at + 1);
     }
 }
 

@@ -84,13 +84,17 @@ pub enum ConnectOutcome {
 impl ConnectOutcome {
     /// The outcome an error number stands for.
     #[must_use]
-    pub fn from_errno(errno: i32) -> Self {
+    pub fn from_errno(raw: i32) -> Self {
         use nix::errno::Errno;
-        match Errno::from_raw(errno) {
-            Errno::ECONNREFUSED => ConnectOutcome::Refused,
-            Errno::ETIMEDOUT => ConnectOutcome::TimedOut,
-            Errno::ENETUNREACH | Errno::EHOSTUNREACH => ConnectOutcome::Unreachable,
-            _ => ConnectOutcome::Error(errno),
+        let errno = Errno::from_raw(raw);
+        if errno == Errno::ECONNREFUSED {
+            ConnectOutcome::Refused
+        } else if errno == Errno::ETIMEDOUT {
+            ConnectOutcome::TimedOut
+        } else if errno == Errno::ENETUNREACH || errno == Errno::EHOSTUNREACH {
+            ConnectOutcome::Unreachable
+        } else {
+            ConnectOutcome::Error(raw)
         }
     }
 

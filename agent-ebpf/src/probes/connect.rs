@@ -194,7 +194,8 @@ impl Syscall {
     #[inline(always)]
     pub fn arguments(self, regs: u64) -> Result<(u64, u64), Unreadable> {
         if self.compat {
-            let (first, second) = (field::<u64>(regs, off!(pt_regs__bx))?, field::<u64>(regs, off!(pt_regs__cx))?);
+            let (first, second) =
+                (field::<u64>(regs, off!(pt_regs__bx))?, field::<u64>(regs, off!(pt_regs__cx))?);
             return Ok((first & 0xffff_ffff, second & 0xffff_ffff));
         }
         Ok((field(regs, off!(pt_regs__di))?, field(regs, off!(pt_regs__si))?))

@@ -187,7 +187,8 @@ fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
         errno,
         sport: field(sk, off!(sock__skc_num)).unwrap_or(0),
         family,
-        saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or([0; 16]),
+        saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))
+            .unwrap_or([0; 16]),
     };
     about(Kind::ConnectEnd, source, (pending.tgid, pending.start_ns), Wake::Now, body);
 }

@@ -69,23 +69,26 @@ fn fill_tail(scratch: *mut Scratch, body: &mut Exec, task: u64, bprm: u64) -> Re
     let program = inode(field(exe, off!(file__f_inode))?)?;
     (body.ino, body.dev) = (program.ino, program.dev);
 
+    // SAFETY: a place in the scratch; nothing is read.
+    let cursor = unsafe { &raw mut (*scratch).at };
     // SAFETY: the scratch has more than `MASK + 257` bytes.
-    let mut names = unsafe { Out::<MASK>::new(base, TAIL, PATH_MAX) };
+    let mut names = unsafe { Out::<MASK>::new(base, cursor, TAIL, PATH_MAX) };
     path(&mut names, exe);
-    body.path = Span { offset: TAIL, len: names.len() as u16, flags: names.flags };
-    let mut at = TAIL + names.len();
+    let at = names.end();
+    body.path = Span { offset: TAIL, len: (at - TAIL) as u16, flags: names.flags };
 
     body.filename = filename(base, at, bprm);
-    at += u32::from(body.filename.len);
+    let at = at + u32::from(body.filename.len);
 
     body.argv = arguments(base, at, mm)?;
-    at += u32::from(body.argv.len);
+    let at = at + u32::from(body.argv.len);
 
     // SAFETY: as above.
-    let mut groups = unsafe { Out::<MASK>::new(base, at, CGROUP_MAX) };
+    let mut groups = unsafe { Out::<MASK>::new(base, cursor, at, CGROUP_MAX) };
     cgroup(&mut groups, task);
-    body.cgroup = Span { offset: at, len: groups.len() as u16, flags: groups.flags };
-    Ok(at + groups.len())
+    let end = groups.end();
+    body.cgroup = Span { offset: at, len: (end - at) as u16, flags: groups.flags };
+    Ok(end)
 }
 
 #[inline(always)]

@@ -113,7 +113,9 @@ const MASK: u32 = 0x1fff;
 #[repr(C)]
 struct Room {
     sample: Sample<Open>,
-    tail: [u8; MASK as usize + 257 - TAIL],
+    tail: [u8; MASK as usize + 264 - TAIL],
+    at: u32,
+    pad: u32,
 }
 
 #[inline(always)]
@@ -127,8 +129,9 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
     let room = entry.as_mut_ptr();
     let base = room.cast::<u8>();
     // SAFETY: the reservation has `MASK + 257` bytes.
-    let mut names = unsafe { Out::<MASK>::new(base, TAIL as u32, PATH_MAX) };
+    let mut names = unsafe { Out::<MASK>::new(base, &raw mut (*room).at, TAIL as u32, PATH_MAX) };
     path(&mut names, file);
+    let end = names.end();
     let body = Open {
         ino: inode.ino,
         dev: inode.dev,
@@ -139,7 +142,7 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
         mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
         owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
         links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),
-        path: Span { offset: TAIL as u32, len: names.len() as u16, flags: names.flags },
+        path: Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags },
     };
     if names.flags != 0 {
         fault(source, Fault::PathDepth);
@@ -147,7 +150,7 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
     unsafe { (&raw mut (*room).sample.header).write(header) };
     // SAFETY: as above.
-    unsafe { (&raw mut (*room).sample.header.len).write(TAIL as u32 + names.len()) };
+    unsafe { (&raw mut (*room).sample.header.len).write(end) };
     // SAFETY: as above; just written.
     task::fill(unsafe { &mut (*room).sample.header.task }, task, pid_tgid, source);
     // SAFETY: as above.

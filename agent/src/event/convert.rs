@@ -32,26 +32,14 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
     let header = &raw.header;
     let deed = match &raw.body {
         RawBody::Fork(fork) => Deed::Fork {
-            child: ProcessKey {
-                tgid: fork.child_tgid,
-                start_ns: fork.child_start_ns,
-            },
-            parent: ProcessKey {
-                tgid: fork.parent_tgid,
-                start_ns: fork.parent_start_ns,
-            },
+            child: ProcessKey { tgid: fork.child_tgid, start_ns: fork.child_start_ns },
+            parent: ProcessKey { tgid: fork.parent_tgid, start_ns: fork.parent_start_ns },
             cgroup_id: fork.child_cgroup_id,
             ns_tgid: fork.child_ns_tgid,
             pid_ns: fork.child_pid_ns,
             marks: Marks(fork.child_marks),
         },
-        RawBody::Exec {
-            fixed,
-            path,
-            filename,
-            argv,
-            cgroup,
-        } => Deed::Exec {
+        RawBody::Exec { fixed, path, filename, argv, cgroup } => Deed::Exec {
             exe: path_text(path, fixed.path),
             filename: text(filename, fixed.filename),
             dev: fixed.dev,
@@ -68,9 +56,14 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
     Ok(Event {
         time_ns: header.time_ns,
         what: What::Seen(Box::new(Seen {
-            id: SampleId {
-                cpu: header.cpu,
-                seq: header.seq,
+            // A connection is named by its own number, which its end repeats.
+            id: match &raw.body {
+                RawBody::Connect(connect) => connection(connect.conn_id),
+                RawBody::Fork(_)
+                | RawBody::Exec { .. }
+                | RawBody::Exit(_)
+                | RawBody::Open { .. }
+                | RawBody::ConnectEnd(_) => SampleId { cpu: header.cpu, seq: header.seq },
             },
             source: raw.source,
             marks: Marks(header.marks),
@@ -87,15 +80,9 @@ fn connection(id: u64) -> SampleId {
 fn facts(task: &Task) -> Facts {
     let known = |value: u32| (value != u32::MAX).then_some(value);
     Facts {
-        key: ProcessKey {
-            tgid: task.tgid,
-            start_ns: task.start_ns,
-        },
+        key: ProcessKey { tgid: task.tgid, start_ns: task.start_ns },
         tid: task.tid,
-        parent: (task.ppid != 0).then_some(ProcessKey {
-            tgid: task.ppid,
-            start_ns: task.parent_start_ns,
-        }),
+        parent: (task.ppid != 0).then_some(ProcessKey { tgid: task.ppid, start_ns: task.parent_start_ns }),
         uid: task.uid,
         euid: task.euid,
         gid: task.gid,
@@ -116,30 +103,20 @@ fn cut(span: Span) -> bool {
 
 fn text(bytes: &[u8], span: Span) -> Text {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    Text {
-        bytes: bytes.get(..end).unwrap_or_default().to_vec(),
-        truncated: cut(span),
-    }
+    Text { bytes: bytes.get(..end).unwrap_or_default().to_vec(), truncated: cut(span) }
 }
 
 /// Leaf-first, NUL-ended names to a root-first path. A walk cut short starts with `…` in place of what is missing.
 fn path_text(names: &[u8], span: Span) -> Text {
     let truncated = cut(span);
     if names.is_empty() && !truncated {
-        return Text {
-            bytes: if span.len == 0 { Vec::new() } else { b"/".to_vec() },
-            truncated,
-        };
+        return Text { bytes: if span.len == 0 { Vec::new() } else { b"/".to_vec() }, truncated };
     }
     let mut bytes = Vec::with_capacity(names.len() + 4);
     if truncated {
         bytes.extend_from_slice("…".as_bytes());
     }
-    for name in names
-        .split(|byte| *byte == 0)
-        .rev()
-        .filter(|name| !name.is_empty())
-    {
+    for name in names.split(|byte| *byte == 0).rev().filter(|name| !name.is_empty()) {
         bytes.push(b'/');
         bytes.extend_from_slice(name);
     }
@@ -158,10 +135,7 @@ fn exit_status(exit: Exit) -> ExitStatus {
     let low = |value: u32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
     match exit.status & 0x7f {
         0 => ExitStatus::Code(low(exit.status >> 8)),
-        signal => ExitStatus::Signal {
-            signal: low(signal),
-            core: exit.status & 0x80 != 0,
-        },
+        signal => ExitStatus::Signal { signal: low(signal), core: exit.status & 0x80 != 0 },
     }
 }
 
@@ -201,10 +175,7 @@ fn address(bytes: [u8; 16], family: u16) -> Result<IpAddr, ConvertError> {
 }
 
 fn connect_deed(connect: &Connect) -> Result<Deed, ConvertError> {
-    Ok(Deed::Connect {
-        to: address(connect.daddr, connect.family)?,
-        port: connect.dport,
-    })
+    Ok(Deed::Connect { to: address(connect.daddr, connect.family)?, port: connect.dport })
 }
 
 fn connect_end(end: &ConnectEnd) -> Deed {
@@ -214,12 +185,6 @@ fn connect_end(end: &ConnectEnd) -> Deed {
         errno => Err(ConnectFailure::Errno(i32::try_from(errno).unwrap_or(i32::MAX))),
     };
     // A source address of zeros means that the kernel had chosen none.
-    let from = address(end.saddr, end.family)
-        .ok()
-        .filter(|from| !from.is_unspecified());
-    Deed::ConnectEnd {
-        of: connection(end.conn_id),
-        outcome,
-        from: from.map(|from| (from, end.sport)),
-    }
+    let from = address(end.saddr, end.family).ok().filter(|from| !from.is_unspecified());
+    Deed::ConnectEnd { of: connection(end.conn_id), outcome, from: from.map(|from| (from, end.sport)) }
 }

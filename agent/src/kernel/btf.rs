@@ -240,10 +240,14 @@ impl<'a> Btf<'a> {
     /// [`BtfError::NoValue`]
     pub fn enum_value(&self, name: &str) -> Result<u32, BtfError> {
         for at in self.starts.iter().skip(1) {
-            let Some(found) = self.read(usize_of(*at)).filter(|found| found.kind == kind::ENUM) else { continue };
+            let Some(found) = self.read(usize_of(*at)).filter(|found| found.kind == kind::ENUM) else {
+                continue;
+            };
             for index in 0..usize_of(found.vlen) {
                 let at = found.more + index * 8;
-                let Some(label) = read_u32(self.types, at) else { break };
+                let Some(label) = read_u32(self.types, at) else {
+                    break;
+                };
                 if self.string(label) == name.as_bytes() {
                     return read_u32(self.types, at + 4).ok_or(BtfError::Malformed("an enum is cut short"));
                 }

@@ -97,14 +97,17 @@ fn refusing_port() -> io::Result<(std::os::fd::OwnedFd, u16)> {
 /// # Errors
 /// Names the act that failed: the host cannot do it (say, the loopback device is down).
 pub fn child(arguments: &[String]) -> Result<(), String> {
-    let [path, open_port, closed_port] = arguments else { return Err("three arguments are needed".into()) };
+    let [path, open_port, closed_port] = arguments else {
+        return Err("three arguments are needed".into());
+    };
     File::open(path).map_err(|error| format!("open {path}: {error}"))?;
     let address = |port: &str| -> Result<SocketAddr, String> {
         let port: u16 = port.parse().map_err(|error| format!("port {port}: {error}"))?;
         Ok((Ipv4Addr::LOCALHOST, port).into())
     };
     let there = address(open_port)?;
-    TcpStream::connect_timeout(&there, CONNECT_TIMEOUT).map_err(|error| format!("connect {there}: {error}"))?;
+    TcpStream::connect_timeout(&there, CONNECT_TIMEOUT)
+        .map_err(|error| format!("connect {there}: {error}"))?;
     match TcpStream::connect_timeout(&address(closed_port)?, CONNECT_TIMEOUT) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(format!("a connection that should be refused: {error}")),

@@ -138,7 +138,9 @@ impl Control {
     /// [`MapError`] where the table is full.
     pub fn mark(&mut self, process: ProcessKey, flags: u32) -> Result<(), MapError> {
         let had = match self.marks.get(&process.tgid, 0) {
-            Ok(AsPod(mark)) if process.same(ProcessKey { tgid: process.tgid, start_ns: mark.start_ns }) => mark.flags,
+            Ok(AsPod(mark)) if process.same(ProcessKey { tgid: process.tgid, start_ns: mark.start_ns }) => {
+                mark.flags
+            }
             Ok(_) | Err(_) => 0,
         };
         let mark = Mark { start_ns: process.start_ns, flags: had | flags, pad: 0 };
@@ -203,7 +205,8 @@ impl Counters {
     /// Failures inside the probes, by attach point and reason; those that never happened are left out.
     #[must_use]
     pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
-        let index = |source: Source, fault: Fault| u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8);
+        let index =
+            |source: Source, fault: Fault| u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8);
         let all = Source::ALL.into_iter().flat_map(|source| Fault::ALL.map(|fault| (source, fault)));
         all.map(|(source, fault)| (source, fault, sum(&self.faults, index(source, fault))))
             .filter(|(.., count)| *count != 0)

@@ -123,8 +123,13 @@ pub fn establish(
         let mut again = false;
         for trial in &mut trials {
             let Some(index) = trial.way else { continue };
-            let missing: Vec<&str> =
-                trial.need.signals.iter().filter(|signal| !shown.contains(signal)).map(|signal| signal.name()).collect();
+            let missing: Vec<&str> = trial
+                .need
+                .signals
+                .iter()
+                .filter(|signal| !shown.contains(signal))
+                .map(|signal| signal.name())
+                .collect();
             if missing.is_empty() {
                 continue;
             }
@@ -207,12 +212,21 @@ impl Evidence {
     /// Of the canary with that number, which connects to those ports.
     #[must_use]
     pub fn new(tgid: u32, open_port: u16, closed_port: u16) -> Self {
-        Evidence { tgid, open_port, closed_port, asked: Vec::new(), ended: BTreeSet::new(), shown: BTreeSet::new() }
+        Evidence {
+            tgid,
+            open_port,
+            closed_port,
+            asked: Vec::new(),
+            ended: BTreeSet::new(),
+            shown: BTreeSet::new(),
+        }
     }
 
     /// Takes an event into account. True where it is the canary's.
     pub fn take(&mut self, event: &Event) -> bool {
-        let What::Seen(seen) = &event.what else { return false };
+        let What::Seen(seen) = &event.what else {
+            return false;
+        };
         if let Deed::Fork { child, marks, .. } = &seen.deed {
             if child.tgid == self.tgid && marks.canary() {
                 self.shown.insert(Signal::Fork);
@@ -232,7 +246,9 @@ impl Evidence {
             Deed::Exec { .. } => drop(self.shown.insert(Signal::Exec)),
             Deed::Exit(status) if *status == ExitStatus::Code(0) => drop(self.shown.insert(Signal::Exit)),
             Deed::Open(file) if file.rule == CANARY_RULE => drop(self.shown.insert(Signal::Open)),
-            Deed::Connect { to, port } if *to == here && [self.open_port, self.closed_port].contains(port) => {
+            Deed::Connect { to, port }
+                if *to == here && [self.open_port, self.closed_port].contains(port) =>
+            {
                 self.asked.push((seen.id, *port));
                 self.shown.insert(Signal::Connect);
             }

@@ -63,7 +63,9 @@ mod aya_obj_btf {
 /// An error and the end of the verifier's log, where the reason stands.
 fn first_lines(error: &ProgramError) -> String {
     const TAIL_LINES: usize = 12;
-    let ProgramError::LoadError { io_error, verifier_log } = error else { return error.to_string() };
+    let ProgramError::LoadError { io_error, verifier_log } = error else {
+        return error.to_string();
+    };
     let log = verifier_log.to_string();
     let lines: Vec<&str> = log.lines().collect();
     let tail = lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default();

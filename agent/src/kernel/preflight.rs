@@ -166,7 +166,9 @@ fn version(release: &str) -> Option<(u32, u32)> {
 
 fn privileged(status: &str) -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(set) = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()) else { return false };
+    let Some(set) = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()) else {
+        return false;
+    };
     let has = |capability: u32| set >> capability & 1 == 1;
     has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
 }

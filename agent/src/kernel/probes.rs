@@ -143,7 +143,8 @@ const OPEN_BLIND: &[&str] = &[
     "descriptors received over a socket, taken from another process, or held since before the agent started",
     "reads after the opening (opened is reported, not read)",
 ];
-const CONNECT_BLIND: &[&str] = &["anything but TCP over IPv4 and IPv6 (UDP, unix sockets, MPTCP, raw sockets)"];
+const CONNECT_BLIND: &[&str] =
+    &["anything but TCP over IPv4 and IPv6 (UDP, unix sockets, MPTCP, raw sockets)"];
 
 /// Everything spoor attaches.
 pub const NEEDS: [Need; 5] = [
