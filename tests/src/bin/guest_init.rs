@@ -1,0 +1,87 @@
+//! The only program of a test guest: makes a system out of a kernel, runs the suite, says how it went, powers off.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use spoor_tests::{Place, suite};
+
+fn main() {
+    if let Err(error) = prepare().and_then(|cell| run(&cell)) {
+        println!("spoor-guest: FAIL guest: {error:#}");
+    }
+    println!("spoor-guest: DONE");
+    // What was printed is out before the machine is gone: the console is synchronous.
+    let Err(error) = reboot(RebootMode::RB_POWER_OFF);
+    println!("power off: {error}");
+}
+
+/// Mounts what a system has, and gives the words of the kernel's command line.
+fn prepare() -> Result<HashMap<String, String>> {
+    let places = [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tmpfs", "/tmp"),
+        ("tmpfs", "/run"),
+        ("cgroup2", "/sys/fs/cgroup"),
+        ("securityfs", "/sys/kernel/security"),
+        ("tracefs", "/sys/kernel/tracing"),
+    ];
+    for (kind, at) in places {
+        fs::create_dir_all(at).ok();
+        mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>)
+            .with_context(|| format!("mount {at}"))?;
+    }
+    fs::create_dir_all("/etc")?;
+    fs::write(
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nbackup:x:34:34:backup:/var/backups:/usr/sbin/nologin\n",
+    )?;
+    fs::write("/etc/hostname", "guest\n")?;
+    raise_loopback().context("raise the loopback device")?;
+    let line = fs::read_to_string("/proc/cmdline")?;
+    let words = line.split_whitespace().filter_map(|word| word.split_once('='));
+    Ok(words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[expect(unsafe_code, reason = "an ioctl that no wrapper has")]
+fn raise_loopback() -> Result<()> {
+    use std::os::fd::AsRawFd;
+    nix::ioctl_write_ptr_bad!(set_flags, 0x8914, [u8; 40]);
+    let fd = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::empty(), None)?;
+    // struct ifreq: name, then flags; IFF_UP | IFF_RUNNING.
+    let mut request = [0u8; 40];
+    request[..2].copy_from_slice(b"lo");
+    request[16..18].copy_from_slice(&0x41u16.to_ne_bytes());
+    // SAFETY: SIOCSIFFLAGS reads a struct ifreq, which is 40 bytes long.
+    unsafe { set_flags(fd.as_raw_fd(), &raw const request) }?;
+    Ok(())
+}
+
+fn run(cell: &HashMap<String, String>) -> Result<()> {
+    let word = |name: &str| cell.get(name).cloned().unwrap_or_default();
+    let forced = word("spoor.tiers");
+    let place = Place {
+        spoor: "/bin/spoor".into(),
+        act: "/bin/spoor-act".into(),
+        work: Path::new("/tmp/suite").into(),
+        scope: None,
+        tiers: (word("spoor.open"), word("spoor.connect")),
+        forced: forced.split(',').filter(|tier| !tier.is_empty()).map(str::to_owned).collect(),
+    };
+    fs::create_dir_all(&place.work)?;
+    for (name, case) in suite::CASES {
+        match case(&place) {
+            Ok(()) => println!("spoor-guest: PASS {name}"),
+            Err(error) => {
+                println!("spoor-guest: FAIL {name}: {}", format!("{error:#}").replace('\n', "\n    "))
+            }
+        }
+    }
+    Ok(())
+}
