@@ -100,21 +100,10 @@ pub struct Offsets {
     pub pt_regs__cx: u32,
 }
 
-/// Most cgroups a scope can name.
-pub const SCOPE_MAX: usize = 8;
-
-/// One cgroup of the scope: it and everything below it is watched. A table and not a setting, since a unit gets a new
-/// cgroup with every start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct ScopeEntry {
-    /// Id in the default hierarchy: the inode number of its directory. 0 for an entry not in use.
-    pub cgroup_id: u64,
-    /// Its depth: 1 for a child of the root.
-    pub level: u32,
-    /// 0
-    pub pad: u32,
-}
+/// Most cgroups a scope can name. A table and not a setting, since a unit gets a new cgroup with every start.
+pub const SCOPE_MAX: usize = 64;
+/// Most levels of cgroups between a process and the cgroup that puts it in scope.
+pub const SCOPE_DEPTH_MAX: u32 = 12;
 
 /// What the probes are told when they are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,7 +158,8 @@ pub mod names {
     pub const MARKS: &str = "MARKS";
     /// Array of one `u32`: not 0 while the agent's next child is its canary.
     pub const ARMED: &str = "ARMED";
-    /// Array of [`super::ScopeEntry`].
+    /// Hash: id of a cgroup (the inode number of its directory in the default hierarchy) that is watched with everything
+    /// below it, to 1.
     pub const SCOPE: &str = "SCOPE";
     /// Hash: `InodeKey` to rule.
     pub const RULE_INODE: &str = "RULE_INODE";
@@ -181,7 +171,6 @@ pub mod names {
     pub const RULE_NAME: &str = "RULE_NAME";
 }
 
-const _: () = assert!(size_of::<ScopeEntry>() == 16);
 const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Mark>() == 16);
 const _: () = assert!(size_of::<Offsets>().is_multiple_of(4));

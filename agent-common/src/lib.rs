@@ -20,7 +20,7 @@ pub mod header;
 pub mod rule;
 
 pub use body::{Connect, ConnectEnd, Exec, Exit, Fork, Open, Span};
-pub use control::{Mark, Offsets, ScopeEntry, Settings};
+pub use control::{Mark, Offsets, Settings};
 pub use decode::{DecodeError, RawBody, RawEvent};
 pub use fault::Fault;
 pub use header::{Header, Kind, Lane, Source, Task};

@@ -1,10 +1,11 @@
 //! The cheap refusals, before anything is read or made.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_ancestor_cgroup_id};
-use spoor_wire::control::{MARK_CANARY, MARK_TICK_NS, Mark, SCOPE_MAX};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use spoor_wire::control::{MARK_CANARY, MARK_TICK_NS, Mark, SCOPE_DEPTH_MAX};
 
 use crate::maps::{MARKS, SCOPE, SETTINGS};
-use crate::task::start_of;
+use crate::read::{Unreadable, field, off};
+use crate::task::{self, cgroup_node, start_of};
 
 /// The probe this object was built to mute, for the tests that show that the tests notice.
 const MUTED: Option<&str> = option_env!("SPOOR_MUTE");
@@ -57,15 +58,25 @@ pub fn in_scope() -> bool {
     if unsafe { core::ptr::read_volatile(&raw const SETTINGS.scoped) } == 0 {
         return true;
     }
-    for index in 0..SCOPE_MAX as u32 {
-        let Some(entry) = SCOPE.get(index) else { return false };
-        // SAFETY: no arguments but a number; gives 0 where there is no such ancestor.
-        let above = unsafe { bpf_get_current_ancestor_cgroup_id(entry.level as i32) };
-        if above != 0 && above == entry.cgroup_id {
-            return true;
+    below_scope(task::current()).unwrap_or(false)
+}
+
+/// Walks up from a task's cgroup. (`bpf_get_current_ancestor_cgroup_id` would ask for 5.11.)
+#[inline(always)]
+fn below_scope(task: u64) -> Result<bool, Unreadable> {
+    let mut node = cgroup_node(task)?;
+    for _ in 0..SCOPE_DEPTH_MAX {
+        let id = field::<u64>(node, off!(kernfs_node__id))?;
+        // SAFETY: a number, copied at once.
+        if unsafe { SCOPE.get(id) }.is_some() {
+            return Ok(true);
+        }
+        node = field(node, off!(kernfs_node__parent))?;
+        if node == 0 {
+            return Ok(false);
         }
     }
-    false
+    Ok(false)
 }
 
 /// The marks of a process, 0 where it has none, or where its number's mark is that of a former holder.

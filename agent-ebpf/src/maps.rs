@@ -2,7 +2,7 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
-use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, ScopeEntry, Settings};
+use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, Settings};
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
@@ -47,9 +47,9 @@ pub static MARKS: HashMap<u32, Mark> = HashMap::with_max_entries(65_536, 0);
 #[map]
 pub static ARMED: Array<u32> = Array::with_max_entries(1, 0);
 
-/// What is watched where not the whole host is.
+/// Ids of the cgroups that are watched, with all below them, where not the whole host is.
 #[map]
-pub static SCOPE: Array<ScopeEntry> = Array::with_max_entries(SCOPE_MAX as u32, 0);
+pub static SCOPE: HashMap<u64, u32> = HashMap::with_max_entries(SCOPE_MAX as u32, 0);
 
 /// Single files.
 #[map]

@@ -36,13 +36,18 @@ pub fn is_service(task: u64) -> bool {
     field::<u32>(task, off!(task__loginuid)).unwrap_or(u32::MAX) == u32::MAX
 }
 
+/// Node of a task's cgroup in the default hierarchy.
+#[inline(always)]
+pub fn cgroup_node(task: u64) -> Result<u64, Unreadable> {
+    let set = field::<u64>(task, off!(task__cgroups))?;
+    let cgroup = field::<u64>(set, off!(css_set__dfl_cgrp))?;
+    field(cgroup, off!(cgroup__kn))
+}
+
 /// Id of a task's cgroup in the default hierarchy.
 #[inline(always)]
 pub fn cgroup_id_of(task: u64) -> Result<u64, Unreadable> {
-    let set = field::<u64>(task, off!(task__cgroups))?;
-    let cgroup = field::<u64>(set, off!(css_set__dfl_cgrp))?;
-    let node = field::<u64>(cgroup, off!(cgroup__kn))?;
-    field(node, off!(kernfs_node__id))
+    field(cgroup_node(task)?, off!(kernfs_node__id))
 }
 
 /// Number of a task's thread group in its own pid namespace, and that namespace.

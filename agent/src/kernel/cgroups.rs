@@ -3,9 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-
-use spoor_wire::ScopeEntry;
+use std::path::PathBuf;
 
 /// Why a scope cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +50,7 @@ impl Cgroups {
         self.root.join(cgroup.trim_start_matches('/'))
     }
 
-    /// The entry for a cgroup, `None` while there is none of that name.
-    #[must_use]
-    pub fn entry(&self, cgroup: &str) -> Option<ScopeEntry> {
-        let directory = fs::metadata(self.directory(cgroup)).ok()?;
-        let level = Path::new(cgroup.trim_start_matches('/')).components().count();
-        Some(ScopeEntry { cgroup_id: directory.ino(), level: u32::try_from(level).ok()?, pad: 0 })
-    }
-
-    /// Id of a cgroup.
+    /// Id of a cgroup, the inode number of its directory; `None` while there is none of that name.
     #[must_use]
     pub fn id(&self, cgroup: &str) -> Option<u64> {
         Some(fs::metadata(self.directory(cgroup)).ok()?.ino())
@@ -69,6 +59,8 @@ impl Cgroups {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

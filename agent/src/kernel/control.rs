@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
-use spoor_wire::control::{Mark, ScopeEntry, names};
+use spoor_wire::control::{Mark, names};
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
@@ -27,7 +27,7 @@ type Rules<K> = HashMap<MapData, AsPod<K>, u32>;
 pub struct Control {
     marks: HashMap<MapData, u32, AsPod<Mark>>,
     armed: Array<MapData, u32>,
-    scope: Array<MapData, AsPod<ScopeEntry>>,
+    scope: HashMap<MapData, u64, u32>,
     inodes: Rules<InodeKey>,
     entries: Rules<EntryKey>,
     dirs: Rules<InodeKey>,
@@ -152,14 +152,17 @@ impl Control {
         self.armed.set(0, u32::from(armed), 0)
     }
 
-    /// What is watched where not the whole host is.
+    /// The cgroups that are watched where not the whole host is; others are forgotten.
     ///
     /// # Errors
     /// [`MapError`]
-    pub fn set_scope(&mut self, scope: &[ScopeEntry]) -> Result<(), MapError> {
-        for index in 0..self.scope.len() {
-            let entry = usize::try_from(index).ok().and_then(|index| scope.get(index)).copied();
-            self.scope.set(index, AsPod(entry.unwrap_or_default()), 0)?;
+    pub fn set_scope(&mut self, cgroup_ids: &[u64]) -> Result<(), MapError> {
+        let had: Vec<u64> = self.scope.keys().collect::<Result<_, _>>()?;
+        for id in had.iter().filter(|id| !cgroup_ids.contains(id)) {
+            self.scope.remove(id)?;
+        }
+        for id in cgroup_ids.iter().filter(|id| !had.contains(id)) {
+            self.scope.insert(*id, 1, 0)?;
         }
         Ok(())
     }

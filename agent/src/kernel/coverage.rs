@@ -89,7 +89,7 @@ impl Trial {
                     return;
                 }
                 Err(error) => {
-                    tracing::debug!("{error}");
+                    tracing::info!("{error}");
                     self.refused.push(Refusal { tier: way.tier, why: error.brief() });
                 }
             }
