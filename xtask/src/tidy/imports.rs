@@ -59,11 +59,15 @@ const GROUND: &[&str] = &["config", "telemetry"];
 
 /// Modules that do no I/O and read no clock, so that a recorded stream replays to the same chains.
 const PURE: &[&str] = &["event", "lineage", "action", "purpose", "chain"];
+/// Addresses are data, so `std::net` as a whole is not here.
 const IMPURE: &[&str] = &[
     "std::fs",
-    "std::net",
     "std::process",
     "std::env",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
     "SystemTime",
     "Instant::now",
     "tokio",
@@ -307,7 +311,7 @@ mod tests {
 
     #[test]
     fn pure_modules_have_no_clock() {
-        let text = "use std::fs;\nlet now = Instant::now();\n#[cfg(test)]\nmod tests { use std::fs; }";
+        let text = "use std::fs;\nlet now = Instant::now(); use std::net::IpAddr;\n#[cfg(test)]\nmod tests { use std::fs; }";
         assert_eq!(lines(pure, "agent/src/chain/mod.rs", text), [1, 2]);
         assert_eq!(lines(pure, "agent/src/store/mod.rs", text), [0; 0]);
     }
