@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::sh::{Cmd, step};
+use crate::{build, paths, probes};
 
 pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
     Arguments are handed on to it.";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
-    let object = crate::probes::ensure()?;
+    let object = probes::ensure()?;
+    let binary = build::agent_with(&object, &paths::static_target())?;
     step!("bench: spoor-tests");
     Cmd::cargo()
         .args([
@@ -25,7 +27,8 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
             "--",
         ])
         .args(args)
-        .env(crate::build::PROBES_ENV, object)
+        .env(build::PROBES_ENV, object)
+        .env(build::BINARY_ENV, binary)
         .advice("the measurements need root and a kernel that spoor supports")
         .run()?;
     Ok(ExitCode::SUCCESS)

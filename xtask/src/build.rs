@@ -15,6 +15,9 @@ pub(crate) const ABOUT: &str = "Builds the probes, then the static agent binary 
 /// Tells the agent's build script where the object to embed lies (absolute).
 pub(crate) const PROBES_ENV: &str = "SPOOR_PROBES";
 
+/// Tells the tests from outside which binary to run (absolute).
+pub(crate) const BINARY_ENV: &str = "SPOOR_BIN";
+
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     crate::no_arguments("build", args)?;
     println!("{}", agent()?.display());

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::build::PROBES_ENV;
+use crate::build::{BINARY_ENV, PROBES_ENV};
 use crate::sh::{Cmd, is_root, status_text, step};
 use crate::summary::Counts;
-use crate::{probes, vm};
+use crate::{build, paths, probes, vm};
 
 pub(crate) const ABOUT: &str = "Runs the tests: unit, live (on this kernel, as root) and vm; all by default\n\n\
     unit  the crates' own tests, their documentation's, and what the test crate does without root\n\
@@ -103,6 +103,12 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
     step!("test: {}", tier.name());
     match tier {
         Tier::Unit => {
+            // The binary that the command-line tests run: the host's debug build, which shares what the tests are built of.
+            Cmd::cargo()
+                .args(["build", "-p", "spoor"])
+                .env(PROBES_ENV, object)
+                .run()?;
+            let binary = paths::target().join("debug/spoor");
             let packages = [
                 "-p",
                 "spoor",
@@ -113,7 +119,7 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
                 "-p",
                 "spoor-tests",
             ];
-            cargo_test(&packages, object)
+            cargo_test(&packages, object, &binary)
         }
         Tier::Live => {
             if !is_root() {
@@ -121,6 +127,8 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
                     "live tests load probes and need root: sudo -E env PATH=\"$PATH\" cargo xtask test live (or --no-live)"
                 );
             }
+            // What ships is what is tested.
+            let binary = build::agent_with(object, &paths::static_target())?;
             let what = [
                 "-p",
                 "spoor-tests",
@@ -131,19 +139,17 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
                 "--",
                 "--test-threads=1",
             ];
-            cargo_test(&what, object)
+            cargo_test(&what, object, &binary)
         }
         Tier::Vm => vm::all(),
     }
 }
 
 /// Runs `cargo test` over everything that was asked for, whatever fails, and counts.
-fn cargo_test(args: &[&str], object: &Path) -> Result<Counts> {
+fn cargo_test(args: &[&str], object: &Path, binary: &Path) -> Result<Counts> {
     let mut counts = Counts::default();
-    let cmd = Cmd::cargo()
-        .args(["test", "--no-fail-fast"])
-        .args(args)
-        .env(PROBES_ENV, object);
+    let cmd = Cmd::cargo().args(["test", "--no-fail-fast"]).args(args);
+    let cmd = cmd.env(PROBES_ENV, object).env(BINARY_ENV, binary);
     let text = cmd.text();
     let status = cmd.tee(|line| counts.take(line))?;
     if !status.success() && counts.failed == 0 {

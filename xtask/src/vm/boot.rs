@@ -87,13 +87,27 @@ fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End
     }
 }
 
-/// The last lines of a log, for whoever reads only CI's output.
+/// The last lines of a log, for whoever reads only CI's output. Without control characters: the firmware clears the
+/// screen, and would clear the reader's.
 pub(super) fn tail(log: &Path) -> String {
     let bytes = fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    last_lines(&String::from_utf8_lossy(&bytes), 40)
+}
+
+fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(40)..];
-    last.iter()
-        .map(|line| format!("    {}\n", line.trim_end()))
-        .collect()
+    let last = &lines[lines.len().saturating_sub(count)..];
+    let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+    last.iter().map(|line| format!("    {}\n", plain(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_does_nothing_to_the_terminal() {
+        assert_eq!(last_lines("a\r\nb\r\n\x1b[2Jc\r\n", 2), "    b\n    [2Jc\n");
+        assert_eq!(last_lines("", 2), "");
+    }
 }
