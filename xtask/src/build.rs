@@ -12,6 +12,9 @@ use crate::{elf, probes};
 pub(crate) const ABOUT: &str = "Builds the probes, then the static agent binary with the probes in it\n\n\
     The last line of standard output is the binary's path.";
 
+/// The crates that are built for the host, and tested and linted together.
+pub(crate) const HOST_CRATES: &[&str] = &["spoor", "spoor-wire", "xtask", "spoor-tests"];
+
 /// Tells the agent's build script where the object to embed lies (absolute).
 pub(crate) const PROBES_ENV: &str = "SPOOR_PROBES";
 

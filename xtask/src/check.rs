@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::build::PROBES_ENV;
+use crate::build::{HOST_CRATES, PROBES_ENV};
 use crate::sh::{Cmd, is_root, step};
 use crate::{apt, docs, licences, paths, probes, tidy, toolchain};
 
@@ -61,25 +61,13 @@ fn fmt(_: &Path) -> Result<()> {
 /// The host's crates and the probes are linted apart: together, features would be unified, and `std` would come to the
 /// probes. Warnings are errors here, not in the source, so that a new compiler breaks no build.
 fn clippy(object: &Path) -> Result<()> {
-    let packages = [
-        "-p",
-        "spoor",
-        "-p",
-        "spoor-wire",
-        "-p",
-        "xtask",
-        "-p",
-        "spoor-tests",
-    ];
-    let lint = |args: &[&str]| {
-        let cmd = Cmd::cargo()
-            .arg("clippy")
-            .args(args)
-            .args(["--all-targets", "--", "-D", "warnings"]);
-        cmd.env(PROBES_ENV, object).run()
+    let lint = |cmd: Cmd| {
+        cmd.args(["--all-targets", "--", "-D", "warnings"])
+            .env(PROBES_ENV, object)
+            .run()
     };
-    lint(&packages)?;
-    lint(&["-p", "spoor-tests", "--features", "live"])
+    lint(Cmd::cargo().arg("clippy").packages(HOST_CRATES))?;
+    lint(Cmd::cargo().args(["clippy", "-p", "spoor-tests", "--features", "live"]))
 }
 
 /// clippy-driver works only with its exact compiler, and a machine may have that compiler without it (nobody may install
@@ -105,16 +93,7 @@ fn clippy_bpf() -> Result<()> {
 fn doc(object: &Path) -> Result<()> {
     Cmd::cargo()
         .args(["doc", "--no-deps", "--document-private-items"])
-        .args([
-            "-p",
-            "spoor",
-            "-p",
-            "spoor-wire",
-            "-p",
-            "xtask",
-            "-p",
-            "spoor-tests",
-        ])
+        .packages(HOST_CRATES)
         .env("RUSTDOCFLAGS", "-D warnings")
         .env(PROBES_ENV, object)
         .run()

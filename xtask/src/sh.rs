@@ -70,6 +70,11 @@ impl Cmd {
         self
     }
 
+    /// Chooses packages, for a cargo command.
+    pub(crate) fn packages(self, names: &[&str]) -> Self {
+        names.iter().fold(self, |cmd, name| cmd.args(["-p", name]))
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self

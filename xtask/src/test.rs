@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::build::{BINARY_ENV, PROBES_ENV};
+use crate::build::{BINARY_ENV, HOST_CRATES, PROBES_ENV};
 use crate::sh::{Cmd, is_root, status_text, step};
 use crate::summary::Counts;
 use crate::{build, paths, probes, vm};
@@ -102,54 +102,45 @@ fn settle(result: Result<Counts>) -> (Counts, String) {
 fn run(tier: Tier, object: &Path) -> Result<Counts> {
     step!("test: {}", tier.name());
     match tier {
-        Tier::Unit => {
-            // The binary that the command-line tests run: the host's debug build, which shares what the tests are built of.
-            Cmd::cargo()
-                .args(["build", "-p", "spoor"])
-                .env(PROBES_ENV, object)
-                .run()?;
-            let binary = paths::target().join("debug/spoor");
-            let packages = [
-                "-p",
-                "spoor",
-                "-p",
-                "spoor-wire",
-                "-p",
-                "xtask",
-                "-p",
-                "spoor-tests",
-            ];
-            cargo_test(&packages, object, &binary)
-        }
-        Tier::Live => {
-            if !is_root() {
-                bail!(
-                    "live tests load probes and need root: sudo -E env PATH=\"$PATH\" cargo xtask test live (or --no-live)"
-                );
-            }
-            // What ships is what is tested.
-            let binary = build::agent_with(object, &paths::static_target())?;
-            let what = [
-                "-p",
-                "spoor-tests",
-                "--features",
-                "live",
-                "--test",
-                "live",
-                "--",
-                "--test-threads=1",
-            ];
-            cargo_test(&what, object, &binary)
-        }
+        Tier::Unit => unit(object),
+        Tier::Live => live(object),
         Tier::Vm => vm::all(),
     }
 }
 
-/// Runs `cargo test` over everything that was asked for, whatever fails, and counts.
-fn cargo_test(args: &[&str], object: &Path, binary: &Path) -> Result<Counts> {
+fn unit(object: &Path) -> Result<Counts> {
+    // What the command-line tests run: the host's debug build, which shares what the tests are built of.
+    Cmd::cargo()
+        .args(["build", "-p", "spoor"])
+        .env(PROBES_ENV, object)
+        .run()?;
+    let binary = paths::target().join("debug/spoor");
+    count(cargo_test(object, &binary).packages(HOST_CRATES))
+}
+
+fn live(object: &Path) -> Result<Counts> {
+    if !is_root() {
+        bail!(
+            "live tests load probes; as root: sudo -E env PATH=\"$PATH\" cargo xtask test live (or leave out: --no-live)"
+        );
+    }
+    // What ships is what is tested.
+    let binary = build::agent_with(object, &paths::static_target())?;
+    let cmd = cargo_test(object, &binary).args(["-p", "spoor-tests", "--features", "live", "--test", "live"]);
+    count(cmd.args(["--", "--test-threads=1"]))
+}
+
+/// `cargo test` over everything that is asked for, whatever fails.
+fn cargo_test(object: &Path, binary: &Path) -> Cmd {
+    Cmd::cargo()
+        .args(["test", "--no-fail-fast"])
+        .env(PROBES_ENV, object)
+        .env(BINARY_ENV, binary)
+}
+
+/// Runs a `cargo test` and counts.
+fn count(cmd: Cmd) -> Result<Counts> {
     let mut counts = Counts::default();
-    let cmd = Cmd::cargo().args(["test", "--no-fail-fast"]).args(args);
-    let cmd = cmd.env(PROBES_ENV, object).env(BINARY_ENV, binary);
     let text = cmd.text();
     let status = cmd.tee(|line| counts.take(line))?;
     if !status.success() && counts.failed == 0 {
