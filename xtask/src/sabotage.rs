@@ -124,6 +124,13 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_every_probe() {
+        for probe in PROBES {
+            assert!(ABOUT.contains(probe), "{probe}");
+        }
+    }
+
+    #[test]
     fn probes_and_cell_are_chosen() {
         let parse = |args: &[&str]| parse(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
         assert_eq!(parse(&[]).unwrap(), (PROBES.to_vec(), CELL.to_owned()));
