@@ -1,0 +1,72 @@
+//! `build`: the one static binary that ships.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::paths::{self, HOST_TRIPLE};
+use crate::sh::{Cmd, step};
+use crate::{elf, probes};
+
+pub(crate) const ABOUT: &str = "Builds the probes, then the static agent binary with the probes in it\n\n\
+    The last line of standard output is the binary's path.";
+
+/// The crates that are built for the host, and tested and linted together.
+pub(crate) const HOST_CRATES: &[&str] = &["spoor", "spoor-wire", "xtask", "spoor-tests"];
+
+/// Tells the agent's build script where the object to embed lies (absolute).
+pub(crate) const PROBES_ENV: &str = "SPOOR_PROBES";
+
+/// Tells the tests from outside which binary to run (absolute).
+pub(crate) const BINARY_ENV: &str = "SPOOR_BIN";
+
+pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+    crate::no_arguments("build", args)?;
+    println!("{}", agent()?.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The static agent, with every probe awake.
+pub(crate) fn agent() -> Result<PathBuf> {
+    let object = probes::ensure()?;
+    agent_with(&object, &paths::static_target())
+}
+
+/// The static agent with a given object in it, built in a given target folder.
+pub(crate) fn agent_with(object: &Path, target: &Path) -> Result<PathBuf> {
+    step!("build: the static agent");
+    static_cargo(target)
+        .args(["-p", "spoor", "--bin", "spoor"])
+        .env(PROBES_ENV, object)
+        .run()?;
+    static_binary(target, "spoor")
+}
+
+/// `cargo build` of static release binaries. The flag goes through the target's own variable: plain RUSTFLAGS would also
+/// hit what a caller has set for the host.
+pub(crate) fn static_cargo(target: &Path) -> Cmd {
+    Cmd::cargo()
+        .args(["build", "--release", "--target", HOST_TRIPLE])
+        .env("CARGO_TARGET_DIR", target)
+        .env(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+            "-C target-feature=+crt-static",
+        )
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+}
+
+/// Where `static_cargo` put a binary; demands that it really is static, as an old host or an empty initramfs has no
+/// dynamic loader that would fit.
+pub(crate) fn static_binary(target: &Path, name: &str) -> Result<PathBuf> {
+    let binary = target.join(HOST_TRIPLE).join("release").join(name);
+    let bytes = std::fs::read(&binary).with_context(|| format!("no binary at {}", binary.display()))?;
+    if !elf::is_static(&bytes)? {
+        bail!(
+            "{} asks for a dynamic loader; it must be static",
+            binary.display()
+        );
+    }
+    Ok(binary)
+}

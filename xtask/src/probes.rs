@@ -1,0 +1,89 @@
+//! `probes`: the eBPF object, built by its own compiler for its own target.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::paths;
+use crate::sh::{Cmd, step};
+use crate::toolchain::{self, BPF_TRIPLE};
+
+pub(crate) const ABOUT: &str = "Builds the probes into target/bpf/spoor-ebpf\n\n\
+    The object is replaced only when its bytes change, so that the agent is not rebuilt for nothing. With SPOOR_MUTE=NAME\n\
+    in the environment, the probe of that name does nothing and the object is target/bpf-muted/NAME/spoor-ebpf.";
+
+/// Names the probe that is to be built deaf; `spoor-ebpf` reads it with `option_env!`.
+pub(crate) const MUTE_ENV: &str = "SPOOR_MUTE";
+
+pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+    crate::no_arguments("probes", args)?;
+    let object = match env::var(MUTE_ENV) {
+        Ok(probe) if !probe.is_empty() => build(Some(&probe))?,
+        Ok(_) | Err(_) => build(None)?,
+    };
+    println!("{}", object.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The object with every probe awake.
+pub(crate) fn ensure() -> Result<PathBuf> {
+    build(None)
+}
+
+/// Builds the object, with one probe muted or none, and returns where it is.
+pub(crate) fn build(muted: Option<&str>) -> Result<PathBuf> {
+    let toolchain = toolchain::ensure()?;
+    let (build, object) = match muted {
+        None => (
+            paths::target().join("bpf-build"),
+            paths::target().join("bpf/spoor-ebpf"),
+        ),
+        Some(probe) => {
+            let all = paths::target().join("bpf-muted");
+            (all.join("build"), all.join(probe).join("spoor-ebpf"))
+        }
+    };
+    step!(
+        "probes: building{}",
+        muted
+            .map(|probe| format!(" with {probe} muted"))
+            .unwrap_or_default()
+    );
+    let mut cmd = package(toolchain.cargo("build"), &build, "")
+        .advice("`cargo xtask toolchain` says which compiler this is");
+    if let Some(probe) = muted {
+        cmd = cmd.env(MUTE_ENV, probe);
+    }
+    cmd.run()?;
+    let built = build.join(BPF_TRIPLE).join("release/spoor-ebpf");
+    let content = fs::read(&built).with_context(|| format!("no object at {}", built.display()))?;
+    if paths::write_if_changed(&object, &content)? {
+        step!("probes: {} bytes in {}", content.len(), object.display());
+    }
+    Ok(object)
+}
+
+/// Aims a command of the BPF toolchain at the probes' package. The flags are the same for every verb.
+pub(crate) fn package(cmd: Cmd, target: &Path, flags: &str) -> Cmd {
+    cmd.args(["--package", "spoor-ebpf", "--release"])
+        .env("CARGO_TARGET_DIR", target)
+        .env("RUSTFLAGS", format!("{}{flags}", remap()))
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove(MUTE_ENV)
+}
+
+/// Paths end up in panic locations: map the two folders they can begin with, so that the same sources give the same
+/// bytes wherever they lie.
+fn remap() -> String {
+    let home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    let mut flags = format!("--remap-path-prefix={}=.", paths::root().display());
+    if let Some(home) = home {
+        flags += &format!(" --remap-path-prefix={}=cargo", home.display());
+    }
+    flags
+}

@@ -1,0 +1,113 @@
+//! One boot under QEMU, by software emulation: no KVM, no root, no disk, no network.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::kernels;
+use super::matrix::Boot;
+use super::serial::{End, Report};
+use crate::paths;
+use crate::sh::{Cmd, status_text};
+
+pub(super) const QEMU: &str = "qemu-system-x86_64";
+
+/// A boot to a finished test takes 6 to 9 seconds plus the tests; what is not done by then hangs.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What one boot came to.
+pub(super) struct Outcome {
+    pub(super) report: Report,
+    pub(super) seconds: f32,
+    pub(super) log: PathBuf,
+}
+
+/// The QEMU command of a boot.
+pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
+    // One emulation thread: with several, a busy guest once panicked inside a patched jump label.
+    let machine = "-M q35 -cpu max -m 1024 -accel tcg,thread=single -smp 2 -nographic -no-reboot -net none";
+    Ok(Cmd::new(QEMU)
+        .args(machine.split(' '))
+        .arg("-kernel")
+        .arg(kernels::image(&boot.kernel)?)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", &boot.command_line()]))
+}
+
+/// Boots, waits for the guest to power off, and reads what it said. The console goes to target/vm/logs/CELL.log, where
+/// it stays.
+pub(super) fn boot(boot: &Boot, initramfs: &Path, suffix: &str) -> Result<Outcome> {
+    let logs = paths::target().join("vm/logs");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot create {}", logs.display()))?;
+    let path = logs.join(format!("{}{suffix}.log", boot.name()));
+    let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let cmd = command(boot, initramfs)?;
+    let text = cmd.text();
+    let start = Instant::now();
+    let mut child = cmd
+        .into_inner()
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("cannot start `{text}`"))?;
+    let end = wait(&mut child, start, &text, &path)?;
+    let said = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let report = Report::parse(&String::from_utf8_lossy(&said), end);
+    Ok(Outcome {
+        report,
+        seconds: start.elapsed().as_secs_f32(),
+        log: path,
+    })
+}
+
+fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End> {
+    loop {
+        if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
+            if status.success() {
+                return Ok(End::Exited);
+            }
+            bail!(
+                "`{text}` failed ({}); it said why in {}",
+                status_text(status),
+                log.display()
+            );
+        }
+        if start.elapsed() > TIMEOUT {
+            child.kill().context("cannot stop QEMU")?;
+            child.wait().context("cannot wait for QEMU")?;
+            return Ok(End::TimedOut);
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The last lines of a log, for whoever reads only CI's output. Without control characters: the firmware clears the
+/// screen, and would clear the reader's.
+pub(super) fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    last_lines(&String::from_utf8_lossy(&bytes), 40)
+}
+
+fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(count)..];
+    let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+    last.iter().map(|line| format!("    {}\n", plain(line))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_log_does_nothing_to_the_terminal() {
+        assert_eq!(last_lines("a\r\nb\r\n\x1b[2Jc\r\n", 2), "    b\n    [2Jc\n");
+        assert_eq!(last_lines("", 2), "");
+    }
+}

@@ -1,0 +1,264 @@
+//! `tests/kernels.toml`: which kernels, and what is expected on each.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+use crate::paths;
+
+/// The file, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Matrix {
+    #[serde(rename = "kernel")]
+    pub(super) kernels: Vec<Kernel>,
+}
+
+/// A kernel: where it comes from, and the ways to boot it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kernel {
+    pub(super) name: String,
+    pub(super) suite: String,
+    pub(super) package: String,
+    pub(super) image: String,
+    #[serde(rename = "cell")]
+    cells: Vec<Cell>,
+}
+
+/// One boot of one kernel.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cell {
+    name: String,
+    lsm: String,
+    tiers: Option<Tier>,
+    open: Tier,
+    connect: Tier,
+    #[serde(default, rename = "skip")]
+    pub(super) skips: Vec<Skip>,
+}
+
+/// A test that may be skipped in a cell.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Skip {
+    pub(super) test: String,
+    pub(super) why: String,
+}
+
+/// How a signal is observed, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Tier {
+    Lsm,
+    Fentry,
+    Kprobe,
+    Tracepoint,
+}
+
+impl Tier {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Lsm => "lsm",
+            Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+}
+
+#[cfg(test)]
+impl Kernel {
+    /// A kernel of which only the suite matters.
+    pub(super) fn for_test(suite: &str) -> Self {
+        let text = String::new;
+        Self {
+            name: text(),
+            suite: suite.to_owned(),
+            package: text(),
+            image: text(),
+            cells: Vec::new(),
+        }
+    }
+}
+
+/// A cell with its kernel: what one boot needs to know.
+#[derive(Debug, Clone)]
+pub(super) struct Boot {
+    pub(super) kernel: Kernel,
+    pub(super) cell: Cell,
+}
+
+impl Boot {
+    /// The name by which a cell is called everywhere.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", self.kernel.name, self.cell.name)
+    }
+
+    /// The kernel's command line; the guest reads the `spoor.` parameters out of /proc/cmdline.
+    pub(super) fn command_line(&self) -> String {
+        let Cell {
+            name: _,
+            lsm,
+            tiers,
+            open,
+            connect,
+            skips: _,
+        } = &self.cell;
+        let tiers = tiers
+            .map(|tier| format!(" spoor.tiers={}", tier.name()))
+            .unwrap_or_default();
+        format!(
+            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}",
+            self.name(),
+            open.name(),
+            connect.name(),
+        )
+    }
+
+    /// For `--list`.
+    pub(super) fn line(&self) -> String {
+        let Cell {
+            name: _,
+            lsm,
+            tiers,
+            open,
+            connect,
+            skips,
+        } = &self.cell;
+        let tiers = tiers
+            .map(|tier| format!(", tiers={}", tier.name()))
+            .unwrap_or_default();
+        let skips = skips
+            .iter()
+            .map(|skip| format!("\n{:16}may skip {}: {}", "", skip.test, skip.why));
+        format!(
+            "{:<16}open={}, connect={}{tiers}, lsm={lsm}{}",
+            self.name(),
+            open.name(),
+            connect.name(),
+            skips.collect::<String>()
+        )
+    }
+}
+
+impl Matrix {
+    pub(super) fn read() -> Result<Self> {
+        let path = paths::root().join("tests/kernels.toml");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("{} is not sound", path.display()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let matrix: Self = toml::from_str(text)?;
+        let mut names = BTreeSet::new();
+        for kernel in &matrix.kernels {
+            ensure!(
+                kernel.package.matches("{}").count() == 1,
+                "the package of {} needs one {{}}",
+                kernel.name
+            );
+            ensure!(!kernel.cells.is_empty(), "kernel {} has no cell", kernel.name);
+        }
+        for boot in matrix.boots() {
+            ensure!(names.insert(boot.name()), "there are two cells {}", boot.name());
+            for skip in &boot.cell.skips {
+                ensure!(
+                    !skip.why.trim().is_empty(),
+                    "{} skips {} without a reason",
+                    boot.name(),
+                    skip.test
+                );
+            }
+        }
+        Ok(matrix)
+    }
+
+    /// Every cell, in the order of the file.
+    pub(super) fn boots(&self) -> impl Iterator<Item = Boot> {
+        self.kernels.iter().flat_map(|kernel| {
+            kernel.cells.iter().map(|cell| Boot {
+                kernel: kernel.clone(),
+                cell: cell.clone(),
+            })
+        })
+    }
+
+    /// The cells that were asked for by name (a kernel's name stands for all of its cells); all when none was.
+    pub(super) fn select(&self, names: &[String]) -> Result<Vec<Boot>> {
+        let fits = |boot: &Boot, name: &String| boot.name() == *name || boot.kernel.name == *name;
+        for name in names {
+            if !self.boots().any(|boot| fits(&boot, name)) {
+                bail!("there is no cell {name}; `cargo xtask vm --list` lists them");
+            }
+        }
+        Ok(self
+            .boots()
+            .filter(|boot| names.is_empty() || names.iter().any(|name| fits(boot, name)))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: &str =
+        "[[kernel]]\nname='6.1'\nsuite='bookworm'\npackage='linux-{}'\nimage='boot/vmlinuz-*'\n";
+    const CELL: &str = "[[kernel.cell]]\nname='lsm'\nlsm='lockdown,bpf'\nopen='lsm'\nconnect='fentry'\n";
+
+    #[test]
+    fn the_matrix_of_the_repository_is_sound() {
+        let matrix = Matrix::read().unwrap();
+        let names: Vec<_> = matrix.boots().map(|boot| boot.name()).collect();
+        assert!(
+            names.contains(&"6.12-lsm".to_owned()),
+            "{names:?}: `sabotage` boots that one"
+        );
+    }
+
+    #[test]
+    fn the_command_line_carries_what_the_guest_must_know() {
+        let matrix = Matrix::parse(&format!("{KERNEL}{CELL}tiers='kprobe'\n")).unwrap();
+        let boot = matrix.boots().next().unwrap();
+        assert_eq!(
+            boot.command_line(),
+            "console=ttyS0 quiet panic=-1 lsm=lockdown,bpf spoor.cell=6.1-lsm spoor.open=lsm spoor.connect=fentry \
+             spoor.tiers=kprobe"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}")).is_ok());
+        assert!(Matrix::parse(KERNEL).is_err(), "no cell");
+        assert!(
+            Matrix::parse(&format!("{KERNEL}{CELL}{CELL}")).is_err(),
+            "one name twice"
+        );
+        assert!(
+            Matrix::parse(&format!("{KERNEL}{CELL}opne='lsm'\n")).is_err(),
+            "unknown key"
+        );
+        assert!(
+            Matrix::parse(&format!("{KERNEL}{CELL}").replace("{}", "9")).is_err(),
+            "nothing moves"
+        );
+        assert!(
+            Matrix::parse(&format!("{KERNEL}{CELL}skip=[{{test='a',why=' '}}]\n")).is_err(),
+            "no reason"
+        );
+    }
+
+    #[test]
+    fn cells_are_chosen_by_name_or_kernel() {
+        let matrix = Matrix::parse(&format!("{KERNEL}{CELL}")).unwrap();
+        for names in [vec![], vec!["6.1".to_owned()], vec!["6.1-lsm".to_owned()]] {
+            assert_eq!(matrix.select(&names).unwrap().len(), 1, "{names:?}");
+        }
+        assert!(matrix.select(&["6.1-lms".to_owned()]).is_err());
+    }
+}

@@ -1,0 +1,231 @@
+//! `vm`: the kernel matrix. Each cell boots one kernel in one way, with the agent and its tests as the only programs.
+
+mod boot;
+mod cpio;
+mod guest;
+mod kernels;
+mod matrix;
+mod serial;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use crate::sh::{step, which};
+use crate::summary::Counts;
+use crate::{apt, build, paths, probes};
+use matrix::{Boot, Matrix};
+pub(crate) use serial::Report;
+
+pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
+    CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no root and no KVM.\n  \
+    --list     prints the cells and stops\n  \
+    --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
+    --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n\
+    The console of each boot stays in target/vm/logs/CELL.log.";
+
+/// More at once than there are processors to emulate on only makes each slower.
+const AT_ONCE: usize = 2;
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Options {
+    cells: Vec<String>,
+    list: bool,
+    keep: bool,
+    refresh: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        for arg in args {
+            match arg.as_str() {
+                "--list" => options.list = true,
+                "--keep" => options.keep = true,
+                "--refresh" => options.refresh = true,
+                flag if flag.starts_with('-') => {
+                    bail!("`vm` has no option {flag}; see `cargo xtask help vm`")
+                }
+                cell => options.cells.push(cell.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+    let options = Options::parse(args)?;
+    if options.list {
+        for boot in Matrix::read()?.select(&options.cells)? {
+            println!("{}", boot.line());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let counts = cells(&options)?;
+    println!("{} passed, {} failed", counts.passed, counts.failed);
+    Ok(if counts.green() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The whole matrix, for `test`.
+pub(crate) fn all() -> Result<Counts> {
+    cells(&Options::default())
+}
+
+fn cells(options: &Options) -> Result<Counts> {
+    let boots = Matrix::read()?.select(&options.cells)?;
+    prepare(&boots, options.refresh)?;
+    let object = probes::ensure()?;
+    let agent = build::agent_with(&object, &paths::static_target())?;
+    let initramfs = initramfs("initramfs");
+    guest::pack(&agent, &object, &initramfs)?;
+    if options.keep {
+        for boot in &boots {
+            step!("vm: {}: {}", boot.name(), boot::command(boot, &initramfs)?.text());
+        }
+    }
+    step!("vm: booting {} cells, {AT_ONCE} at once", boots.len());
+    let verdicts = boot_all(boots, &initramfs);
+    if !options.keep {
+        fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+    }
+    Ok(judge(&verdicts))
+}
+
+fn initramfs(name: &str) -> PathBuf {
+    paths::target().join("vm").join(format!("{name}.cpio"))
+}
+
+/// QEMU and the kernels.
+fn prepare(boots: &[Boot], refresh: bool) -> Result<()> {
+    if which(boot::QEMU).is_none() {
+        apt::install(&["qemu-system-x86"], "booting the test kernels")?;
+    }
+    let mut kernels: Vec<_> = boots.iter().map(|boot| boot.kernel.clone()).collect();
+    kernels.dedup_by(|a, b| a.name == b.name);
+    kernels::fetch(&kernels, refresh)
+}
+
+/// A cell's verdict: its name, why it is red, and where its log is.
+struct Verdict {
+    cell: String,
+    reasons: Vec<String>,
+    log: Option<PathBuf>,
+}
+
+fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
+    let queue = Mutex::new(VecDeque::from(boots));
+    let verdicts = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(boot) = next else { break };
+                    let verdict = boot_one(&boot, initramfs);
+                    verdicts
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(verdict);
+                }
+            });
+        }
+    });
+    verdicts.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
+    let cell = boot.name();
+    match boot::boot(boot, initramfs, "") {
+        Ok(outcome) => {
+            let reasons = outcome.report.reasons(&boot.cell.skips);
+            let word = if reasons.is_empty() { "ok" } else { "RED" };
+            step!(
+                "vm: {cell:<16} {word:<4} {} passed in {:.1} s",
+                outcome.report.passed.len(),
+                outcome.seconds
+            );
+            Verdict {
+                cell,
+                reasons,
+                log: Some(outcome.log),
+            }
+        }
+        Err(error) => {
+            step!("vm: {cell:<16} RED  {error:#}");
+            Verdict {
+                cell,
+                reasons: vec![format!("{error:#}")],
+                log: None,
+            }
+        }
+    }
+}
+
+/// Reports every red cell together, after the last boot, and counts.
+fn judge(verdicts: &[Verdict]) -> Counts {
+    let mut counts = Counts::default();
+    for Verdict { cell, reasons, log } in verdicts {
+        if reasons.is_empty() {
+            counts.passed += 1;
+            continue;
+        }
+        counts.failed += 1;
+        eprintln!("\n{cell} is red:");
+        for reason in reasons {
+            eprintln!("  {reason}");
+        }
+        if let Some(log) = log {
+            eprintln!("  the end of {}:\n{}", log.display(), boot::tail(log));
+        }
+    }
+    counts
+}
+
+/// Boots one cell with an agent whose probes are not the good ones, for `sabotage`.
+pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -> Result<(Report, f32)> {
+    let boots = Matrix::read()?.select(&[cell.to_owned()])?;
+    let [boot] = boots.as_slice() else {
+        bail!("`{cell}` is not one cell; `cargo xtask vm --list` lists them")
+    };
+    prepare(&boots, false)?;
+    let initramfs = initramfs(&format!("initramfs-{label}"));
+    guest::pack(agent, object, &initramfs)?;
+    let outcome = boot::boot(boot, &initramfs, &format!("-{label}"));
+    fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+    outcome.map(|outcome| (outcome.report, outcome.seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_and_cells_may_be_mixed() {
+        let args = ["6.1", "--keep", "6.12-lsm"].map(str::to_owned);
+        let options = Options::parse(&args).unwrap();
+        assert_eq!(options.cells, ["6.1", "6.12-lsm"]);
+        assert!(options.keep && !options.list && !options.refresh);
+        assert!(Options::parse(&["--kepe".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_verdict_with_a_reason_is_a_failure() {
+        let verdict = |reasons: &[&str]| Verdict {
+            cell: "6.1-lsm".to_owned(),
+            reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
+            log: None,
+        };
+        let counts = judge(&[verdict(&[]), verdict(&["timed out"])]);
+        assert_eq!((counts.passed, counts.failed), (1, 1));
+    }
+}
