@@ -20,6 +20,7 @@ pub mod credential;
 pub mod event;
 pub mod forward;
 pub mod lineage;
+pub mod pipeline;
 pub mod record;
 pub mod report;
 pub mod store;

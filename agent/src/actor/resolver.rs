@@ -1,0 +1,613 @@
+//! The rules, the first that holds: container, job, unit, then by whether somebody logged in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::cgroup::{Container, Place, place};
+use super::{Actor, ActorKind, Host};
+use crate::event::{Facts, ProcessKey};
+use crate::lineage::{KnownBy, Process, Slot, Table};
+
+/// What tells one execution of an actor's job from another. Within one boot of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RunKey {
+    /// A unit: all its processes in one cgroup.
+    Unit {
+        /// `Actor::id`
+        actor: String,
+        /// Id of the cgroup, which a restarted unit gets anew.
+        cgroup_id: u64,
+    },
+    /// A container instance, by its id in full.
+    Container(String),
+    /// A login session.
+    Session {
+        /// Who logged in.
+        login_uid: u32,
+        /// `Actor::id`, which has the session.
+        actor: String,
+    },
+    /// A process and what came of it under the same user.
+    Tree {
+        /// Its root.
+        root: Slot,
+        /// That user.
+        user: u32,
+    },
+}
+
+/// Where a process stands: whose it is, and in which run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Who acts.
+    pub actor: Arc<Actor>,
+    /// In which run.
+    pub run: Arc<RunKey>,
+    /// The run's first process.
+    pub root: ProcessKey,
+}
+
+/// Tells actors of processes. Keeps what it told of each process until [`Self::forget`].
+#[derive(Debug)]
+pub struct Resolver<H> {
+    host: H,
+    states: HashMap<Slot, State>,
+    actors: HashMap<Actor, Arc<Actor>>,
+    places: HashMap<Vec<u8>, Arc<Place>>,
+}
+
+/// What a process has of itself or of its forebears, whichever of these are still known.
+#[derive(Clone, Debug)]
+struct State {
+    process: Arc<Process>,
+    identity: Identity,
+    job: Option<Arc<Job>>,
+    tree: Tree,
+    /// The program the tree was named by.
+    named: Arc<str>,
+    standing: Standing,
+    /// Made without its parent at hand: worth another look.
+    provisional: bool,
+}
+
+/// As whom a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    /// Whose work it is: the effective user, but for programs that are set-uid root.
+    user: u32,
+    euid: u32,
+    login_uid: Option<u32>,
+    session: Option<u32>,
+    cgroup_id: u64,
+}
+
+impl Identity {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            user: if facts.euid == 0 { facts.uid } else { facts.euid },
+            euid: facts.euid,
+            login_uid: facts.login_uid,
+            session: facts.session,
+            cgroup_id: facts.cgroup_id,
+        }
+    }
+
+    /// Whether both belong to one run of a user that nothing else claims.
+    fn same_user(self, other: Self) -> bool {
+        Self { euid: 0, ..self } == Self { euid: 0, ..other }
+    }
+}
+
+/// The topmost process under the same user, and what that runs.
+#[derive(Clone, Debug)]
+struct Tree {
+    root: ProcessKey,
+    program: Arc<str>,
+    /// The run has opened or connected: from now on its name stays, whatever its root executes next.
+    settled: bool,
+}
+
+/// A job of cron and its like.
+#[derive(Debug)]
+struct Job {
+    root: ProcessKey,
+    user: u32,
+    program: String,
+    daemon: &'static str,
+}
+
+const UNKNOWN_PROGRAM: &str = "?";
+
+impl<H: Host> Resolver<H> {
+    /// Knows nobody yet.
+    pub fn new(host: H) -> Self {
+        Self {
+            host,
+            states: HashMap::new(),
+            actors: HashMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Where a process stands by now.
+    pub fn resolve(
+        &mut self,
+        table: &Table,
+        process: &Arc<Process>,
+        facts: &Facts,
+        time_ns: u64,
+    ) -> Standing {
+        let identity = Identity::of(facts);
+        let slot = Slot::from(process.key);
+        if let Some(state) = self.states.get(&slot)
+            && Arc::ptr_eq(&state.process, process)
+            && state.identity == identity
+            && !state.provisional
+            && (state.standing.actor.kind != ActorKind::SystemUser
+                || *state.named == *self.tree_program(process.key, &state.tree))
+        {
+            return state.standing.clone();
+        }
+        self.host.at(time_ns);
+        let ancestry = table.ancestry(process.key);
+        let job = self.job(slot, process, identity, &ancestry);
+        let tree = self.tree(slot, process, identity, &ancestry);
+        let standing = self.stand(process, identity, job.as_ref(), &tree, &ancestry);
+        let provisional =
+            ancestry.is_empty() && process.parent.is_some() && process.known_by != KnownBy::Fork;
+        let state = State {
+            process: Arc::clone(process),
+            identity,
+            job,
+            named: self.tree_program(process.key, &tree),
+            provisional: provisional && !tree.settled,
+            tree,
+            standing: standing.clone(),
+        };
+        self.states.insert(slot, state);
+        standing
+    }
+
+    /// A process was made: it stands where its maker stands, until it changes.
+    pub fn forked(&mut self, table: &Table, maker: &Facts, child: &Arc<Process>, time_ns: u64) -> Standing {
+        if let Some(state) = self.states.get(&maker.key.into())
+            && state.identity == Identity::of(maker)
+            && state.identity.cgroup_id == child.cgroup_id
+        {
+            let state = State {
+                process: Arc::clone(child),
+                provisional: false,
+                ..state.clone()
+            };
+            let standing = state.standing.clone();
+            self.states.insert(child.key.into(), state);
+            return standing;
+        }
+        let facts = Facts {
+            key: child.key,
+            parent: child.parent,
+            cgroup_id: child.cgroup_id,
+            ns_tgid: child.ns_tgid,
+            pid_ns: child.pid_ns,
+            ..maker.clone()
+        };
+        self.resolve(table, child, &facts, time_ns)
+    }
+
+    /// The process opened a credential or connected: its run keeps its name from now on.
+    pub fn settle(&mut self, key: ProcessKey) {
+        let Some(root) = self.states.get(&key.into()).map(|state| state.tree.root) else {
+            return;
+        };
+        let settled = self
+            .states
+            .get_mut(&root.into())
+            .filter(|state| state.tree.root == root)
+            .map(|state| {
+                state.tree.settled = true;
+                state.tree.clone()
+            });
+        if let Some(state) = self.states.get_mut(&key.into()) {
+            state.tree = settled.unwrap_or_else(|| state.tree.clone());
+            state.tree.settled = true;
+            state.provisional = false;
+        }
+    }
+
+    /// Where a process stood last.
+    #[must_use]
+    pub fn standing(&self, key: ProcessKey) -> Option<&Standing> {
+        self.states.get(&key.into()).map(|state| &state.standing)
+    }
+
+    /// A process left the table.
+    pub fn forget(&mut self, key: ProcessKey) {
+        self.states.remove(&key.into());
+    }
+
+    /// Number of processes it knows of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether it knows of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    /// The job a process belongs to: the one it was born into, or the one that begins below the nearest daemon.
+    fn job(
+        &self,
+        slot: Slot,
+        process: &Process,
+        identity: Identity,
+        up: &[Arc<Process>],
+    ) -> Option<Arc<Job>> {
+        if self.job_daemon(process, Some(identity.euid)).is_some() {
+            return None;
+        }
+        if let Some(job) = self.states.get(&slot).and_then(|state| state.job.as_ref()) {
+            return Some(Arc::clone(job));
+        }
+        let mut root = process;
+        for ancestor in up {
+            let state = self.states.get(&ancestor.key.into());
+            if let Some(daemon) = self.job_daemon(ancestor, state.map(|state| state.identity.euid)) {
+                let born = self.states.get(&root.key.into());
+                return Some(born.and_then(|state| state.job.clone()).unwrap_or_else(|| {
+                    Arc::new(Job {
+                        root: root.key,
+                        user: born.map_or(identity, |state| state.identity).user,
+                        program: first_program(root),
+                        daemon,
+                    })
+                }));
+            }
+            root = ancestor;
+        }
+        None
+    }
+
+    /// Which daemon of jobs a process is, if any. Anybody can name a program `cron`; only root is believed.
+    fn job_daemon(&self, process: &Process, euid: Option<u32>) -> Option<&'static str> {
+        let name = process.exe.bytes.rsplit(|byte| *byte == b'/').next()?;
+        let daemon = match name {
+            b"cron" | b"crond" | b"fcron" => "cron",
+            b"anacron" => "anacron",
+            b"atd" => "at",
+            _ => return None,
+        };
+        let euid = euid.or_else(|| Some(self.states.get(&process.key.into())?.identity.euid));
+        let forked = self
+            .states
+            .get(&process.key.into())
+            .is_some_and(|state| state.process.known_by == KnownBy::Fork);
+        // A child that has not yet executed the job may have taken the job's user already.
+        euid.is_none_or(|euid| euid == 0 || forked && self.child_of_root_daemon(process))
+            .then_some(daemon)
+    }
+
+    fn child_of_root_daemon(&self, process: &Process) -> bool {
+        let parent = process.parent.and_then(|parent| self.states.get(&parent.into()));
+        parent.is_some_and(|parent| parent.identity.euid == 0 && parent.process.exe == process.exe)
+    }
+
+    fn tree(&self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
+        let own = Tree {
+            root: process.key,
+            program: program(process),
+            settled: false,
+        };
+        let before = self.states.get(&slot).filter(|state| !state.provisional);
+        if let Some(state) = before.filter(|state| state.identity.same_user(identity)) {
+            let is_root = Slot::from(state.tree.root) == slot;
+            return if is_root && !state.tree.settled {
+                own
+            } else {
+                state.tree.clone()
+            };
+        }
+        let parent = up.first().and_then(|parent| self.states.get(&parent.key.into()));
+        let inherited = parent.filter(|parent| parent.identity.same_user(identity));
+        inherited.map_or(own, |parent| parent.tree.clone())
+    }
+
+    fn stand(
+        &mut self,
+        process: &Arc<Process>,
+        identity: Identity,
+        job: Option<&Arc<Job>>,
+        tree: &Tree,
+        up: &[Arc<Process>],
+    ) -> Standing {
+        let place = self.place(&process.cgroup.bytes);
+        if let Some(container) = place.container.as_ref().filter(|container| !container.of_unit) {
+            return self.contained(process, identity, container, up);
+        }
+        if let Some(job) = job {
+            let id = format!("cron:{}:{}", self.name(job.user), job.program);
+            let run = RunKey::Tree {
+                root: job.root.into(),
+                user: job.user,
+            };
+            return self.standing_of(
+                ActorKind::Cron,
+                id,
+                job.daemon.to_owned(),
+                identity,
+                run,
+                job.root,
+            );
+        }
+        if let Some((kind, id, origin)) = self.of_unit(&place, identity, up) {
+            let run = RunKey::Unit {
+                actor: id.clone(),
+                cgroup_id: identity.cgroup_id,
+            };
+            let root = topmost(process, up, |other| {
+                other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
+            });
+            return self.standing_of(kind, id, origin, identity, run, root);
+        }
+        let origin = match identity.login_uid {
+            Some(login_uid) if !self.is_service_user(identity, login_uid) => {
+                return self.in_session(process, identity, login_uid, &place, up);
+            }
+            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            None => "init".to_owned(),
+        };
+        let id = format!(
+            "user:{}:{}",
+            self.name(identity.user),
+            self.tree_program(process.key, tree)
+        );
+        let run = RunKey::Tree {
+            root: tree.root.into(),
+            user: identity.user,
+        };
+        self.standing_of(ActorKind::SystemUser, id, origin, identity, run, tree.root)
+    }
+
+    /// The root's program as it is now, while the run has no name to keep.
+    fn tree_program(&self, key: ProcessKey, tree: &Tree) -> Arc<str> {
+        let root = self.states.get(&tree.root.into());
+        let root = root.filter(|root| root.tree.root == tree.root && !tree.settled && tree.root != key);
+        Arc::clone(root.map_or(&tree.program, |root| &root.tree.program))
+    }
+
+    fn contained(
+        &mut self,
+        process: &Process,
+        identity: Identity,
+        container: &Container,
+        up: &[Arc<Process>],
+    ) -> Standing {
+        let Container { runtime, id, .. } = container;
+        let is_hex = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let short = id.get(..12).filter(|_| is_hex).unwrap_or(id);
+        let origin = match identity.login_uid {
+            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            None => format!("container:{runtime}"),
+        };
+        let mut inside = process.key;
+        for ancestor in up {
+            if self.place(&ancestor.cgroup.bytes).container.as_ref() != Some(container) {
+                break;
+            }
+            inside = ancestor.key;
+        }
+        let run = RunKey::Container(format!("{runtime}:{id}"));
+        let id = format!("container:{runtime}:{short}");
+        self.standing_of(ActorKind::Container, id, origin, identity, run, inside)
+    }
+
+    /// A unit claims its processes, but for a person's who came in by it.
+    fn of_unit(
+        &mut self,
+        place: &Place,
+        identity: Identity,
+        up: &[Arc<Process>],
+    ) -> Option<(ActorKind, String, String)> {
+        if let Some((uid, unit)) = &place.user_unit {
+            let claims = unit.ends_with(".service") || unit == "init.scope" || identity.login_uid.is_none();
+            let user = self.name(*uid);
+            let id = format!("user-unit:{user}:{unit}");
+            return claims.then(|| (ActorKind::UserService, id, format!("user-manager:{user}")));
+        }
+        let unit = place.unit.as_ref().filter(|unit| unit.ends_with(".service"))?;
+        let origin = match identity.login_uid {
+            Some(_) if up.iter().any(|ancestor| is_login(&ancestor.exe.bytes)) => return None,
+            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            None => match (&place.container, self.host.unit_trigger(unit)) {
+                (_, Some(timer)) => format!("timer:{timer}"),
+                (Some(container), None) => format!("container:{}", container.runtime),
+                (None, None) => "init".to_owned(),
+            },
+        };
+        Some((ActorKind::SystemdService, format!("systemd:{unit}"), origin))
+    }
+
+    fn in_session(
+        &mut self,
+        process: &Process,
+        identity: Identity,
+        login_uid: u32,
+        place: &Place,
+        up: &[Arc<Process>],
+    ) -> Standing {
+        let session = identity.session.map(|session| session.to_string());
+        let session = session
+            .or_else(|| place.session.clone())
+            .unwrap_or_else(|| UNKNOWN_PROGRAM.to_owned());
+        let id = format!("session:{}:{session}", self.name(login_uid));
+        let states = &self.states;
+        let root = topmost(process, up, |other| {
+            let other = states.get(&other.key.into()).map(|state| state.identity);
+            other.is_some_and(|other| other.login_uid == Some(login_uid) && other.session == identity.session)
+        });
+        let run = RunKey::Session {
+            login_uid,
+            actor: id.clone(),
+        };
+        self.standing_of(
+            ActorKind::HumanSession,
+            id,
+            "login".to_owned(),
+            identity,
+            run,
+            root,
+        )
+    }
+
+    /// Whether a logged-in person acts through an account that is nobody's own.
+    fn is_service_user(&mut self, identity: Identity, login_uid: u32) -> bool {
+        let user = identity.user;
+        user != login_uid
+            && user != 0
+            && (matches!(user, 1..=999 | 61_184..=65_519 | 65_534) || !self.host.may_log_in(user))
+    }
+
+    fn standing_of(
+        &mut self,
+        kind: ActorKind,
+        id: String,
+        origin: String,
+        identity: Identity,
+        run: RunKey,
+        root: ProcessKey,
+    ) -> Standing {
+        let user = self.name(identity.euid);
+        Standing {
+            actor: self.share(Actor {
+                id,
+                kind,
+                origin,
+                user,
+            }),
+            run: Arc::new(run),
+            root,
+        }
+    }
+
+    fn name(&mut self, uid: u32) -> String {
+        self.host.user_name(uid).unwrap_or_else(|| uid.to_string())
+    }
+
+    fn share(&mut self, actor: Actor) -> Arc<Actor> {
+        const ACTORS_MAX: usize = 4096;
+        if let Some(known) = self.actors.get(&actor) {
+            return Arc::clone(known);
+        }
+        if self.actors.len() >= ACTORS_MAX {
+            self.actors.clear();
+        }
+        let shared = Arc::new(actor.clone());
+        self.actors.insert(actor, Arc::clone(&shared));
+        shared
+    }
+
+    fn place(&mut self, path: &[u8]) -> Arc<Place> {
+        const PLACES_MAX: usize = 4096;
+        if let Some(known) = self.places.get(path) {
+            return Arc::clone(known);
+        }
+        if self.places.len() >= PLACES_MAX {
+            self.places.clear();
+        }
+        let found = Arc::new(place(path));
+        self.places.insert(path.to_vec(), Arc::clone(&found));
+        found
+    }
+}
+
+/// The topmost of a process and its ancestors without a gap between that are all of one kind.
+fn topmost(process: &Process, up: &[Arc<Process>], alike: impl Fn(&Process) -> bool) -> ProcessKey {
+    let alike = up.iter().take_while(|ancestor| alike(ancestor));
+    alike.last().map_or(process.key, |ancestor| ancestor.key)
+}
+
+fn program(process: &Process) -> Arc<str> {
+    if process.exe.bytes.is_empty() {
+        return UNKNOWN_PROGRAM.into();
+    }
+    String::from_utf8_lossy(&process.exe.bytes).into()
+}
+
+/// Whether people come in by this program, or change who they are by it.
+fn is_login(exe: &[u8]) -> bool {
+    const NAMES: [&[u8]; 12] = [
+        b"sshd",
+        b"sshd-session",
+        b"dropbear",
+        b"login",
+        b"sudo",
+        b"su",
+        b"doas",
+        b"pkexec",
+        b"runuser",
+        b"gdm-session-worker",
+        b"sddm-helper",
+        b"lightdm",
+    ];
+    exe.rsplit(|byte| *byte == b'/')
+        .next()
+        .is_some_and(|name| NAMES.contains(&name))
+}
+
+/// What a job runs: of `sh -c 'command'`, the command's first word that says something; else the program.
+fn first_program(root: &Process) -> String {
+    const SHELLS: [&[u8]; 9] = [
+        b"sh", b"bash", b"dash", b"ash", b"busybox", b"ksh", b"mksh", b"zsh", b"rbash",
+    ];
+    let name = root
+        .exe
+        .bytes
+        .rsplit(|byte| *byte == b'/')
+        .next()
+        .unwrap_or_default();
+    let command = match root.argv.as_slice() {
+        [_, flag, command, ..] if SHELLS.contains(&name) && flag.as_slice() == b"-c" => command,
+        _ => return program(root).to_string(),
+    };
+    let command = String::from_utf8_lossy(command);
+    command_program(&command).unwrap_or_else(|| program(root).to_string())
+}
+
+fn command_program(command: &str) -> Option<String> {
+    const SAY_NOTHING: [&str; 16] = [
+        "cd", "test", "[", "exec", "command", "nice", "ionice", "env", "time", "flock", "timeout", "umask",
+        "sleep", "chronic", "sudo", ".",
+    ];
+    let words = command.split([' ', '\t', '\n', ';', '|', '&', '(', ')', '<', '>', '"', '\'', '`']);
+    let mut words = words.filter(|word| !word.is_empty() && !word.contains('='));
+    let first = words.next()?;
+    if !SAY_NOTHING.contains(&first) {
+        return Some(first.to_owned());
+    }
+    let path = words.find(|word| word.starts_with('/') && word.len() > 1);
+    Some(path.unwrap_or(first).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command_program;
+
+    #[test]
+    fn commands_of_jobs() {
+        for (command, expected) in [
+            ("/usr/local/bin/job --all", "/usr/local/bin/job"),
+            ("LANG=C nice -n 5 /usr/bin/job", "/usr/bin/job"),
+            ("cd / && run-parts --report /etc/cron.hourly", "/etc/cron.hourly"),
+            (
+                "test -x /usr/sbin/anacron || ( cd / && run-parts /etc/cron.daily )",
+                "/usr/sbin/anacron",
+            ),
+            ("backup", "backup"),
+        ] {
+            assert_eq!(command_program(command).as_deref(), Some(expected), "{command}");
+        }
+        assert_eq!(command_program("  "), None);
+    }
+}
