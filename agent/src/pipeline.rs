@@ -1,5 +1,10 @@
 //! The stages in order: lineage, actor, credential, chain. One event at a time; no I/O of its own, no clock.
 
+#[cfg(test)]
+pub(crate) mod scenario;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

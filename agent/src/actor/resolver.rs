@@ -255,7 +255,10 @@ impl<H: Host> Resolver<H> {
         for ancestor in up {
             let state = self.states.get(&ancestor.key.into());
             if let Some(daemon) = self.job_daemon(ancestor, state.map(|state| state.identity.euid)) {
-                let born = self.states.get(&root.key.into());
+                let born = self
+                    .states
+                    .get(&root.key.into())
+                    .filter(|_| root.key != process.key);
                 return Some(born.and_then(|state| state.job.clone()).unwrap_or_else(|| {
                     Arc::new(Job {
                         root: root.key,
