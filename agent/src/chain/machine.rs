@@ -644,11 +644,7 @@ impl Machine {
             since_ns: chain.since_ns,
             actor: chain.actor,
             root: Arc::clone(&begun.root),
-            reason: if ended && reason == CloseReason::Quiet {
-                CloseReason::RunEnded
-            } else {
-                reason
-            },
+            reason: if ended { CloseReason::RunEnded } else { reason },
             root_exit: begun.root_exit,
             summary: chain.summary,
         })));

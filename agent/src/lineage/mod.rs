@@ -4,6 +4,8 @@
 mod cpid;
 mod program;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

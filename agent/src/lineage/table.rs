@@ -476,7 +476,8 @@ impl Table {
                 return true;
             }
         }
-        // Each live process is passed over at most twice: once for having acted, once for having children.
+        // In the first round those are spared that acted lately, and the new one's parent. A process without children
+        // is always found: there is no loop, and the dead without children are gone.
         for pass in 0..self.live.len() * 2 + 1 {
             let Some((slot, serial)) = self.live.pop_front() else {
                 return false;
@@ -486,7 +487,8 @@ impl Table {
                 continue;
             };
             let first_round = pass <= self.live.len();
-            if Some(slot) == keep || has_children || (entry.touched && first_round) {
+            let spared = first_round && (entry.touched || Some(slot) == keep);
+            if has_children || spared {
                 entry.touched = false;
                 self.live.push_back((slot, serial));
                 continue;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Stages;
 use crate::action::ActionDeed;
 use crate::actor::{Fake, Resolver};
-use crate::chain::{Acted, ChainId, Limits, Machine, MarkWish, Note};
+use crate::chain::{Acted, ChainId, Limits, Machine, MarkWish, Note, Summary};
 use crate::credential::{Credential, Describe};
 use crate::event::{
     ConnectFailure, Deed, Event, ExitStatus, Facts, Loss, Marks, Matched, OpenedFile, ProcessKey, SampleId,
@@ -168,6 +168,10 @@ impl Scenario {
     pub(crate) fn become_user(&mut self, key: ProcessKey, uid: u32) {
         let facts = self.facts.get_mut(&key).unwrap();
         (facts.uid, facts.euid) = (uid, uid);
+    }
+
+    pub(crate) fn become_root_effectively(&mut self, key: ProcessKey) {
+        self.facts.get_mut(&key).unwrap().euid = 0;
     }
 
     pub(crate) fn login(&mut self, key: ProcessKey, uid: u32, session: u32) {
@@ -380,8 +384,6 @@ impl Played {
         found.expect("a counter of that name").1
     }
 }
-
-use crate::chain::Summary;
 
 fn told(acted: &Acted) -> String {
     let pid = acted.action.process.key.tgid;

@@ -562,3 +562,191 @@ fn a_flood_of_helpers_is_cheap() {
     assert_eq!(notes.len(), 2, "helpers that only come and go leave no action");
     story.wait(MS);
 }
+
+#[test]
+fn a_pool_of_workers_is_one_run() {
+    let (mut story, shell) = Scenario::begin();
+    let master = story.run(shell, 200, 0, "/usr/sbin/web");
+    story.open(master, "/etc/web/token");
+    let workers: Vec<_> = (1..4).map(|index| story.fork(master, 200 + index)).collect();
+    for (port, worker) in (1..).zip(&workers) {
+        let asked = story.connect(*worker, "10.0.0.1", port);
+        story.end(asked, Ok(()));
+    }
+    for worker in workers {
+        story.exit(worker, 0);
+    }
+    let lines = story.play().lines();
+    let connections: Vec<&String> = lines.iter().filter(|line| line.contains("connect")).collect();
+    assert_eq!(connections.len(), 3);
+    assert!(
+        connections
+            .iter()
+            .all(|line| line.starts_with("A 20") && line.contains("inherited/1")),
+        "{lines:?}"
+    );
+}
+
+/// The next three try what a hostile or merely odd program would.
+#[test]
+fn a_set_uid_program_stays_in_the_run_and_another_user_leaves_it() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.open(job, AWS);
+    let sudo = story.fork(job, 201);
+    story.become_root_effectively(sudo);
+    story.exec(sudo, "/usr/bin/sudo");
+    story.become_user(sudo, ALICE);
+    story.exec(sudo, "/usr/bin/x");
+    let asked = story.connect(sudo, "10.0.0.1", 1);
+    story.end(asked, Ok(()));
+    story.exit(sudo, 0);
+    story.exit(job, 0);
+    assert_eq!(
+        story.play().lines(),
+        [
+            "A opened user:backup:/usr/bin/job init backup",
+            "A 200 open aws:/home/backup/.aws/credentials",
+            "A 201 exec /usr/bin/sudo < aws of 1 inherited/1 only-credential",
+            "B opened user:alice:/usr/bin/x init alice",
+            "B 201 connect 10.0.0.1:1 established < aws of 1 inherited/1 only-credential",
+            "B 201 exit Code(0)",
+            "B closed run-ended 2+0",
+            "A 200 exit Code(0)",
+            "A closed run-ended 3+0",
+        ]
+        .map(str::to_owned)
+    );
+}
+
+#[test]
+fn opening_again_and_again_hides_no_other_credential() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.open(job, AWS);
+    for _ in 0..100 {
+        story.open(job, PGPASS);
+    }
+    story.connect(job, "10.0.0.1", 1);
+    let mut played = story.play();
+    played.stages.stop(story.now_ns, &mut played.notes);
+    let Some(Note::Acted(acted)) = played
+        .notes
+        .iter()
+        .rev()
+        .find(|note| matches!(note, Note::Acted(_)))
+    else {
+        panic!("nothing acted");
+    };
+    let kinds: Vec<&str> = acted
+        .credentials
+        .iter()
+        .map(|known| known.kind.as_str())
+        .collect();
+    assert_eq!(kinds, ["pgpass", "aws"]);
+    assert_eq!(acted.link.as_ref().unwrap().of.len(), crate::chain::Link::OF_MAX);
+}
+
+#[test]
+fn a_process_nobody_saw_made() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.open(job, AWS);
+    story.connect(job, "10.0.0.1", 1);
+    story.exit(job, 0);
+    // Its fork and exec were lost.
+    story.events.drain(2..4);
+    let mut played = story.play();
+    played.stages.stop(story.now_ns, &mut played.notes);
+    let lines = played.lines();
+    assert_eq!(
+        lines[0],
+        "A opened user:backup:? init backup gaps [\"unknown-parent\"]"
+    );
+    assert!(
+        lines.last().unwrap().starts_with("A closed run-ended"),
+        "{lines:?}"
+    );
+}
+
+mod any {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::super::scenario::{MS, SECOND, Scenario};
+    use super::{AWS, BACKUP, REFUSED};
+    use crate::chain::{ChainId, Limits, Note};
+    use crate::event::ProcessKey;
+
+    fn story(steps: &[(u8, u8, u8)]) -> Scenario {
+        let (mut story, shell) = Scenario::begin();
+        let mut live: Vec<ProcessKey> = vec![shell];
+        let mut asked = Vec::new();
+        for (what, who, more) in steps {
+            let who = live[usize::from(*who) % live.len()];
+            match what % 9 {
+                0 | 1 => live.push(story.fork(who, 200 + u32::from(*more % 8))),
+                2 => story.open(who, AWS),
+                3 => asked.push(story.connect(who, "10.0.0.1", u16::from(*more))),
+                4 => {
+                    if let Some(of) = asked.pop() {
+                        story.end(of, if more % 2 == 0 { Ok(()) } else { REFUSED });
+                    }
+                }
+                5 => story.exit(who, 0),
+                6 => story.wait(u64::from(*more) * 100 * MS),
+                7 => story.become_user(who, if more % 2 == 0 { BACKUP } else { 0 }),
+                _ => story.exec(who, "/usr/bin/x"),
+            }
+        }
+        story
+    }
+
+    proptest! {
+        #[test]
+        fn notes_are_always_in_order(
+            steps in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u8>()), 0..150),
+            most in 3_usize..20,
+        ) {
+            let limits = Limits { quiet_ns: 5 * SECOND, max_actions: 5, max_open: 2, max_pending: 2, ..Limits::default() };
+            let story = story(&steps);
+            let mut played = story.play_with(limits, most);
+            prop_assert!(played.stages.machine.sizes().0 <= most);
+            prop_assert!(played.stages.resolver.len() <= most);
+            prop_assert!(played.stages.machine.sizes().2 <= 2);
+            played.stages.stop(story.now_ns, &mut played.notes);
+            prop_assert_eq!(played.stages.machine.sizes().2, 0);
+            let again = {
+                let mut again = story.play_with(limits, most);
+                again.stages.stop(story.now_ns, &mut again.notes);
+                again.notes
+            };
+            prop_assert_eq!(&played.notes, &again);
+            // Whether a chain is open, and how many actions it has recorded.
+            let mut chains: HashMap<ChainId, (bool, u64)> = HashMap::new();
+            for note in &played.notes {
+                match note {
+                    Note::Opened(opened) => prop_assert!(chains.insert(opened.chain, (true, 0)).is_none()),
+                    Note::Acted(acted) => {
+                        let late = matches!(
+                            acted.action.deed,
+                            crate::action::ActionDeed::Connect { completes: Some(_), .. }
+                        );
+                        let chain = chains.get_mut(&acted.chain).unwrap();
+                        prop_assert!(chain.0 || late);
+                        chain.1 += u64::from(chain.0);
+                    }
+                    Note::Closed(closed) => {
+                        let chain = chains.get_mut(&closed.chain).unwrap();
+                        prop_assert!(chain.0);
+                        prop_assert_eq!(chain.1, closed.summary.actions);
+                        chain.0 = false;
+                    }
+                    Note::Gap(_) => {}
+                }
+            }
+            prop_assert!(chains.values().all(|chain| !chain.0));
+        }
+    }
+}
