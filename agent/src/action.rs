@@ -86,10 +86,14 @@ impl ConnectOutcome {
     #[must_use]
     pub fn from_errno(errno: i32) -> Self {
         use nix::errno::Errno;
-        match Errno::from_raw(errno) {
-            Errno::ECONNREFUSED => ConnectOutcome::Refused,
-            Errno::ETIMEDOUT => ConnectOutcome::TimedOut,
-            Errno::ENETUNREACH | Errno::EHOSTUNREACH => ConnectOutcome::Unreachable,
+        const REFUSED: i32 = Errno::ECONNREFUSED as i32;
+        const TIMED_OUT: i32 = Errno::ETIMEDOUT as i32;
+        const NO_NETWORK: i32 = Errno::ENETUNREACH as i32;
+        const NO_HOST: i32 = Errno::EHOSTUNREACH as i32;
+        match errno {
+            REFUSED => ConnectOutcome::Refused,
+            TIMED_OUT => ConnectOutcome::TimedOut,
+            NO_NETWORK | NO_HOST => ConnectOutcome::Unreachable,
             _ => ConnectOutcome::Error(errno),
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use spoor_wire::control::{MARK_HOLDS, MARK_SERVICE};
 
 use crate::actor::{Host, Resolver};
-use crate::chain::{Counts, Machine, MarkWish, Note, Observed, Subject};
+use crate::chain::{Counts, GapKind, Machine, MarkWish, Note, Observed, Subject};
 use crate::credential::{Credential, Describe};
 use crate::event::{Deed, Event, Facts, OpenedFile, ProcessKey, Seeded, Seen, What};
 use crate::lineage::{Applied, Process, Slot, Table};
@@ -195,8 +195,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
         self.ledger
             .state_evicted
             .add(u64::try_from(applied.evicted.len()).unwrap_or(u64::MAX));
-        for key in applied.replaced.iter().chain(&applied.evicted) {
-            self.machine.forget(*key, event.time_ns, notes);
+        for key in &applied.replaced {
+            self.machine.forget(*key, GapKind::Lost, event.time_ns, notes);
+        }
+        for key in &applied.evicted {
+            self.machine
+                .forget(*key, GapKind::StateFull, event.time_ns, notes);
         }
         let actor = applied.process.as_ref().map(|process| Slot::from(process.key));
         for key in &applied.gone {

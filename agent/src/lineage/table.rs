@@ -1,8 +1,12 @@
 //! The table itself.
 
+mod bounds;
+mod cgroups;
+
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use self::cgroups::Cgroups;
 use super::program::script;
 use super::{Ancestry, KnownBy, Process, Slot, cpid};
 use crate::event::{Deed, Event, ExitStatus, Facts, ProcessKey, Seeded, Seen, Text, What};
@@ -150,7 +154,7 @@ impl Table {
             return;
         }
         let slot = Slot::from(seen.process.key);
-        if self.tombstones.contains(&slot) {
+        if self.has_ended(slot) {
             // Its exit was seen already. It is told of once more, and not brought back.
             applied.late = true;
             let known = self.get(seen.process.key).cloned();
@@ -197,6 +201,10 @@ impl Table {
         }
     }
 
+    fn has_ended(&self, slot: Slot) -> bool {
+        self.tombstones.contains(&slot) || self.entries.get(&slot).is_some_and(|entry| entry.ended.is_some())
+    }
+
     fn stranger(&self, facts: &Facts, known_by: KnownBy) -> Process {
         Process {
             key: facts.key,
@@ -231,7 +239,7 @@ impl Table {
         let Some(maker) = self.entries.get(&Slot::from(seen.process.key)) else {
             return;
         };
-        if self.tombstones.contains(&slot) || child.tgid == seen.process.key.tgid {
+        if self.has_ended(slot) || child.tgid == seen.process.key.tgid {
             return;
         }
         let mut process = Process::clone(&maker.process);
@@ -318,7 +326,7 @@ impl Table {
     fn seeded(&mut self, seeded: &Seeded, applied: &mut Applied) {
         let key = seeded.process.key;
         let slot = Slot::from(key);
-        if self.tombstones.contains(&slot) {
+        if self.has_ended(slot) {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&slot) {
@@ -422,129 +430,5 @@ impl Table {
             self.dead.push_back((slot, entry.serial));
         }
         self.prune(slot, applied);
-    }
-
-    /// Drops a dead process without children, then its parent if that is one now, and so on.
-    fn prune(&mut self, slot: Slot, applied: &mut Applied) {
-        let mut at = Some(slot);
-        while let Some(slot) = at {
-            let Some(entry) = self.entries.get(&slot) else {
-                return;
-            };
-            if entry.ended.is_none() || self.children.contains_key(&slot) {
-                return;
-            }
-            at = entry.parent;
-            self.unlink(slot, applied);
-        }
-    }
-
-    fn remove(&mut self, slot: Slot, applied: &mut Applied) {
-        let parent = self.entries.get(&slot).and_then(|entry| entry.parent);
-        self.unlink(slot, applied);
-        if let Some(parent) = parent {
-            self.prune(parent, applied);
-        }
-    }
-
-    fn unlink(&mut self, slot: Slot, applied: &mut Applied) {
-        let Some(entry) = self.entries.remove(&slot) else {
-            return;
-        };
-        if self.holders.get(&slot.tgid) == Some(&slot) {
-            self.holders.remove(&slot.tgid);
-        }
-        if let Some(parent) = entry.parent
-            && let Some(siblings) = self.children.get_mut(&parent)
-        {
-            siblings.remove(&slot);
-            if siblings.is_empty() {
-                self.children.remove(&parent);
-            }
-        }
-        applied.gone.push(entry.process.key);
-    }
-
-    fn evict(&mut self, keep: Option<Slot>, applied: &mut Applied) -> bool {
-        while let Some((slot, serial)) = self.dead.pop_front() {
-            if self
-                .entries
-                .get(&slot)
-                .is_some_and(|entry| entry.serial == serial)
-            {
-                self.remove(slot, applied);
-                return true;
-            }
-        }
-        // In the first round those are spared that acted lately, and the new one's parent. A process without children
-        // is always found: there is no loop, and the dead without children are gone.
-        for pass in 0..self.live.len() * 2 + 1 {
-            let Some((slot, serial)) = self.live.pop_front() else {
-                return false;
-            };
-            let has_children = self.children.contains_key(&slot);
-            let Some(entry) = self.entries.get_mut(&slot).filter(|entry| entry.serial == serial) else {
-                continue;
-            };
-            let first_round = pass <= self.live.len();
-            let spared = first_round && (entry.touched || Some(slot) == keep);
-            if has_children || spared {
-                entry.touched = false;
-                self.live.push_back((slot, serial));
-                continue;
-            }
-            applied.evicted.push(entry.process.key);
-            self.remove(slot, applied);
-            return true;
-        }
-        false
-    }
-
-    /// The queues may name what is gone; they stay within a small multiple of the table.
-    fn tidy(&mut self) {
-        let most = self.entries.len() * 2 + 64;
-        if self.live.len() > most {
-            let entries = &self.entries;
-            let alive = |entry: &Entry, serial| entry.serial == serial && entry.ended.is_none();
-            self.live
-                .retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| alive(entry, *serial)));
-        }
-        if self.dead.len() > most {
-            let entries = &self.entries;
-            self.dead
-                .retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| entry.serial == *serial));
-        }
-    }
-}
-
-/// Cgroup paths by id, as execs told them: for processes that are moved, or made in another cgroup, without an exec.
-#[derive(Debug, Default)]
-struct Cgroups {
-    /// `None` where one id was told with two paths, as on hosts whose units live in a v1 hierarchy.
-    paths: HashMap<u64, Option<Text>>,
-    order: VecDeque<u64>,
-}
-
-impl Cgroups {
-    const MAX: usize = 4096;
-
-    fn path(&self, id: u64) -> Text {
-        self.paths.get(&id).cloned().flatten().unwrap_or_default()
-    }
-
-    fn learn(&mut self, id: u64, path: &Text) {
-        if let Some(known) = self.paths.get_mut(&id) {
-            if known.as_ref().is_some_and(|known| known != path) {
-                *known = None;
-            }
-            return;
-        }
-        if self.order.len() == Self::MAX
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.paths.remove(&oldest);
-        }
-        self.order.push_back(id);
-        self.paths.insert(id, Some(path.clone()));
     }
 }

@@ -158,7 +158,7 @@ fn a_number_used_again_is_another_process() {
             "A closed run-ended 2+0",
             "B opened user:backup:/usr/bin/job init backup",
             "B 200 connect 10.0.0.1:1 established",
-            "B closed run-ended 1+0 gaps [\"state-full\"]",
+            "B closed run-ended 1+0 gaps [\"lost\"]",
         ]
         .map(str::to_owned)
     );
