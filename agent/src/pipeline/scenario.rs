@@ -133,6 +133,11 @@ impl Scenario {
 
     /// Makes a process under a number.
     pub(crate) fn fork(&mut self, maker: ProcessKey, tgid: u32) -> ProcessKey {
+        self.fork_for(maker, maker, tgid)
+    }
+
+    /// Makes a process whose parent is not its maker.
+    pub(crate) fn fork_for(&mut self, maker: ProcessKey, parent: ProcessKey, tgid: u32) -> ProcessKey {
         let child = ProcessKey {
             tgid,
             start_ns: self.now_ns + 17,
@@ -140,11 +145,11 @@ impl Scenario {
         let mut facts = self.facts[&maker].clone();
         facts.key = child;
         facts.tid = tgid;
-        facts.parent = Some(maker);
+        facts.parent = Some(parent);
         facts.ns_tgid = tgid;
         let deed = Deed::Fork {
             child,
-            parent: maker,
+            parent,
             cgroup_id: facts.cgroup_id,
             ns_tgid: tgid,
             pid_ns: facts.pid_ns,

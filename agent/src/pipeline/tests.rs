@@ -535,13 +535,63 @@ fn a_run_keeps_its_name_once_it_acted() {
     assert_eq!(played.lines().last().unwrap(), "A closed run-ended 6+0");
 }
 
+#[test]
+fn a_run_waits_for_the_outcome_of_its_last_connection() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    let asked = story.connect(job, "10.0.0.1", 1);
+    story.exit(job, 0);
+    story.wait(SECOND);
+    story.end(asked, REFUSED);
+    let played = story.play();
+    assert_eq!(
+        played.lines(),
+        [
+            "A opened user:backup:/usr/bin/job init backup",
+            "A 200 exit Code(0)",
+            "A 200 connect 10.0.0.1:1 refused",
+            "A closed run-ended 2+0",
+        ]
+        .map(str::to_owned)
+    );
+    let Some(Note::Acted(acted)) = played.notes.get(2) else {
+        panic!("no connection");
+    };
+    let crate::action::ActionDeed::Connect { took_ns, .. } = acted.action.deed else {
+        panic!("no connection");
+    };
+    assert_eq!(took_ns, Some(SECOND + 2 * MS));
+    assert_eq!(
+        played.stages.machine.sizes(),
+        (2, 1, 0),
+        "init and the shell, in one run"
+    );
+}
+
+#[test]
+fn a_sibling_made_with_clone_parent_has_what_its_maker_had() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.open(job, AWS);
+    let sibling = story.fork_for(job, shell, 201);
+    let asked = story.connect(sibling, "10.0.0.1", 1);
+    story.end(asked, Ok(()));
+    let played = story.play();
+    let last = "A 201 connect 10.0.0.1:1 established < aws of 1 inherited/1 first-connection,only-credential";
+    assert_eq!(played.lines().last().unwrap(), last);
+    let Some(Note::Acted(acted)) = played.notes.last() else {
+        panic!("no connection");
+    };
+    assert_eq!(acted.action.process.parent, Some(shell));
+}
+
 /// A bounded table and bounded time, whatever the host does.
 #[test]
 fn a_flood_of_helpers_is_cheap() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
     story.open(job, AWS);
-    let rounds: u32 = if cfg!(debug_assertions) { 25_000 } else { 500_000 };
+    let rounds: u32 = if cfg!(debug_assertions) { 60_000 } else { 500_000 };
     let mut stages = stages(Limits::default(), 1000);
     let mut notes = Vec::new();
     let mut wishes = Vec::new();
