@@ -56,6 +56,10 @@ impl Holds {
         self.uses.is_empty()
     }
 
+    pub(super) fn has(&self, credential: &Credential) -> bool {
+        self.uses.iter().any(|held| held.credential.id == credential.id)
+    }
+
     /// Adds one. When there are too many, the oldest goes whose credential is held by another opening as well.
     pub(super) fn add(&mut self, new: Use) {
         if self.uses.len() >= Self::USES_MAX {

@@ -317,6 +317,40 @@ fn what_was_held_before_the_agent() {
 }
 
 #[test]
+fn rows_of_proc_come_in_any_order() {
+    let mut story = Scenario::default();
+    story.now_ns = 1000 * SECOND;
+    let at = |tgid: u32| crate::event::ProcessKey {
+        tgid,
+        start_ns: u64::from(tgid) * SECOND,
+    };
+    let job = story.seed(53, 53 * SECOND, Some(at(52)), "/usr/local/bin/job", &[]);
+    story.seed(52, 52 * SECOND, Some(at(51)), "/usr/sbin/cron", &[]);
+    story.seed(51, 51 * SECOND, Some(at(1)), "/usr/sbin/cron", &[]);
+    story.seed(1, SECOND, None, "/usr/lib/systemd/systemd", &[]);
+    story.open(job, AWS);
+    // The scan of open files finds what was just opened.
+    story.seed(53, 53 * SECOND, Some(at(52)), "/usr/local/bin/job", &[AWS]);
+    let asked = story.connect(job, "10.0.0.1", 1);
+    story.end(asked, Ok(()));
+    let played = story.play();
+    assert_eq!(
+        played.lines(),
+        [
+            "A opened cron:root:/usr/local/bin/job cron root gaps [\"older-than-agent\"]",
+            "A 53 open aws:/home/backup/.aws/credentials",
+            "A 53 connect 10.0.0.1:1 established < aws of 1 same-process/0 first-connection,only-credential",
+        ]
+        .map(str::to_owned)
+    );
+    let Some(Note::Opened(opened)) = played.notes.first() else {
+        panic!("nothing opened");
+    };
+    let lineage: Vec<u32> = opened.lineage.iter().map(|process| process.key.tgid).collect();
+    assert_eq!((opened.root.key, lineage), (job, vec![52, 51, 1]));
+}
+
+#[test]
 fn losses_are_told_to_the_chains_they_concern() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");

@@ -69,6 +69,10 @@ impl Machine {
             return;
         };
         for credential in credentials {
+            // Its opening may have been seen before the row was read.
+            if member.holds.has(credential) {
+                continue;
+            }
             member.holds.add(Use {
                 action: None,
                 credential: Arc::clone(credential),
