@@ -84,17 +84,17 @@ pub enum ConnectOutcome {
 impl ConnectOutcome {
     /// The outcome an error number stands for.
     #[must_use]
-    pub fn from_errno(raw: i32) -> Self {
+    pub fn from_errno(errno: i32) -> Self {
         use nix::errno::Errno;
-        let errno = Errno::from_raw(raw);
-        if errno == Errno::ECONNREFUSED {
-            ConnectOutcome::Refused
-        } else if errno == Errno::ETIMEDOUT {
-            ConnectOutcome::TimedOut
-        } else if errno == Errno::ENETUNREACH || errno == Errno::EHOSTUNREACH {
-            ConnectOutcome::Unreachable
-        } else {
-            ConnectOutcome::Error(raw)
+        const REFUSED: i32 = Errno::ECONNREFUSED as i32;
+        const TIMED_OUT: i32 = Errno::ETIMEDOUT as i32;
+        const NO_NETWORK: i32 = Errno::ENETUNREACH as i32;
+        const NO_HOST: i32 = Errno::EHOSTUNREACH as i32;
+        match errno {
+            REFUSED => ConnectOutcome::Refused,
+            TIMED_OUT => ConnectOutcome::TimedOut,
+            NO_NETWORK | NO_HOST => ConnectOutcome::Unreachable,
+            _ => ConnectOutcome::Error(errno),
         }
     }
 

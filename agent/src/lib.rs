@@ -21,6 +21,7 @@ pub mod event;
 pub mod forward;
 pub mod kernel;
 pub mod lineage;
+pub mod pipeline;
 pub mod record;
 pub mod report;
 pub mod store;

@@ -1,6 +1,41 @@
 //! Who acts: process to actor and origin.
+//!
+//! # `Actor::id`
+//!
+//! ```text
+//! systemd:<unit>                  a `.service` of the system's systemd
+//! user-unit:<user>:<unit>         a unit of that user's systemd
+//! cron:<user>:<program>           a job of cron, anacron or at: whose it is, and its first program
+//! container:<runtime>:<id>        a container: the first twelve digits of its id, or its name
+//! user:<user>:<program>           whatever else has no login: user, and program of the run's root
+//! session:<user>:<session>        a person: who logged in, and the audit session (else systemd's)
+//! ```
+//!
+//! `<user>` is the name on the host, or the number where there is none. `<program>` is a path; of a cron job's
+//! `sh -c 'command'` the command's first word that says something; `?` where it could not be learnt.
+//!
+//! # `Actor::origin`
+//!
+//! ```text
+//! init                            by the service manager, or with no login that is known
+//! timer:<timer>                   by the service manager, on a timer
+//! cron, anacron, at               by that daemon
+//! container:<runtime>             by a container runtime
+//! user-manager:<user>             by that user's systemd
+//! login                           the person logged in
+//! human:<user>                    by that person: sudo, su, a container of theirs
+//! ```
+
+mod cgroup;
+mod host;
+mod resolver;
 
 use std::fmt;
+
+#[cfg(test)]
+pub(crate) use host::Fake;
+pub use host::{Files, Host};
+pub use resolver::{Resolver, RunKey, Standing};
 
 /// A non-human identity or a human session. `id` is stable over restarts; its grammar is in docs/RECORDS.md.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,5 +1,11 @@
 //! Runs, chains and links: a pure state machine over actions. No I/O, no clock.
 
+mod connections;
+mod holds;
+mod ids;
+mod machine;
+mod run;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +14,8 @@ use crate::actor::Actor;
 use crate::credential::Credential;
 use crate::event::{Kind, ProcessKey};
 use crate::lineage::Process;
+
+pub use machine::{Counts, Limits, Machine, Observed, Subject};
 
 /// A 128-bit id, written as a ULID: sortable by time, and the same whenever the same stream is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,12 +1,39 @@
 //! The process table: who was made by whom, running what. Seeded from `/proc`, kept by fork, exec and exit; bounded. No
 //! I/O, no clock.
 
+mod cpid;
+mod program;
+mod table;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use cpid::cpid;
+pub use table::{Applied, Limits, Table};
 
 use crate::event::{ProcessKey, Text};
 
+/// A process key at the precision of `/proc`: equal exactly where [`ProcessKey::same`] holds, so that it can be hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    /// Thread group.
+    pub tgid: u32,
+    /// Start in ticks of [`ProcessKey::PROC_TICK_NS`].
+    pub tick: u64,
+}
+
+impl From<ProcessKey> for Slot {
+    fn from(key: ProcessKey) -> Self {
+        Self {
+            tgid: key.tgid,
+            tick: key.start_ns / ProcessKey::PROC_TICK_NS,
+        }
+    }
+}
+
 /// One program a process ran: immutable from exec to exec, shared by everything that tells of it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Process {
     /// Who.
     pub key: ProcessKey,

@@ -1,0 +1,321 @@
+//! Standings: kept per process, handed down at forks, told anew when a process changes.
+
+mod job;
+mod rules;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use self::job::Job;
+use super::cgroup::{Place, place};
+use super::{Actor, ActorKind, Host};
+use crate::event::{Facts, ProcessKey};
+use crate::lineage::{KnownBy, Process, Slot, Table};
+
+/// What tells one execution of an actor's job from another. Within one boot of the host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RunKey {
+    /// A unit: all its processes in one cgroup.
+    Unit {
+        /// `Actor::id`
+        actor: String,
+        /// Id of the cgroup, which a restarted unit gets anew.
+        cgroup_id: u64,
+    },
+    /// A container instance, by its id in full.
+    Container(String),
+    /// A login session.
+    Session {
+        /// Who logged in.
+        login_uid: u32,
+        /// `Actor::id`, which has the session.
+        actor: String,
+    },
+    /// A process and what came of it under the same user.
+    Tree {
+        /// Its root.
+        root: Slot,
+        /// That user.
+        user: u32,
+    },
+}
+
+/// Where a process stands: whose it is, and in which run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// Who acts.
+    pub actor: Arc<Actor>,
+    /// In which run.
+    pub run: Arc<RunKey>,
+    /// The run's first process.
+    pub root: ProcessKey,
+}
+
+/// Tells actors of processes. Keeps what it told of each process until [`Self::forget`].
+#[derive(Debug)]
+pub struct Resolver<H> {
+    host: H,
+    states: HashMap<Slot, State>,
+    actors: HashMap<Actor, Arc<Actor>>,
+    places: HashMap<Vec<u8>, Arc<Place>>,
+}
+
+/// What a process has of itself or of its forebears, whichever of these are still known.
+#[derive(Clone, Debug)]
+struct State {
+    process: Arc<Process>,
+    identity: Identity,
+    job: Option<Arc<Job>>,
+    tree: Tree,
+    /// The program the tree was named by.
+    named: Arc<str>,
+    standing: Standing,
+    /// Made without its parent at hand: worth another look.
+    provisional: bool,
+}
+
+/// As whom a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    /// Whose work it is: the effective user, but for programs that are set-uid root.
+    user: u32,
+    euid: u32,
+    login_uid: Option<u32>,
+    session: Option<u32>,
+    cgroup_id: u64,
+}
+
+impl Identity {
+    fn of(facts: &Facts) -> Self {
+        Self {
+            user: if facts.euid == 0 { facts.uid } else { facts.euid },
+            euid: facts.euid,
+            login_uid: facts.login_uid,
+            session: facts.session,
+            cgroup_id: facts.cgroup_id,
+        }
+    }
+
+    /// Whether both belong to one run of a user that nothing else claims.
+    fn same_user(self, other: Self) -> bool {
+        Self { euid: 0, ..self } == Self { euid: 0, ..other }
+    }
+}
+
+/// The topmost process under the same user, and what that runs.
+#[derive(Clone, Debug)]
+struct Tree {
+    root: ProcessKey,
+    program: Arc<str>,
+    /// The run has opened or connected: from now on its name stays, whatever its root executes next.
+    settled: bool,
+}
+
+const UNKNOWN_PROGRAM: &str = "?";
+
+impl<H: Host> Resolver<H> {
+    /// Knows nobody yet.
+    pub fn new(host: H) -> Self {
+        Self {
+            host,
+            states: HashMap::new(),
+            actors: HashMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Where a process stands by now.
+    pub fn resolve(
+        &mut self,
+        table: &Table,
+        process: &Arc<Process>,
+        facts: &Facts,
+        time_ns: u64,
+    ) -> Standing {
+        let identity = Identity::of(facts);
+        let slot = Slot::from(process.key);
+        if let Some(state) = self.states.get(&slot)
+            && Arc::ptr_eq(&state.process, process)
+            && state.identity == identity
+            && !state.provisional
+            && (state.standing.actor.kind != ActorKind::SystemUser
+                || *state.named == *self.tree_program(process.key, &state.tree))
+        {
+            return state.standing.clone();
+        }
+        self.host.at(time_ns);
+        let ancestry = table.ancestry(process.key);
+        let job = self.job(slot, process, identity, &ancestry);
+        let tree = self.tree(slot, process, identity, &ancestry);
+        let standing = self.stand(process, identity, job.as_ref(), &tree, &ancestry);
+        // Rows of `/proc` may come in any order: somebody above may not have been told of yet.
+        let top = ancestry.last().unwrap_or(process);
+        let provisional = top.parent.is_some() && process.known_by != KnownBy::Fork;
+        let state = State {
+            process: Arc::clone(process),
+            identity,
+            job,
+            named: self.tree_program(process.key, &tree),
+            provisional: provisional && !tree.settled,
+            tree,
+            standing: standing.clone(),
+        };
+        self.states.insert(slot, state);
+        standing
+    }
+
+    /// A process was made: it stands where its maker stands, until it changes.
+    pub fn forked(&mut self, table: &Table, maker: &Facts, child: &Arc<Process>, time_ns: u64) -> Standing {
+        if let Some(state) = self.states.get(&maker.key.into())
+            && state.identity == Identity::of(maker)
+            && state.identity.cgroup_id == child.cgroup_id
+        {
+            let state = State {
+                process: Arc::clone(child),
+                provisional: false,
+                ..state.clone()
+            };
+            let standing = state.standing.clone();
+            self.states.insert(child.key.into(), state);
+            return standing;
+        }
+        let facts = Facts {
+            key: child.key,
+            parent: child.parent,
+            cgroup_id: child.cgroup_id,
+            ns_tgid: child.ns_tgid,
+            pid_ns: child.pid_ns,
+            ..maker.clone()
+        };
+        self.resolve(table, child, &facts, time_ns)
+    }
+
+    /// The process opened a credential or connected: its run keeps its name from now on.
+    pub fn settle(&mut self, key: ProcessKey) {
+        let Some(root) = self.states.get(&key.into()).map(|state| state.tree.root) else {
+            return;
+        };
+        let settled = self
+            .states
+            .get_mut(&root.into())
+            .filter(|state| state.tree.root == root)
+            .map(|state| {
+                state.tree.settled = true;
+                state.tree.clone()
+            });
+        if let Some(state) = self.states.get_mut(&key.into()) {
+            state.tree = settled.unwrap_or_else(|| state.tree.clone());
+            state.tree.settled = true;
+            state.provisional = false;
+        }
+    }
+
+    /// Where a process stood last.
+    #[must_use]
+    pub fn standing(&self, key: ProcessKey) -> Option<&Standing> {
+        self.states.get(&key.into()).map(|state| &state.standing)
+    }
+
+    /// A process left the table.
+    pub fn forget(&mut self, key: ProcessKey) {
+        self.states.remove(&key.into());
+    }
+
+    /// Number of processes it knows of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Whether it knows of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
+    fn tree(&self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
+        let own = Tree {
+            root: process.key,
+            program: program(process),
+            settled: false,
+        };
+        let before = self.states.get(&slot).filter(|state| !state.provisional);
+        if let Some(state) = before.filter(|state| state.identity.same_user(identity)) {
+            let is_root = Slot::from(state.tree.root) == slot;
+            return if is_root && !state.tree.settled {
+                own
+            } else {
+                state.tree.clone()
+            };
+        }
+        let parent = up.first().and_then(|parent| self.states.get(&parent.key.into()));
+        let inherited = parent.filter(|parent| parent.identity.same_user(identity));
+        inherited.map_or(own, |parent| parent.tree.clone())
+    }
+
+    /// The root's program as it is now, while the run has no name to keep.
+    fn tree_program(&self, key: ProcessKey, tree: &Tree) -> Arc<str> {
+        let root = self.states.get(&tree.root.into());
+        let root = root.filter(|root| root.tree.root == tree.root && !tree.settled && tree.root != key);
+        Arc::clone(root.map_or(&tree.program, |root| &root.tree.program))
+    }
+
+    fn standing_of(
+        &mut self,
+        kind: ActorKind,
+        id: String,
+        origin: String,
+        identity: Identity,
+        run: RunKey,
+        root: ProcessKey,
+    ) -> Standing {
+        let user = self.name(identity.euid);
+        Standing {
+            actor: self.share(Actor {
+                id,
+                kind,
+                origin,
+                user,
+            }),
+            run: Arc::new(run),
+            root,
+        }
+    }
+
+    fn name(&mut self, uid: u32) -> String {
+        self.host.user_name(uid).unwrap_or_else(|| uid.to_string())
+    }
+
+    fn share(&mut self, actor: Actor) -> Arc<Actor> {
+        const ACTORS_MAX: usize = 4096;
+        if let Some(known) = self.actors.get(&actor) {
+            return Arc::clone(known);
+        }
+        if self.actors.len() >= ACTORS_MAX {
+            self.actors.clear();
+        }
+        let shared = Arc::new(actor.clone());
+        self.actors.insert(actor, Arc::clone(&shared));
+        shared
+    }
+
+    fn place(&mut self, path: &[u8]) -> Arc<Place> {
+        const PLACES_MAX: usize = 4096;
+        if let Some(known) = self.places.get(path) {
+            return Arc::clone(known);
+        }
+        if self.places.len() >= PLACES_MAX {
+            self.places.clear();
+        }
+        let found = Arc::new(place(path));
+        self.places.insert(path.to_vec(), Arc::clone(&found));
+        found
+    }
+}
+
+fn program(process: &Process) -> Arc<str> {
+    if process.exe.bytes.is_empty() {
+        return UNKNOWN_PROGRAM.into();
+    }
+    String::from_utf8_lossy(&process.exe.bytes).into()
+}

@@ -1,0 +1,100 @@
+//! Connections whose outcome is not known yet.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::holds::Linked;
+use super::{ChainId, RunId};
+use crate::action::{Action, ActionId};
+use crate::event::SampleId;
+
+/// A connection that was asked for, as things were then.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    /// With outcome pending.
+    pub(super) action: Action,
+    pub(super) linked: Linked,
+    pub(super) run: u64,
+    pub(super) run_id: RunId,
+    pub(super) chain: ChainId,
+}
+
+/// Connections waiting for their outcome, in the order in which they were asked for, and those already reported without.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    waiting: BTreeMap<ActionId, (SampleId, Asked)>,
+    numbers: HashMap<SampleId, ActionId>,
+    reported: BTreeMap<ActionId, (SampleId, Asked)>,
+    reported_numbers: HashMap<SampleId, ActionId>,
+}
+
+/// An answer to a connection.
+#[derive(Debug)]
+pub(super) enum Answered {
+    /// It was waited for.
+    InTime(Asked),
+    /// It had been reported as pending.
+    Late(Asked),
+}
+
+impl Connections {
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn ask(&mut self, sample: SampleId, asked: Asked) {
+        let id = asked.action.id;
+        self.numbers.insert(sample, id);
+        self.waiting.insert(id, (sample, asked));
+    }
+
+    /// Remembers one that was reported as pending, for its late answer. At most `most`: the oldest is forgotten first.
+    pub(super) fn remember(&mut self, sample: SampleId, asked: Asked, most: usize) {
+        if self.reported.len() >= most
+            && let Some((_, (oldest, _))) = self.reported.pop_first()
+        {
+            self.reported_numbers.remove(&oldest);
+        }
+        let id = asked.action.id;
+        self.reported_numbers.insert(sample, id);
+        self.reported.insert(id, (sample, asked));
+    }
+
+    pub(super) fn answer(&mut self, sample: SampleId) -> Option<Answered> {
+        if let Some(id) = self.numbers.remove(&sample) {
+            return self.waiting.remove(&id).map(|(_, asked)| Answered::InTime(asked));
+        }
+        let id = self.reported_numbers.remove(&sample)?;
+        self.reported.remove(&id).map(|(_, asked)| Answered::Late(asked))
+    }
+
+    /// When the one waiting for longest was asked for.
+    pub(super) fn oldest_ns(&self) -> Option<u64> {
+        self.waiting
+            .first_key_value()
+            .map(|(_, (_, asked))| asked.action.time_ns)
+    }
+
+    pub(super) fn pop_oldest(&mut self) -> Option<(SampleId, Asked)> {
+        let (_, (sample, asked)) = self.waiting.pop_first()?;
+        self.numbers.remove(&sample);
+        Some((sample, asked))
+    }
+
+    /// All of one chain, in the order in which they were asked for.
+    pub(super) fn take_of(&mut self, chain: ChainId) -> Vec<(SampleId, Asked)> {
+        let ids: Vec<ActionId> = self
+            .waiting
+            .iter()
+            .filter(|(_, (_, asked))| asked.chain == chain)
+            .map(|(id, _)| *id)
+            .collect();
+        let mut taken = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some((sample, asked)) = self.waiting.remove(&id) {
+                self.numbers.remove(&sample);
+                taken.push((sample, asked));
+            }
+        }
+        taken
+    }
+}

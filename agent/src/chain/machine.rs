@@ -1,0 +1,312 @@
+//! The machine: which process belongs to which run, and what becomes a note.
+
+mod connecting;
+mod membership;
+mod recording;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::connections::Connections;
+use super::holds::Holds;
+use super::ids::Ids;
+use super::run::{Open, Run};
+use super::{CloseReason, Gap, GapKind, Note};
+use crate::action::ActionDeed;
+use crate::actor::{RunKey, Standing};
+use crate::credential::Credential;
+use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
+use crate::lineage::{KnownBy, Process, Slot, Table};
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A chain without an action for so long ends; the next action opens another.
+    pub quiet_ns: u64,
+    /// A connection without an outcome for so long is reported without one.
+    pub pending_ns: u64,
+    /// Most actions recorded of one chain.
+    pub max_actions: u64,
+    /// Most chains open at once.
+    pub max_open: usize,
+    /// Most connections waiting for their outcome, and most remembered after they were reported without one.
+    pub max_pending: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            quiet_ns: 300_000_000_000,
+            pending_ns: 3_000_000_000,
+            max_actions: 10_000,
+            max_open: 4096,
+            max_pending: 8192,
+        }
+    }
+}
+
+/// A process with what is known of it at an event.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The process, as it is after the event.
+    pub process: Arc<Process>,
+    /// Its identity.
+    pub facts: Arc<Facts>,
+    /// Whose it is, and in which run.
+    pub standing: Standing,
+}
+
+/// An event, with what the earlier stages found.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The process table after it.
+    pub table: &'a Table,
+    /// Who acted. `None` where nobody did, and for [`Deed::ConnectEnd`], which is known by its connection.
+    pub by: Option<&'a Subject>,
+    /// Of a [`Deed::Fork`], the new process.
+    pub child: Option<&'a Subject>,
+    /// Of a [`Deed::Open`], what the file holds; of a [`What::Seeded`], what its open files hold.
+    pub credentials: &'a [Arc<Credential>],
+}
+
+/// What became of actions and state so far. Numbers only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Actions that became part of a chain.
+    pub chained: u64,
+    /// Actions outside of any chain.
+    pub unchained: u64,
+    /// Actions beyond the bound of their chain.
+    pub folded: u64,
+    /// Chains ended, and connections reported without an outcome, because there were too many.
+    pub evicted: u64,
+}
+
+/// Runs, chains and links.
+#[derive(Debug)]
+pub struct Machine {
+    limits: Limits,
+    ids: Ids,
+    members: HashMap<Slot, Member>,
+    runs: HashMap<u64, Run>,
+    runs_by_key: HashMap<Arc<RunKey>, u64>,
+    /// Runs with an open chain, the one untouched for longest first.
+    touched: BTreeSet<(u64, u64)>,
+    connections: Connections,
+    counts: Counts,
+    runs_begun: u64,
+    chains_opened: u64,
+    actions_seen: u64,
+    now_ns: u64,
+}
+
+/// A live process.
+#[derive(Debug)]
+struct Member {
+    run: u64,
+    /// It executed, opened or connected.
+    acted: bool,
+    /// Number of the chain that counts it among its processes.
+    counted_in: u64,
+    holds: Holds,
+}
+
+impl Machine {
+    /// `wall_offset_ns` is what makes wall-clock time of boot time; ids start with it.
+    #[must_use]
+    pub fn new(limits: Limits, boot_id: [u8; 16], wall_offset_ns: i64) -> Self {
+        Self {
+            limits: Limits {
+                max_open: limits.max_open.max(1),
+                max_pending: limits.max_pending.max(1),
+                ..limits
+            },
+            ids: Ids::new(boot_id, wall_offset_ns),
+            members: HashMap::new(),
+            runs: HashMap::new(),
+            runs_by_key: HashMap::new(),
+            touched: BTreeSet::new(),
+            connections: Connections::default(),
+            counts: Counts::default(),
+            runs_begun: 0,
+            chains_opened: 0,
+            actions_seen: 0,
+            now_ns: 0,
+        }
+    }
+
+    /// What became of actions so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Whether a process is known to hold a credential.
+    #[must_use]
+    pub fn holds(&self, key: ProcessKey) -> bool {
+        self.members
+            .get(&key.into())
+            .is_some_and(|member| !member.holds.is_empty())
+    }
+
+    /// Live processes, runs, open chains.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.members.len(), self.runs.len(), self.touched.len())
+    }
+
+    /// Takes in an event, after everything that had to happen before its time.
+    pub fn apply(&mut self, input: &Observed<'_>, out: &mut Vec<Note>) {
+        let time_ns = input.event.time_ns;
+        self.advance(time_ns, out);
+        match &input.event.what {
+            What::Tick => {}
+            What::Lost(loss) => self.lost(time_ns, loss, out),
+            What::Seeded(_) => {
+                if let Some(by) = input.by {
+                    self.join(by, time_ns, out);
+                    self.held_before(by.process.key, time_ns, input.credentials);
+                }
+            }
+            What::Seen(seen) => self.seen(seen, input, out),
+        }
+    }
+
+    /// A process is gone without its exit having been seen, or can no longer be followed; `gap` says which.
+    pub fn forget(&mut self, key: ProcessKey, gap: GapKind, time_ns: u64, out: &mut Vec<Note>) {
+        let Some(member) = self.members.remove(&key.into()) else {
+            return;
+        };
+        if let Some(chain) = self.chain_mut(member.run) {
+            chain.gap(gap);
+        }
+        self.left(member.run, time_ns, out);
+    }
+
+    /// Ends everything: the agent stops.
+    pub fn stop(&mut self, time_ns: u64, out: &mut Vec<Note>) {
+        self.advance(time_ns, out);
+        for (_, run) in self.by_opening() {
+            if let Some(chain) = self.chain_mut(run) {
+                chain.gap(GapKind::AgentStopped);
+            }
+            self.close(run, CloseReason::AgentStopped, self.now_ns, out);
+        }
+    }
+
+    /// Runs with an open chain, in the order in which these were opened.
+    fn by_opening(&self) -> Vec<(u64, u64)> {
+        let open = self.touched.iter().filter_map(|(_, run)| {
+            let chain = self.runs.get(run)?.chain.as_ref()?;
+            Some((chain.serial, *run))
+        });
+        let mut open: Vec<(u64, u64)> = open.collect();
+        open.sort_unstable();
+        open
+    }
+
+    fn chain_mut(&mut self, run: u64) -> Option<&mut Open> {
+        self.runs.get_mut(&run)?.chain.as_mut()
+    }
+
+    /// Lets time pass: what is due happens in the order in which it is due, at the time at which it is due.
+    fn advance(&mut self, time_ns: u64, out: &mut Vec<Note>) {
+        self.now_ns = self.now_ns.max(time_ns);
+        loop {
+            let due = |since: u64, after: u64| since.saturating_add(after);
+            let pending = self
+                .connections
+                .oldest_ns()
+                .map(|since| due(since, self.limits.pending_ns));
+            let quiet = self
+                .touched
+                .first()
+                .map(|(since, run)| (due(*since, self.limits.quiet_ns), *run));
+            let pending_first = pending.is_some_and(|at| quiet.is_none_or(|(quiet, _)| at <= quiet));
+            match (pending, quiet) {
+                (Some(at), _) if pending_first && at <= self.now_ns => {
+                    if let Some((sample, asked)) = self.connections.pop_oldest() {
+                        self.unanswered(sample, asked, at, out);
+                    }
+                }
+                (_, Some((at, run))) if !pending_first && at <= self.now_ns => {
+                    self.close(run, CloseReason::Quiet, at, out);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn lost(&mut self, time_ns: u64, loss: &Loss, out: &mut Vec<Note>) {
+        let mut chains = Vec::new();
+        for (_, run) in self.by_opening() {
+            if let Some(chain) = self.chain_mut(run) {
+                chain.gap(GapKind::Lost);
+                chains.push(chain.id);
+            }
+        }
+        out.push(Note::Gap(Gap {
+            time_ns,
+            since_ns: loss.since_ns,
+            kind: GapKind::Lost,
+            counts: loss.counts.clone(),
+            chains,
+        }));
+    }
+
+    fn seen(&mut self, seen: &Seen, input: &Observed<'_>, out: &mut Vec<Note>) {
+        let time_ns = input.event.time_ns;
+        if let Deed::ConnectEnd { of, outcome, from } = seen.deed {
+            self.answered(of, outcome, from, (time_ns, seen.source), out);
+            return;
+        }
+        let Some(by) = input.by else {
+            return;
+        };
+        if let Deed::Exit(status) = seen.deed {
+            self.exited(seen, by, status, time_ns, out);
+            return;
+        }
+        let run = self.join(by, time_ns, out);
+        match &seen.deed {
+            Deed::Fork { .. } => {
+                if let Some(child) = input.child {
+                    self.made(by.process.key, child, time_ns, out);
+                }
+            }
+            Deed::Exec { .. } => {
+                self.acted(by.process.key);
+                self.act(run, by, (time_ns, seen.source), ActionDeed::Exec, out);
+            }
+            Deed::Open(file) => {
+                if let Some(credential) = input.credentials.first() {
+                    self.acted(by.process.key);
+                    self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+                    let deed = ActionDeed::SecretOpen {
+                        file: Box::new(file.clone()),
+                        credential: Arc::clone(credential),
+                    };
+                    let action = self.act(run, by, (time_ns, seen.source), deed, out);
+                    self.opened(run, by.process.key, action, credential, time_ns);
+                }
+            }
+            Deed::Connect { to, port } => {
+                self.acted(by.process.key);
+                self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+                self.asked(run, by, seen, time_ns, (*to, *port), out);
+            }
+            Deed::Exit(_) | Deed::ConnectEnd { .. } => {}
+        }
+    }
+}
+
+/// What is not known of a process because of how it became known.
+fn unseen(known_by: KnownBy) -> Option<GapKind> {
+    match known_by {
+        KnownBy::Fork => None,
+        KnownBy::Proc => Some(GapKind::OlderThanAgent),
+        KnownBy::Act => Some(GapKind::UnknownParent),
+    }
+}

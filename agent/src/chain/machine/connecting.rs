@@ -1,0 +1,152 @@
+//! Connections: asked for, answered, or not answered in time.
+
+use std::net::IpAddr;
+
+use super::{Machine, Subject};
+use crate::action::{ActionDeed, ConnectOutcome};
+use crate::chain::connections::{Answered, Asked};
+use crate::chain::{Acted, CloseReason, GapKind, Note};
+use crate::event::{ConnectFailure, SampleId, Seen, Source};
+
+impl Machine {
+    /// A connection was asked for. What is linked with it is decided now, not when its outcome is known.
+    pub(super) fn asked(
+        &mut self,
+        number: u64,
+        by: &Subject,
+        seen: &Seen,
+        time_ns: u64,
+        (to, port): (IpAddr, u16),
+        out: &mut Vec<Note>,
+    ) {
+        let Some(here) = self.here(number, time_ns) else {
+            return;
+        };
+        let linked = self.link(by.process.key, here, Some((to, port)));
+        self.count_process(number, by);
+        self.touch(number, time_ns);
+        let deed = ActionDeed::Connect {
+            to,
+            port,
+            from: None,
+            outcome: ConnectOutcome::Pending,
+            took_ns: None,
+            completes: None,
+        };
+        let action = self.action(by, time_ns, deed, seen.source);
+        let Some(run) = self.runs.get_mut(&number) else {
+            return;
+        };
+        run.connections += 1;
+        let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
+            return;
+        };
+        chain.attempt(to, port);
+        chain.pending += 1;
+        let asked = Asked {
+            action,
+            linked,
+            run: number,
+            run_id: begun.id,
+            chain: chain.id,
+        };
+        if self.connections.len() < self.limits.max_pending {
+            self.connections.ask(seen.id, asked);
+        } else {
+            self.counts.evicted += 1;
+            chain.gap(GapKind::StateFull);
+            self.report(seen.id, asked, out);
+        }
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        of: SampleId,
+        outcome: Result<(), ConnectFailure>,
+        from: Option<(IpAddr, u16)>,
+        (time_ns, seen_by): (u64, Source),
+        out: &mut Vec<Note>,
+    ) {
+        let Some(answered) = self.connections.answer(of) else {
+            return;
+        };
+        let (mut asked, late) = match answered {
+            Answered::InTime(asked) => (asked, false),
+            Answered::Late(asked) => (asked, true),
+        };
+        let asked_id = asked.action.id;
+        if let ActionDeed::Connect {
+            from: own,
+            outcome: known,
+            took_ns,
+            completes,
+            ..
+        } = &mut asked.action.deed
+        {
+            *own = from;
+            *known = match outcome {
+                Ok(()) => ConnectOutcome::Established,
+                Err(ConnectFailure::Errno(errno)) => ConnectOutcome::from_errno(errno),
+                Err(ConnectFailure::Abandoned) => ConnectOutcome::Abandoned,
+            };
+            *took_ns = Some(time_ns.saturating_sub(asked.action.time_ns));
+            *completes = late.then_some(asked_id);
+        }
+        asked.action.seen_by = seen_by;
+        if late {
+            self.answered_late(asked, out);
+            return;
+        }
+        let run = asked.run;
+        self.touch(run, time_ns);
+        if let Some(chain) = self.chain_mut(run) {
+            chain.pending = chain.pending.saturating_sub(1);
+        }
+        self.record(run, asked.action, asked.linked, out);
+        self.settled(run, time_ns, out);
+    }
+
+    /// What was reported as pending has an outcome, though its chain may be closed.
+    pub(super) fn answered_late(&mut self, mut asked: Asked, out: &mut Vec<Note>) {
+        asked.action.id = self.next_action();
+        if let Some(chain) = self.chain_mut(asked.run).filter(|chain| chain.id == asked.chain) {
+            chain.sum(&asked.action);
+            chain.summary.actions += 1;
+        }
+        self.counts.chained += 1;
+        out.push(Note::Acted(Box::new(Acted {
+            chain: asked.chain,
+            run: asked.run_id,
+            action: asked.action,
+            credentials: asked.linked.credentials,
+            link: asked.linked.link,
+        })));
+    }
+
+    pub(super) fn unanswered(&mut self, sample: SampleId, asked: Asked, time_ns: u64, out: &mut Vec<Note>) {
+        let run = asked.run;
+        self.report(sample, asked, out);
+        self.settled(run, time_ns, out);
+    }
+
+    /// Reports a connection without its outcome, and remembers it for the case that there is one yet.
+    pub(super) fn report(&mut self, sample: SampleId, asked: Asked, out: &mut Vec<Note>) {
+        if let Some(chain) = self.chain_mut(asked.run) {
+            chain.pending = chain.pending.saturating_sub(1);
+        }
+        if self.record(asked.run, asked.action.clone(), asked.linked.clone(), out) {
+            self.connections.remember(sample, asked, self.limits.max_pending);
+        }
+    }
+
+    /// One connection less to wait for: closes the chain of a run that has ended.
+    pub(super) fn settled(&mut self, number: u64, time_ns: u64, out: &mut Vec<Note>) {
+        let ended = self.runs.get(&number).filter(|run| run.ended_ns.is_some());
+        if ended
+            .and_then(|run| run.chain.as_ref())
+            .is_some_and(|chain| chain.pending == 0)
+        {
+            self.close(number, CloseReason::RunEnded, time_ns, out);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! The table itself.
+
+mod bounds;
+mod cgroups;
+mod told;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use self::cgroups::Cgroups;
+use super::{Ancestry, KnownBy, Process, Slot};
+use crate::event::{Deed, Event, ExitStatus, Facts, ProcessKey, Seen, What};
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most processes kept, dead forebears of living ones included.
+    pub processes_max: usize,
+}
+
+/// What an event did to the table.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Who acted, as it is after the event.
+    pub process: Option<Arc<Process>>,
+    /// Whom it made.
+    pub child: Option<Arc<Process>>,
+    /// Processes that ended without an exit having been seen: their number has a new holder.
+    pub replaced: Vec<ProcessKey>,
+    /// Live processes given up because the table was full.
+    pub evicted: Vec<ProcessKey>,
+    /// All that left the table: nobody will be told of them again as somebody's forebear.
+    pub gone: Vec<ProcessKey>,
+    /// The process acted after its exit had been seen, a second exit included; to be ignored.
+    pub late: bool,
+}
+
+/// The process table.
+///
+/// A dead process stays while a descendant of it lives. When the table is full, dead ones go first (the longest dead),
+/// then live ones that have no children in it (the one that acted least lately, roughly).
+#[derive(Debug)]
+pub struct Table {
+    limits: Limits,
+    boot_id: [u8; 16],
+    entries: HashMap<Slot, Entry>,
+    /// By parent, also where the parent itself is not known.
+    children: HashMap<Slot, BTreeSet<Slot>>,
+    /// The live holder of a number.
+    holders: HashMap<u32, Slot>,
+    /// In the order in which to give them up; may name entries that are gone or changed.
+    dead: VecDeque<(Slot, u64)>,
+    live: VecDeque<(Slot, u64)>,
+    /// Processes that ended, so that a late row of `/proc` cannot bring them back.
+    tombstones: HashSet<Slot>,
+    tombstone_order: VecDeque<Slot>,
+    cgroups: Cgroups,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    process: Arc<Process>,
+    parent: Option<Slot>,
+    ended: Option<Option<ExitStatus>>,
+    serial: u64,
+    touched: bool,
+}
+
+impl Table {
+    /// An empty table.
+    #[must_use]
+    pub fn new(limits: Limits, boot_id: [u8; 16]) -> Self {
+        Self {
+            limits: Limits {
+                processes_max: limits.processes_max.max(2),
+            },
+            boot_id,
+            entries: HashMap::new(),
+            children: HashMap::new(),
+            holders: HashMap::new(),
+            dead: VecDeque::new(),
+            live: VecDeque::new(),
+            tombstones: HashSet::new(),
+            tombstone_order: VecDeque::new(),
+            cgroups: Cgroups::default(),
+            serial: 0,
+        }
+    }
+
+    /// Number of processes in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// A process, dead or alive.
+    #[must_use]
+    pub fn get(&self, key: ProcessKey) -> Option<&Arc<Process>> {
+        self.entries.get(&key.into()).map(|entry| &entry.process)
+    }
+
+    /// How a process ended that is still in the table.
+    #[must_use]
+    pub fn exit_of(&self, key: ProcessKey) -> Option<ExitStatus> {
+        self.entries.get(&key.into())?.ended?
+    }
+
+    /// Ancestors, nearest first, at most [`Ancestry`]'s bound of 64.
+    #[must_use]
+    pub fn ancestry(&self, key: ProcessKey) -> Ancestry {
+        const ANCESTORS_MAX: usize = 64;
+        let mut found = Ancestry::new();
+        let mut at = self.entries.get(&key.into()).and_then(|entry| entry.parent);
+        while let Some(entry) = at.and_then(|slot| self.entries.get(&slot)) {
+            if found.len() == ANCESTORS_MAX {
+                break;
+            }
+            found.push(Arc::clone(&entry.process));
+            at = entry.parent;
+        }
+        found
+    }
+
+    /// Children in the table, in the order of their numbers.
+    #[must_use]
+    pub fn children(&self, key: ProcessKey) -> Vec<Arc<Process>> {
+        let slots = self.children.get(&key.into()).into_iter().flatten();
+        let entries = slots.filter_map(|slot| self.entries.get(slot));
+        entries.map(|entry| Arc::clone(&entry.process)).collect()
+    }
+
+    /// Takes in what an event says of processes.
+    pub fn apply(&mut self, event: &Event) -> Applied {
+        let mut applied = Applied::default();
+        match &event.what {
+            What::Seen(seen) => self.seen(seen, &mut applied),
+            What::Seeded(seeded) => self.seeded(seeded, &mut applied),
+            What::Lost(_) | What::Tick => {}
+        }
+        applied
+    }
+
+    fn seen(&mut self, seen: &Seen, applied: &mut Applied) {
+        if let Deed::ConnectEnd { .. } = seen.deed {
+            // Seen in an interrupt: only the key is told.
+            applied.process = self.get(seen.process.key).cloned();
+            return;
+        }
+        let slot = Slot::from(seen.process.key);
+        if self.has_ended(slot) {
+            // Its exit was seen already. It is told of once more, and not brought back.
+            applied.late = true;
+            let known = self.get(seen.process.key).cloned();
+            applied.process =
+                Some(known.unwrap_or_else(|| Arc::new(self.stranger(&seen.process, KnownBy::Act))));
+            return;
+        }
+        self.present(&seen.process, applied);
+        match &seen.deed {
+            Deed::Fork { .. } => self.forked(seen, applied),
+            Deed::Exec { .. } => self.executed(slot, &seen.deed),
+            Deed::Exit(status) => {
+                applied.process = self.get(seen.process.key).cloned();
+                self.ended(slot, Some(*status), applied);
+                return;
+            }
+            Deed::Open(_) | Deed::Connect { .. } | Deed::ConnectEnd { .. } => {}
+        }
+        applied.process = self.get(seen.process.key).cloned();
+    }
+
+    /// Makes sure that an acting process is in the table, exact key and present cgroup included.
+    fn present(&mut self, facts: &Facts, applied: &mut Applied) {
+        let slot = Slot::from(facts.key);
+        if !self.entries.contains_key(&slot) {
+            let process = self.stranger(facts, KnownBy::Act);
+            self.insert(process, facts.parent, applied);
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&slot) else {
+            return;
+        };
+        entry.touched = true;
+        let known = &entry.process;
+        let moved = known.cgroup_id != facts.cgroup_id;
+        if moved || known.key != facts.key {
+            let mut process = Process::clone(known);
+            process.key = facts.key;
+            if moved {
+                process.cgroup_id = facts.cgroup_id;
+                process.cgroup = self.cgroups.path(facts.cgroup_id);
+            }
+            entry.process = Arc::new(process);
+        }
+    }
+
+    fn has_ended(&self, slot: Slot) -> bool {
+        self.tombstones.contains(&slot) || self.entries.get(&slot).is_some_and(|entry| entry.ended.is_some())
+    }
+
+    fn insert(&mut self, process: Process, parent: Option<ProcessKey>, applied: &mut Applied) {
+        let slot = Slot::from(process.key);
+        if let Some(old) = self.holders.get(&slot.tgid).copied().filter(|old| *old != slot)
+            && let Some(entry) = self.entries.get(&old)
+        {
+            // A number has one live holder: the exit of the old one was lost.
+            applied.replaced.push(entry.process.key);
+            self.ended(old, None, applied);
+        }
+        while self.entries.len() >= self.limits.processes_max {
+            if !self.evict(parent.map(Slot::from), applied) {
+                break;
+            }
+        }
+        let parent = parent
+            .map(Slot::from)
+            .filter(|parent| self.may_be_parent(*parent, slot));
+        if let Some(parent) = parent {
+            self.children.entry(parent).or_default().insert(slot);
+        }
+        self.serial += 1;
+        self.holders.insert(slot.tgid, slot);
+        self.live.push_back((slot, self.serial));
+        self.entries.insert(
+            slot,
+            Entry {
+                process: Arc::new(process),
+                parent,
+                ended: None,
+                serial: self.serial,
+                touched: false,
+            },
+        );
+        self.tidy();
+    }
+
+    /// A parent is older than its child. Within one tick that cannot be told, so there the way up is walked: the table
+    /// never holds a loop.
+    fn may_be_parent(&self, parent: Slot, child: Slot) -> bool {
+        if parent.tick != child.tick {
+            return parent.tick < child.tick;
+        }
+        let mut at = Some(parent);
+        while let Some(slot) = at.filter(|slot| slot.tick == child.tick) {
+            if slot == child {
+                return false;
+            }
+            at = self.entries.get(&slot).and_then(|entry| entry.parent);
+        }
+        true
+    }
+
+    fn ended(&mut self, slot: Slot, status: Option<ExitStatus>, applied: &mut Applied) {
+        if self.tombstones.insert(slot) {
+            self.tombstone_order.push_back(slot);
+        }
+        if self.tombstone_order.len() > self.limits.processes_max
+            && let Some(oldest) = self.tombstone_order.pop_front()
+        {
+            self.tombstones.remove(&oldest);
+        }
+        if self.holders.get(&slot.tgid) == Some(&slot) {
+            self.holders.remove(&slot.tgid);
+        }
+        if let Some(entry) = self.entries.get_mut(&slot) {
+            entry.ended = Some(status);
+            self.dead.push_back((slot, entry.serial));
+        }
+        self.prune(slot, applied);
+    }
+}

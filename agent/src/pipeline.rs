@@ -1,0 +1,300 @@
+//! The stages in order: lineage, actor, credential, chain. One event at a time; no I/O of its own, no clock.
+
+#[cfg(test)]
+pub(crate) mod scenario;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use spoor_wire::control::{MARK_HOLDS, MARK_SERVICE};
+
+use crate::actor::{Host, Resolver};
+use crate::chain::{Counts, GapKind, Machine, MarkWish, Note, Observed, Subject};
+use crate::credential::{Credential, Describe};
+use crate::event::{Deed, Event, Facts, OpenedFile, ProcessKey, Seeded, Seen, What};
+use crate::lineage::{Applied, Process, Slot, Table};
+use crate::telemetry::Ledger;
+
+/// All stages, with their state.
+#[derive(Debug)]
+pub struct Stages<D, H> {
+    table: Table,
+    resolver: Resolver<H>,
+    describer: D,
+    machine: Machine,
+    ledger: Arc<Ledger>,
+    counted: Counts,
+    canaries: HashSet<Slot>,
+    /// Processes whose mark as a service was wished for.
+    wished: HashSet<Slot>,
+}
+
+impl<D: Describe, H: Host> Stages<D, H> {
+    /// Most canaries at one time; there is one.
+    const CANARIES_MAX: usize = 1024;
+
+    /// Stages that have seen nothing yet.
+    pub fn new(
+        table: Table,
+        resolver: Resolver<H>,
+        describer: D,
+        machine: Machine,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        Self {
+            table,
+            resolver,
+            describer,
+            machine,
+            ledger,
+            counted: Counts::default(),
+            canaries: HashSet::new(),
+            wished: HashSet::new(),
+        }
+    }
+
+    /// Takes one event through all stages.
+    pub fn step(&mut self, event: &Event, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
+        self.ledger.events_in.one();
+        match &event.what {
+            What::Lost(_) | What::Tick => self.observe(event, None, None, &[], notes),
+            What::Seeded(seeded) => self.seeded(event, seeded, notes, wishes),
+            What::Seen(seen) => self.seen(event, seen, notes, wishes),
+        }
+        self.count();
+    }
+
+    /// Ends every chain: the agent stops.
+    pub fn stop(&mut self, time_ns: u64, notes: &mut Vec<Note>) {
+        self.machine.stop(time_ns, notes);
+        self.count();
+    }
+
+    /// The process table.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The credential stage, whose catalogue is the owner's to look after.
+    pub fn describer(&mut self) -> &mut D {
+        &mut self.describer
+    }
+
+    fn seeded(&mut self, event: &Event, seeded: &Seeded, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
+        if seeded.process.kthread {
+            return;
+        }
+        let applied = self.table.apply(event);
+        self.follow(event, &applied, notes);
+        let Some(process) = &applied.process else {
+            return;
+        };
+        let credentials: Vec<Arc<Credential>> = seeded
+            .open
+            .iter()
+            .filter_map(|file| self.describe(file, process.key))
+            .collect();
+        let by = self.subject(event, process, &seeded.process);
+        self.observe(event, Some(&by), None, &credentials, notes);
+        if !credentials.is_empty() {
+            let key = process.key;
+            wishes.push(MarkWish {
+                key,
+                flags: MARK_HOLDS,
+            });
+        }
+        self.wish_service(&by, false, wishes);
+    }
+
+    fn seen(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
+        if self.is_canary(seen) {
+            self.ledger.samples_canary.one();
+            return;
+        }
+        if seen.process.kthread {
+            return;
+        }
+        let applied = self.table.apply(event);
+        self.follow(event, &applied, notes);
+        if let Deed::ConnectEnd { .. } = seen.deed {
+            self.observe(event, None, None, &[], notes);
+            return;
+        }
+        let Some(process) = applied.process.as_ref().filter(|_| !applied.late) else {
+            return;
+        };
+        match &seen.deed {
+            Deed::Fork { marks, .. } => {
+                let by = self.subject(event, process, &seen.process);
+                let Some(child) = &applied.child else {
+                    return;
+                };
+                let child = Subject {
+                    process: Arc::clone(child),
+                    facts: Arc::clone(&by.facts),
+                    standing: self
+                        .resolver
+                        .forked(&self.table, &seen.process, child, event.time_ns),
+                };
+                self.observe(event, Some(&by), Some(&child), &[], notes);
+                let key = child.process.key;
+                if self.machine.holds(key) && !marks.holds() {
+                    wishes.push(MarkWish {
+                        key,
+                        flags: MARK_HOLDS,
+                    });
+                }
+            }
+            Deed::Open(file) => {
+                let Some(credential) = self.describe(file, process.key) else {
+                    return;
+                };
+                let by = self.settled(event, process, &seen.process);
+                self.observe(event, Some(&by), None, &[credential], notes);
+            }
+            Deed::Connect { .. } => {
+                let by = self.settled(event, process, &seen.process);
+                self.observe(event, Some(&by), None, &[], notes);
+            }
+            Deed::Exec { .. } => {
+                let by = self.subject(event, process, &seen.process);
+                self.observe(event, Some(&by), None, &[], notes);
+                self.wish_service(&by, seen.marks.service(), wishes);
+            }
+            Deed::Exit(_) => {
+                let by = self.last_subject(event, process, &seen.process);
+                self.observe(event, Some(&by), None, &[], notes);
+            }
+            Deed::ConnectEnd { .. } => {}
+        }
+        self.forget(&applied);
+    }
+
+    /// The canary's own acts, and those of whatever it made.
+    fn is_canary(&mut self, seen: &Seen) -> bool {
+        let slot = Slot::from(seen.process.key);
+        if !seen.marks.canary() && !self.canaries.contains(&slot) {
+            return false;
+        }
+        if let Deed::Fork { child, .. } = seen.deed
+            && self.canaries.len() < Self::CANARIES_MAX
+        {
+            self.canaries.insert(child.into());
+        }
+        if let Deed::Exit(_) = seen.deed {
+            self.canaries.remove(&slot);
+        }
+        true
+    }
+
+    /// Tells the later stages of processes that the table gave up, or found to have ended.
+    fn follow(&mut self, event: &Event, applied: &Applied, notes: &mut Vec<Note>) {
+        self.ledger
+            .state_evicted
+            .add(u64::try_from(applied.evicted.len()).unwrap_or(u64::MAX));
+        for key in &applied.replaced {
+            self.machine.forget(*key, GapKind::Lost, event.time_ns, notes);
+        }
+        for key in &applied.evicted {
+            self.machine
+                .forget(*key, GapKind::StateFull, event.time_ns, notes);
+        }
+        let actor = applied.process.as_ref().map(|process| Slot::from(process.key));
+        for key in &applied.gone {
+            if Some(Slot::from(*key)) != actor {
+                self.drop_process(*key);
+            }
+        }
+    }
+
+    /// The acting process itself may be gone after its exit; its last standing was needed until now.
+    fn forget(&mut self, applied: &Applied) {
+        for key in &applied.gone {
+            self.drop_process(*key);
+        }
+    }
+
+    fn drop_process(&mut self, key: ProcessKey) {
+        self.resolver.forget(key);
+        self.wished.remove(&key.into());
+    }
+
+    fn subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
+        Subject {
+            process: Arc::clone(process),
+            facts: Arc::new(facts.clone()),
+            standing: self.resolver.resolve(&self.table, process, facts, event.time_ns),
+        }
+    }
+
+    /// Of a process that opens or connects: the name of its run stays from now on.
+    fn settled(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
+        let by = self.subject(event, process, facts);
+        self.resolver.settle(process.key);
+        by
+    }
+
+    /// Of a process that ends: as it stood before the kernel took it apart.
+    fn last_subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
+        match self.resolver.standing(process.key).cloned() {
+            Some(standing) => Subject {
+                process: Arc::clone(process),
+                facts: Arc::new(facts.clone()),
+                standing,
+            },
+            None => self.subject(event, process, facts),
+        }
+    }
+
+    fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
+        let credential = self.describer.describe(file, by);
+        if credential.is_none() {
+            self.ledger.opens_unconfirmed.one();
+        }
+        credential
+    }
+
+    fn observe(
+        &mut self,
+        event: &Event,
+        by: Option<&Subject>,
+        child: Option<&Subject>,
+        credentials: &[Arc<Credential>],
+        notes: &mut Vec<Note>,
+    ) {
+        let observed = Observed {
+            event,
+            table: &self.table,
+            by,
+            child,
+            credentials,
+        };
+        self.machine.apply(&observed, notes);
+    }
+
+    /// A service with a login uid, as cron jobs are, must be told to the kernel: by itself it forwards only connections
+    /// of processes without one.
+    fn wish_service(&mut self, by: &Subject, marked: bool, wishes: &mut Vec<MarkWish>) {
+        let service = by.standing.actor.kind.is_service() && by.facts.login_uid.is_some();
+        if service && !marked && self.wished.insert(by.process.key.into()) {
+            wishes.push(MarkWish {
+                key: by.process.key,
+                flags: MARK_SERVICE,
+            });
+        }
+    }
+
+    fn count(&mut self) {
+        let now = self.machine.counts();
+        let before = std::mem::replace(&mut self.counted, now);
+        self.ledger.actions_chained.add(now.chained - before.chained);
+        self.ledger
+            .actions_unchained
+            .add(now.unchained - before.unchained);
+        self.ledger.actions_folded.add(now.folded - before.folded);
+        self.ledger.state_evicted.add(now.evicted - before.evicted);
+    }
+}
