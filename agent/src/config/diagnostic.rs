@@ -176,7 +176,8 @@ impl Report {
         let broken = self.found.iter().filter(|(_, code, ..)| *code == Code::Syntax);
         let broken = broken.map(|(span, ..)| line(span)).collect::<BTreeSet<_>>();
         // What the parser made of a broken line is a guess, and complaints about a guess are noise.
-        self.found.retain(|(span, code, ..)| *code == Code::Syntax || !broken.contains(&line(span)));
+        self.found
+            .retain(|(span, code, ..)| *code == Code::Syntax || !broken.contains(&line(span)));
         let count = self.found.len();
         let list = self
             .found
