@@ -70,9 +70,10 @@ impl Describe for Describer {
         let path = &file.path.bytes;
         let kind = catalogue.kind(file.rule, path)?;
         // Without identifiers to read there is no reason to touch the file.
-        let opened = match kind.parser {
-            Parser::None => None,
-            _ => open_same(file, by),
+        let opened = if kind.parser == Parser::None {
+            None
+        } else {
+            open_same(file, by)
         };
         let Some((opened, meta)) = opened else {
             return Some(Arc::new(credential(kind, path, Facts::default())));

@@ -3,8 +3,6 @@
 //! Names alone do not do: a mount point hides the names above it, a hard link has another name, a wildcard has none. The
 //! scan is bounded, and what it could not do is told.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -13,14 +11,13 @@ use std::path::{Path, PathBuf};
 use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
 use super::catalogue::{Catalogue, rule};
+use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
 use super::watch::Watch;
 use crate::config::pattern::{self, Part};
 
 /// Most directory entries looked at for wildcards.
 const VISITED_MAX: usize = 65_536;
-/// Most keys of each kind.
-const KEYS_MAX: usize = 16_384;
 /// Most problems that are told.
 const PROBLEMS_MAX: usize = 256;
 /// Most home directories.
@@ -127,9 +124,7 @@ struct Scanner {
     kind: usize,
     declared: bool,
     visited: usize,
-    inodes: HashMap<InodeKey, u32>,
-    dirs: HashMap<InodeKey, u32>,
-    entries: HashMap<EntryKey, u32>,
+    marks: Marks,
     missing: Vec<String>,
     problems: Vec<ScanProblem>,
     full: bool,
@@ -374,11 +369,7 @@ impl Scanner {
 
     fn add(&mut self, key: Key, sure: bool) {
         let rule = rule(self.kind, sure);
-        let fits = match key {
-            Key::Inode(key) => insert(&mut self.inodes, key, rule),
-            Key::Dir(key) => insert(&mut self.dirs, key, rule),
-            Key::Entry(key) => insert(&mut self.entries, key, rule),
-        };
+        let fits = self.marks.add(key, rule);
         if !fits && !self.full {
             self.full = true;
             self.problem(ScanProblem::TooMany {
@@ -405,44 +396,15 @@ impl Scanner {
     }
 
     fn finish(self) -> Scan {
+        let (inodes, dirs, entries) = self.marks.sorted();
         Scan {
-            inodes: sorted(self.inodes, |key| (key.dev, key.ino, 0)),
-            dirs: sorted(self.dirs, |key| (key.dev, key.ino, 0)),
-            entries: sorted(self.entries, |key| (key.dev, key.dir_ino, key.name)),
+            inodes,
+            dirs,
+            entries,
             missing: self.missing,
             problems: self.problems,
         }
     }
-}
-
-enum Key {
-    Inode(InodeKey),
-    Dir(InodeKey),
-    Entry(EntryKey),
-}
-
-/// The first rule stays, but one that is sure replaces one of the same kind that is not.
-fn insert<K: Eq + Hash>(map: &mut HashMap<K, u32>, key: K, rule: u32) -> bool {
-    let full = map.len() >= KEYS_MAX;
-    match map.entry(key) {
-        std::collections::hash_map::Entry::Occupied(mut old) => {
-            if *old.get() / 2 == rule / 2 {
-                *old.get_mut() |= rule % 2;
-            }
-            true
-        }
-        std::collections::hash_map::Entry::Vacant(_) if full => false,
-        std::collections::hash_map::Entry::Vacant(new) => {
-            new.insert(rule);
-            true
-        }
-    }
-}
-
-fn sorted<K: Copy>(map: HashMap<K, u32>, order: impl Fn(&K) -> (u32, u64, u64)) -> Vec<(K, u32)> {
-    let mut list = map.into_iter().collect::<Vec<_>>();
-    list.sort_by_key(|(key, _)| order(key));
-    list
 }
 
 #[cfg(test)]

@@ -78,7 +78,12 @@ fn walk(value: &Value, depth: u32, facts: &mut Facts) {
                             facts.push("host", host);
                         }
                     }
-                    value => walk(value, depth + 1, facts),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::String(_)
+                    | Value::Array(_)
+                    | Value::Object(_) => walk(value, depth + 1, facts),
                 }
             }
         }

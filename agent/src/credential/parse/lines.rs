@@ -91,7 +91,7 @@ fn netrc_words(text: &str) -> Vec<String> {
     for line in text.lines() {
         let mut rest = line.trim_start();
         while !rest.is_empty() {
-            if rest.starts_with('#') && !words.last().is_some_and(|word| word == "password") {
+            if rest.starts_with('#') && words.last().is_none_or(|word| word != "password") {
                 break;
             }
             let (word, after) = match rest.strip_prefix('"') {

@@ -185,11 +185,10 @@ fn value(expected: Expected, arg: &[u8]) -> Option<Vec<u8>> {
     // `--password --host db`: the password is asked for.
     let is_option = arg.starts_with(b"--") || (arg.len() == 2 && arg.starts_with(b"-"));
     match expected {
-        Expected::Nothing => None,
         Expected::Secret(_) if is_option || arg.is_empty() || is_key_id(arg) => None,
         Expected::Secret(why) => Some(format!("[redacted:{why}]").into_bytes()),
         Expected::Maybe(why) if high_entropy(arg) => Some(format!("[redacted:{why}]").into_bytes()),
-        Expected::Maybe(_) => None,
+        Expected::Maybe(_) | Expected::Nothing => None,
         Expected::Login(between) => Some(after(between, arg)),
     }
 }

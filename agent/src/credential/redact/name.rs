@@ -126,7 +126,7 @@ pub(super) fn high_entropy(text: &[u8]) -> bool {
     }
     let digits = text.iter().any(u8::is_ascii_digit);
     let letters = text.iter().any(u8::is_ascii_alphabetic);
-    let plain = text.iter().all(|byte| byte.is_ascii_graphic());
+    let plain = text.iter().all(u8::is_ascii_graphic);
     digits && letters && plain && !is_key_id(text) && entropy(text) >= 3.3
 }
 

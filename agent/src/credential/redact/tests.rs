@@ -6,163 +6,166 @@ fn run(line: &[&str]) -> Vec<String> {
     argv(&line.iter().map(|arg| arg.as_bytes().to_vec()).collect::<Vec<_>>())
 }
 
+const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+
+/// Arguments, and how they are recorded.
+const CASES: &[(&[&str], &[&str])] = &[
+    (
+        &["app", "--password=hunter2"],
+        &["app", "--password=[redacted:password]"],
+    ),
+    (
+        &["app", "--password=a b&c"],
+        &["app", "--password=[redacted:password]"],
+    ),
+    (
+        &["app", "--password", "hunter2", "x"],
+        &["app", "--password", "[redacted:password]", "x"],
+    ),
+    (
+        &["app", "--db-passwd", "hunter2"],
+        &["app", "--db-passwd", "[redacted:password]"],
+    ),
+    (
+        &["app", "--password", "--host", "db"],
+        &["app", "--password", "--host", "db"],
+    ),
+    (
+        &["mysql", "-uroot", "-phunter2"],
+        &["mysql", "-uroot", "-p[redacted:password]"],
+    ),
+    (
+        &["/usr/bin/mariadb-dump", "-phunter2"],
+        &["/usr/bin/mariadb-dump", "-p[redacted:password]"],
+    ),
+    (&["mysql", "-p", "db"], &["mysql", "-p", "db"]),
+    (
+        &["sshpass", "-p", "hunter2", "ssh"],
+        &["sshpass", "-p", "[redacted:password]", "ssh"],
+    ),
+    (
+        &["docker", "login", "-u", "a", "-p", "hunter2"],
+        &["docker", "login", "-u", "a", "-p", "[redacted:password]"],
+    ),
+    (
+        &["docker", "run", "-p", "80:80"],
+        &["docker", "run", "-p", "80:80"],
+    ),
+    (
+        &["curl", "-u", "me:hunter2"],
+        &["curl", "-u", "me:[redacted:password]"],
+    ),
+    (&["curl", "-ume:hunter2"], &["curl", "-ume:[redacted:password]"]),
+    (
+        &["curl", "--user=me:hunter2"],
+        &["curl", "--user=me:[redacted:password]"],
+    ),
+    (
+        &["curl", "-H", "Authorization: Bearer hunter2"],
+        &["curl", "-H", "Authorization: Bearer [redacted:authorization]"],
+    ),
+    (
+        &["curl", "-HX-Vault-Token: hunter2"],
+        &["curl", "-HX-Vault-Token: [redacted:authorization]"],
+    ),
+    (
+        &["curl", "-H", "PRIVATE-TOKEN: hunter2"],
+        &["curl", "-H", "PRIVATE-TOKEN: [redacted:authorization]"],
+    ),
+    (
+        &["git", "clone", "https://me:hunter2@git.example/x"],
+        &["git", "clone", "https://me:[redacted:url-password]@git.example/x"],
+    ),
+    (
+        &["psql", "postgres://u:p@ss@db/x"],
+        &["psql", "postgres://u:[redacted:url-password]@db/x"],
+    ),
+    (
+        &["env", "GITHUB_TOKEN=hunter2", "make"],
+        &["env", "GITHUB_TOKEN=[redacted:token]", "make"],
+    ),
+    (
+        &["env", "X_SECRET=hunter2"],
+        &["env", "X_SECRET=[redacted:secret]"],
+    ),
+    (
+        &["sh", "-c", "export PGPASSWORD='hunter 2'; psql -h db"],
+        &["sh", "-c", "export PGPASSWORD='[redacted:password]'; psql -h db"],
+    ),
+    (
+        &["sh", "-c", "app --token hunter2 --host db"],
+        &["sh", "-c", "app --token [redacted:token] --host db"],
+    ),
+    (
+        &["curl", "https://h/?access_token=hunter2&a=1"],
+        &["curl", "https://h/?access_token=[redacted:token]&a=1"],
+    ),
+    (
+        &["curl", "-d", r#"{"password": "hunter2"}"#],
+        &["curl", "-d", r#"{"password": "[redacted:password]"}"#],
+    ),
+    (
+        &["x", "ghp_0123456789abcdefghij"],
+        &["x", "[redacted:github-token]"],
+    ),
+    (
+        &["x", "a=glpat-0123456789abcdef"],
+        &["x", "a=[redacted:gitlab-token]"],
+    ),
+    (&["x", "xoxb-123456789012-abc"], &["x", "[redacted:slack-token]"]),
+    (
+        &["x", "sk-ant-api03-abcdefghij"],
+        &["x", "[redacted:anthropic-key]"],
+    ),
+    (&["x", "hvs.CAESIJabcdefghijk"], &["x", "[redacted:vault-token]"]),
+    (&["x", JWT], &["x", "[redacted:jwt]"]),
+    (&["x", "AKIAIOSFODNN7EXAMPLE"], &["x", "AKIAIOSFODNN7EXAMPLE"]),
+    (
+        &["x", "--access-key", "AKIAIOSFODNN7EXAMPLE"],
+        &["x", "--access-key", "AKIAIOSFODNN7EXAMPLE"],
+    ),
+    (
+        &["aws", "configure", "set", "aws_secret_access_key", "hunter2"],
+        &[
+            "aws",
+            "configure",
+            "set",
+            "aws_secret_access_key",
+            "[redacted:secret]",
+        ],
+    ),
+    (
+        &[
+            "x",
+            "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----\nrest",
+        ],
+        &["x", "[redacted:private-key]\\nrest"],
+    ),
+    (
+        &["x", "-----BEGIN PRIVATE KEY-----\nhunter2"],
+        &["x", "[redacted:private-key]"],
+    ),
+    (
+        &["x", "--key", "9fK2mQ7xLw0ZpV4tR8sB"],
+        &["x", "--key", "[redacted:value]"],
+    ),
+    (
+        &["x", "--key=9fK2mQ7xLw0ZpV4tR8sB"],
+        &["x", "--key=[redacted:value]"],
+    ),
+    (
+        &["x", "--key", "/etc/ssl/private/x.key"],
+        &["x", "--key", "/etc/ssl/private/x.key"],
+    ),
+    (
+        &["openssl", "rsa", "-passin", "pass:hunter2"],
+        &["openssl", "rsa", "-passin", "pass:[redacted:password]"],
+    ),
+];
+
 #[test]
 fn table() {
-    let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
-    let cases: &[(&[&str], &[&str])] = &[
-        (
-            &["app", "--password=hunter2"],
-            &["app", "--password=[redacted:password]"],
-        ),
-        (
-            &["app", "--password=a b&c"],
-            &["app", "--password=[redacted:password]"],
-        ),
-        (
-            &["app", "--password", "hunter2", "x"],
-            &["app", "--password", "[redacted:password]", "x"],
-        ),
-        (
-            &["app", "--db-passwd", "hunter2"],
-            &["app", "--db-passwd", "[redacted:password]"],
-        ),
-        (
-            &["app", "--password", "--host", "db"],
-            &["app", "--password", "--host", "db"],
-        ),
-        (
-            &["mysql", "-uroot", "-phunter2"],
-            &["mysql", "-uroot", "-p[redacted:password]"],
-        ),
-        (
-            &["/usr/bin/mariadb-dump", "-phunter2"],
-            &["/usr/bin/mariadb-dump", "-p[redacted:password]"],
-        ),
-        (&["mysql", "-p", "db"], &["mysql", "-p", "db"]),
-        (
-            &["sshpass", "-p", "hunter2", "ssh"],
-            &["sshpass", "-p", "[redacted:password]", "ssh"],
-        ),
-        (
-            &["docker", "login", "-u", "a", "-p", "hunter2"],
-            &["docker", "login", "-u", "a", "-p", "[redacted:password]"],
-        ),
-        (
-            &["docker", "run", "-p", "80:80"],
-            &["docker", "run", "-p", "80:80"],
-        ),
-        (
-            &["curl", "-u", "me:hunter2"],
-            &["curl", "-u", "me:[redacted:password]"],
-        ),
-        (&["curl", "-ume:hunter2"], &["curl", "-ume:[redacted:password]"]),
-        (
-            &["curl", "--user=me:hunter2"],
-            &["curl", "--user=me:[redacted:password]"],
-        ),
-        (
-            &["curl", "-H", "Authorization: Bearer hunter2"],
-            &["curl", "-H", "Authorization: Bearer [redacted:authorization]"],
-        ),
-        (
-            &["curl", "-HX-Vault-Token: hunter2"],
-            &["curl", "-HX-Vault-Token: [redacted:authorization]"],
-        ),
-        (
-            &["curl", "-H", "PRIVATE-TOKEN: hunter2"],
-            &["curl", "-H", "PRIVATE-TOKEN: [redacted:authorization]"],
-        ),
-        (
-            &["git", "clone", "https://me:hunter2@git.example/x"],
-            &["git", "clone", "https://me:[redacted:url-password]@git.example/x"],
-        ),
-        (
-            &["psql", "postgres://u:p@ss@db/x"],
-            &["psql", "postgres://u:[redacted:url-password]@db/x"],
-        ),
-        (
-            &["env", "GITHUB_TOKEN=hunter2", "make"],
-            &["env", "GITHUB_TOKEN=[redacted:token]", "make"],
-        ),
-        (
-            &["env", "X_SECRET=hunter2"],
-            &["env", "X_SECRET=[redacted:secret]"],
-        ),
-        (
-            &["sh", "-c", "export PGPASSWORD='hunter 2'; psql -h db"],
-            &["sh", "-c", "export PGPASSWORD='[redacted:password]'; psql -h db"],
-        ),
-        (
-            &["sh", "-c", "app --token hunter2 --host db"],
-            &["sh", "-c", "app --token [redacted:token] --host db"],
-        ),
-        (
-            &["curl", "https://h/?access_token=hunter2&a=1"],
-            &["curl", "https://h/?access_token=[redacted:token]&a=1"],
-        ),
-        (
-            &["curl", "-d", r#"{"password": "hunter2"}"#],
-            &["curl", "-d", r#"{"password": "[redacted:password]"}"#],
-        ),
-        (
-            &["x", "ghp_0123456789abcdefghij"],
-            &["x", "[redacted:github-token]"],
-        ),
-        (
-            &["x", "a=glpat-0123456789abcdef"],
-            &["x", "a=[redacted:gitlab-token]"],
-        ),
-        (&["x", "xoxb-123456789012-abc"], &["x", "[redacted:slack-token]"]),
-        (
-            &["x", "sk-ant-api03-abcdefghij"],
-            &["x", "[redacted:anthropic-key]"],
-        ),
-        (&["x", "hvs.CAESIJabcdefghijk"], &["x", "[redacted:vault-token]"]),
-        (&["x", jwt], &["x", "[redacted:jwt]"]),
-        (&["x", "AKIAIOSFODNN7EXAMPLE"], &["x", "AKIAIOSFODNN7EXAMPLE"]),
-        (
-            &["x", "--access-key", "AKIAIOSFODNN7EXAMPLE"],
-            &["x", "--access-key", "AKIAIOSFODNN7EXAMPLE"],
-        ),
-        (
-            &["aws", "configure", "set", "aws_secret_access_key", "hunter2"],
-            &[
-                "aws",
-                "configure",
-                "set",
-                "aws_secret_access_key",
-                "[redacted:secret]",
-            ],
-        ),
-        (
-            &[
-                "x",
-                "-----BEGIN RSA PRIVATE KEY-----\nhunter2\n-----END RSA PRIVATE KEY-----\nrest",
-            ],
-            &["x", "[redacted:private-key]\\nrest"],
-        ),
-        (
-            &["x", "-----BEGIN PRIVATE KEY-----\nhunter2"],
-            &["x", "[redacted:private-key]"],
-        ),
-        (
-            &["x", "--key", "9fK2mQ7xLw0ZpV4tR8sB"],
-            &["x", "--key", "[redacted:value]"],
-        ),
-        (
-            &["x", "--key=9fK2mQ7xLw0ZpV4tR8sB"],
-            &["x", "--key=[redacted:value]"],
-        ),
-        (
-            &["x", "--key", "/etc/ssl/private/x.key"],
-            &["x", "--key", "/etc/ssl/private/x.key"],
-        ),
-        (
-            &["openssl", "rsa", "-passin", "pass:hunter2"],
-            &["openssl", "rsa", "-passin", "pass:[redacted:password]"],
-        ),
-    ];
-    for (line, expected) in cases {
+    for (line, expected) in CASES {
         assert_eq!(run(line), *expected, "{line:?}");
     }
 }

@@ -129,9 +129,7 @@ fn jwt(text: &[u8]) -> Option<usize> {
 pub(super) fn private_key(text: &[u8]) -> Option<usize> {
     let rest = text.strip_prefix(b"-----BEGIN ")?;
     let label = find(rest.get(..rest.len().min(80))?, b"-----")?;
-    if find(rest.get(..label)?, b"PRIVATE KEY").is_none() {
-        return None;
-    }
+    find(rest.get(..label)?, b"PRIVATE KEY")?;
     let body = text.get(11 + label + 5..)?;
     let Some(end) = find(body, b"-----END ") else {
         return Some(text.len());
