@@ -189,9 +189,9 @@ impl Catalogue {
         let sure = rule % 2 == 1;
         let without_links = without_link_dirs(path);
         let path_of = |bytes| Path::new(OsStr::from_bytes(bytes));
-        let both = [path, without_links.as_deref().unwrap_or(path)].map(path_of);
+        let both = [Some(path), without_links.as_deref()].map(|path| path.map(path_of));
         let hits = |set: &GlobSet, kinds: &[usize]| {
-            let found = both.iter().flat_map(|path| set.matches(path));
+            let found = both.iter().flatten().flat_map(|path| set.matches(path));
             found
                 .filter_map(|glob| kinds.get(glob).copied())
                 .collect::<BTreeSet<_>>()

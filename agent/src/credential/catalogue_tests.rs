@@ -4,7 +4,9 @@ use spoor_wire::rule::{HASH_START, NameKey, hash_bytes};
 
 use super::Catalogue;
 use super::catalogue::{CatalogueError, rule};
+use super::watch::Watch;
 use crate::config::Credentials;
+use crate::config::pattern::Part;
 
 /// The kind of a path, whatever rule the kernel went by.
 fn kind(catalogue: &Catalogue, path: &str) -> Option<String> {
@@ -117,6 +119,55 @@ fn what_everybody_may_read_is_no_secret() {
         "/etc/resolv.conf",
     ] {
         assert_eq!(kind(&catalogue, path), None, "{path}");
+    }
+}
+
+/// A mark on one of these would make an event of every file the host opens there.
+#[test]
+fn no_busy_directory_is_marked() {
+    let busy = [
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "srv",
+        "sys",
+        "tmp",
+        "usr",
+        "var",
+        "etc/ssl",
+        "run/user",
+        "usr/lib",
+        "usr/share",
+        "var/lib",
+        "var/log",
+        "var/run",
+        "var/tmp",
+        "var/lib/kubelet",
+        "var/lib/kubelet/pods",
+        "var/lib/docker",
+    ];
+    for kind in Catalogue::builtin().kinds() {
+        for watch in &kind.watches {
+            if let Watch::Below { home, base, .. } = watch {
+                let names = base.iter().map(|part| match part {
+                    Part::Literal(name) | Part::Wild(name) => name.as_str(),
+                    Part::Deep => "**",
+                });
+                let path = names.collect::<Vec<_>>().join("/");
+                assert!(
+                    !path.is_empty() && (*home || !busy.contains(&path.as_str())),
+                    "{}: {path}",
+                    kind.id
+                );
+            }
+        }
     }
 }
 

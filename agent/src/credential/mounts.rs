@@ -13,6 +13,8 @@ pub(super) struct Mount {
     pub(super) point: Vec<u8>,
     /// `stat` tells another device than the kernel keeps.
     pub(super) btrfs: bool,
+    /// In memory, where secrets are mounted; data volumes are not.
+    pub(super) memory: bool,
 }
 
 /// Longest mount table that is read.
@@ -50,6 +52,7 @@ fn parse_line(line: &[u8]) -> Option<Mount> {
         dev: kernel_dev(major, minor),
         point,
         btrfs: kind == b"btrfs",
+        memory: matches!(kind, b"tmpfs" | b"ramfs"),
     })
 }
 
@@ -111,19 +114,20 @@ mod tests {
     #[test]
     fn lines() {
         let table = b"36 35 98:2 /mnt1 /mnt\\040a rw,noatime master:1 - ext3 /dev/root rw\n\
-            40 35 0:35 / / rw - btrfs /dev/sda1 rw\nshort line\n\n";
+            40 35 0:35 / / rw - btrfs /dev/sda1 rw\n41 40 0:36 / /s rw - tmpfs t rw\nshort line\n\n";
         let mounts = parse(table);
-        assert_eq!(mounts.len(), 2);
+        assert_eq!(mounts.len(), 3);
         assert_eq!(
             mounts[0],
             Mount {
                 id: 36,
                 dev: 98 << 20 | 2,
                 point: b"/mnt a".to_vec(),
-                btrfs: false
+                btrfs: false,
+                memory: false
             }
         );
-        assert!(mounts[1].btrfs);
+        assert!(mounts[1].btrfs && !mounts[1].memory && mounts[2].memory);
     }
 
     #[test]

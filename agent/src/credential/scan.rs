@@ -270,11 +270,12 @@ impl Scanner {
         }
     }
 
-    /// Marks mounts whose place says what they hold: what is in them has any name.
+    /// Marks mounts whose place says what they hold: what is in them has any name. Only those in memory: a CSI volume on
+    /// a disk is a database, not a secret.
     fn mark_mounts(&mut self, texts: &[String]) {
         let is = |mount: &&Mount| {
             let point = String::from_utf8_lossy(&mount.point);
-            texts.iter().any(|text| point.contains(text.as_str()))
+            mount.memory && texts.iter().any(|text| point.contains(text.as_str()))
         };
         let points = self
             .mounts
@@ -540,14 +541,17 @@ mod tests {
         let volume = dir.path().join("volumes/kubernetes.io~secret/db");
         std::fs::create_dir_all(&volume).unwrap();
         let point = volume.as_os_str().as_bytes().to_vec();
-        let mounts = vec![Mount {
+        let mount = |memory| Mount {
             id: 1,
             dev: 1,
-            point,
+            point: point.clone(),
             btrfs: false,
-        }];
+            memory,
+        };
         let catalogue = catalogue(&[]);
-        let found = catalogue.scan_with(&[], mounts);
+        let on_disk = catalogue.scan_with(&[], vec![mount(false)]);
+        assert!(!on_disk.dirs.iter().any(|(key, _)| *key == key_of(&volume)));
+        let found = catalogue.scan_with(&[], vec![mount(true)]);
         let (_, rule) = found
             .dirs
             .iter()
