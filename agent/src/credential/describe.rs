@@ -235,11 +235,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap().join("key");
         std::fs::write(&path, AWS).unwrap();
-        let mut file = opened(&path, 1);
-        file.ino += 1;
-        let found = describer(&path).describe(&file, ME).unwrap();
-        assert_eq!(found.id, format!("declared:{}", path.display()));
-        assert!(found.identifiers.is_empty());
+        let (mut other_inode, mut other_device, mut cut) =
+            (opened(&path, 1), opened(&path, 1), opened(&path, 1));
+        other_inode.ino += 1;
+        other_device.dev += 1;
+        cut.path.truncated = true;
+        for file in [other_inode, other_device, cut] {
+            let found = describer(&path).describe(&file, ME).unwrap();
+            assert_eq!(found.id, format!("declared:{}", path.display()));
+            assert!(found.identifiers.is_empty());
+        }
     }
 
     #[test]

@@ -71,3 +71,28 @@ fn sorted<K: Copy>(map: HashMap<K, u32>, order: impl Fn(&K) -> (u32, u64, u64)) 
     list.sort_by_key(|(key, _)| order(key));
     list
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rule_stays_and_may_become_sure() {
+        let mut marks = Marks::default();
+        let key = InodeKey::default();
+        for rule in [4, 5, 4, 7] {
+            assert!(marks.add(Key::Dir(key), rule));
+        }
+        assert_eq!(marks.sorted().1, [(key, 5)]);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let mut marks = Marks::default();
+        let key = |ino| Key::Inode(InodeKey { ino, dev: 0, pad: 0 });
+        let most = u64::try_from(KEYS_MAX).unwrap();
+        assert!((0..most).all(|ino| marks.add(key(ino), 0)));
+        assert!(!marks.add(key(most), 0));
+        assert!(marks.add(key(0), 1));
+    }
+}

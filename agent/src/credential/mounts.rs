@@ -92,8 +92,8 @@ pub(super) fn s_dev(st_dev: u64) -> u32 {
 /// `process` is whose mounts the file was opened through.
 pub(super) fn dev_of(file: &File, st_dev: u64, process: &str) -> u32 {
     let plain = s_dev(st_dev);
-    let major_is_real = plain >> 20 != 0;
-    if major_is_real {
+    let kind = nix::sys::statfs::fstatfs(file).map(|stat| stat.filesystem_type());
+    if kind != Ok(nix::sys::statfs::BTRFS_SUPER_MAGIC) {
         return plain;
     }
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()));
