@@ -94,6 +94,12 @@ const SHORT: &[(&str, &str, bool)] = &[
     ("ldapdelete", "-w", false),
     ("ldapwhoami", "-w", false),
     ("sqlcmd", "-P", false),
+    ("ssh-keygen", "-N", false),
+    ("ssh-keygen", "-P", false),
+    ("zip", "-P", false),
+    ("unzip", "-P", false),
+    ("useradd", "-p", false),
+    ("usermod", "-p", false),
     ("bcp", "-P", false),
     ("docker", "-p", true),
     ("podman", "-p", true),
@@ -117,26 +123,79 @@ const LOGIN: &[(&str, &str, u8)] = &[
 
 /// One argument, and what it says of the next.
 fn one(program: &[u8], login: bool, arg: &[u8]) -> (Vec<u8>, Expected) {
+    if let Some(found) = option(program, login, arg) {
+        return found;
+    }
+    if arg.iter().any(u8::is_ascii_whitespace) {
+        return (scrub(&script(arg)), Expected::Nothing);
+    }
+    (scrub(arg), next_after(arg))
+}
+
+/// `sh -c` and the like: options that only their program makes secret, word by word.
+fn script(text: &[u8]) -> Vec<u8> {
+    let login = token::find(text, b"login").is_some();
+    let mut out = Vec::with_capacity(text.len());
+    let (mut program, mut expected) = (Vec::new(), Expected::Nothing);
+    for word in text.split_inclusive(u8::is_ascii_whitespace) {
+        let bare = word.trim_ascii_end();
+        let gap = word.get(bare.len()..).unwrap_or_default();
+        let name = bare
+            .rsplit(|byte| !name::is_name(*byte))
+            .next()
+            .unwrap_or_default();
+        let special = mysql_like(name)
+            || SHORT
+                .iter()
+                .map(|(name, ..)| name)
+                .chain(LOGIN.iter().map(|(name, ..)| name))
+                .any(|known| known.as_bytes() == name);
+        let shown = if bare.is_empty() {
+            None
+        } else if expected != Expected::Nothing {
+            let shown = value(expected, bare);
+            expected = Expected::Nothing;
+            shown
+        } else if special {
+            program = name.to_vec();
+            None
+        } else {
+            option(&program, login, bare).map(|(shown, next)| {
+                expected = next;
+                shown
+            })
+        };
+        if bare.ends_with(b";") || matches!(bare, b"|" | b"||" | b"&&" | b"&") {
+            program.clear();
+        }
+        out.extend_from_slice(shown.as_deref().unwrap_or(bare));
+        out.extend_from_slice(gap);
+    }
+    out
+}
+
+/// An option that only its program makes secret.
+fn option(program: &[u8], login: bool, arg: &[u8]) -> Option<(Vec<u8>, Expected)> {
     if mysql_like(program)
         && let Some(rest) = arg.strip_prefix(b"-p")
         && !rest.is_empty()
     {
-        return (b"-p[redacted:password]".to_vec(), Expected::Nothing);
+        return Some((b"-p[redacted:password]".to_vec(), Expected::Nothing));
     }
     if program == b"openssl" && arg.starts_with(b"pass:") {
-        return (b"pass:[redacted:password]".to_vec(), Expected::Nothing);
+        return Some((b"pass:[redacted:password]".to_vec(), Expected::Nothing));
     }
     for (name, option, only_login) in SHORT {
         if name.as_bytes() != program || (*only_login && !login) {
             continue;
         }
         match arg.strip_prefix(option.as_bytes()) {
-            Some([]) => return (arg.to_vec(), Expected::Secret("password")),
+            Some([]) => return Some((arg.to_vec(), Expected::Secret("password"))),
             Some(_) => {
-                return (
+                return Some((
                     [option.as_bytes(), b"[redacted:password]"].concat(),
                     Expected::Nothing,
-                );
+                ));
             }
             None => {}
         }
@@ -146,23 +205,23 @@ fn one(program: &[u8], login: bool, arg: &[u8]) -> (Vec<u8>, Expected) {
             continue;
         }
         match arg.strip_prefix(option.as_bytes()) {
-            Some([]) => return (arg.to_vec(), Expected::Login(*between)),
+            Some([]) => return Some((arg.to_vec(), Expected::Login(*between))),
             Some([b'=', rest @ ..]) => {
-                return (
+                return Some((
                     [option.as_bytes(), b"=", &after(*between, rest)].concat(),
                     Expected::Nothing,
-                );
+                ));
             }
             Some(rest) if option.len() == 2 => {
-                return (
+                return Some((
                     [option.as_bytes(), &after(*between, rest)].concat(),
                     Expected::Nothing,
-                );
+                ));
             }
             Some(_) | None => {}
         }
     }
-    (scrub(arg), next_after(arg))
+    None
 }
 
 /// What a flag without `=` says of the argument behind it.

@@ -93,6 +93,48 @@ const CASES: &[(&[&str], &[&str])] = &[
         &["sh", "-c", "export PGPASSWORD='[redacted:password]'; psql -h db"],
     ),
     (
+        &["sh", "-c", "cd /; mysql -u root -phunter2 db | gzip"],
+        &["sh", "-c", "cd /; mysql -u root -p[redacted:password] db | gzip"],
+    ),
+    (
+        &[
+            "sh",
+            "-c",
+            "x=$(/usr/bin/curl -u me:hunter2 https://h)\nsshpass -p hunter2 ssh -p 22 h",
+        ],
+        &[
+            "sh",
+            "-c",
+            "x=$(/usr/bin/curl -u me:[redacted:password] https://h)\\nsshpass -p [redacted:password] ssh -p [redacted:password] h",
+        ],
+    ),
+    (
+        &[
+            "kubectl",
+            "create",
+            "secret",
+            "generic",
+            "x",
+            "--from-literal=password=hunter2",
+        ],
+        &[
+            "kubectl",
+            "create",
+            "secret",
+            "generic",
+            "x",
+            "--from-literal=password=[redacted:password]",
+        ],
+    ),
+    (
+        &["docker", "run", "-ePGPASSWORD=hunter2"],
+        &["docker", "run", "-ePGPASSWORD=[redacted:password]"],
+    ),
+    (
+        &["ssh-keygen", "-N", "hunter2"],
+        &["ssh-keygen", "-N", "[redacted:password]"],
+    ),
+    (
         &["sh", "-c", "app --token hunter2 --host db"],
         &["sh", "-c", "app --token [redacted:token] --host db"],
     ),
@@ -191,6 +233,11 @@ fn ordinary_arguments_stay() {
         &["llama", "--max-tokens=100", "--tokenizer", "x"],
         &["git", "clone", "git@github.com:a/b.git"],
         &["mkdir", "-p", "/a/b"],
+        &[
+            "sh",
+            "-c",
+            "cd /srv && mkdir -p a/b && ssh -p 22 h 'ls -l' | docker run -p 80:80 x",
+        ],
         &["node", "npm_config_user_agent=npm"],
         &["find", ".", "-name", "*.rs", "(", "-print", ")"],
     ];
