@@ -1,1 +1,240 @@
-//! To be written.
+//! The config file: `raw` is what it may say, `validate` turns that into the [`Config`] the build consumes.
+//!
+//! Every mistake is reported at once, each with its line and column. `keys` is the one table of keys: the reader, the
+//! reference page and the tests of the shipped file all stand on it.
+
+mod diagnostic;
+mod keys;
+pub(crate) mod pattern;
+mod raw;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod validate;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use diagnostic::{Code, Diagnostic, Diagnostics};
+pub use keys::reference;
+
+/// Longest config that is read; a longer one is not a config.
+const TEXT_MAX: u64 = 1 << 20;
+
+/// What the agent is built from. Everything in it has been checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What is watched.
+    pub scope: Scope,
+    /// Where credentials lie, beside the built-in catalogue.
+    pub credentials: Credentials,
+    /// The evidence on this host.
+    pub store: StoreConfig,
+    /// How runs are cut into chains.
+    pub chain: ChainConfig,
+    /// Where records go; without any they stay in the store.
+    pub sinks: Vec<SinkConfig>,
+    /// The agent's own log.
+    pub log: LogConfig,
+}
+
+/// Limits what is watched, in the kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Absolute cgroup paths; each with everything below it. Empty: the whole host.
+    pub cgroups: Vec<String>,
+}
+
+/// Credentials beside the built-in catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Absolute paths or globs.
+    pub paths: Vec<String>,
+    /// A catalogue of one's own, in the format of the built-in one and beside it.
+    pub catalogue: Option<PathBuf>,
+}
+
+/// The local evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// State directory.
+    pub path: PathBuf,
+    /// How long records are kept.
+    pub keep: Duration,
+    /// How much room they may take; the oldest go first.
+    pub max_bytes: u64,
+}
+
+/// How runs are cut into chains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainConfig {
+    /// A run that has been quiet this long starts a new chain with its next action.
+    pub quiet: Duration,
+    /// Most actions of one chain.
+    pub max_actions: u32,
+    /// Most chains open at a time.
+    pub max_open: u32,
+}
+
+/// One way out for records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Unique; names the sink's cursor in the store.
+    pub name: String,
+    /// Where to.
+    pub kind: SinkKind,
+    /// In which schema.
+    pub format: Format,
+}
+
+/// Where a sink writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File {
+        /// Absolute.
+        path: PathBuf,
+    },
+}
+
+/// Schema of a sink's records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// spoor's own records, one JSON object a line.
+    #[default]
+    Native,
+}
+
+/// The agent's own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Least severity that is written.
+    pub level: Level,
+    /// The same for messages of the probes; [`None`] leaves them out.
+    pub probes: Option<Level>,
+}
+
+/// Severity of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something is lost or broken.
+    Error,
+    /// Something may be.
+    Warn,
+    /// What an operator wants to know on a good day.
+    Info,
+    /// For those who look for a mistake.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Level {
+    /// As the config and `tracing` spell it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig {
+            path: PathBuf::from("/var/lib/spoor"),
+            keep: Duration::from_secs(14 * 24 * 60 * 60),
+            max_bytes: 2 << 30,
+        }
+    }
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        ChainConfig {
+            quiet: Duration::from_secs(15 * 60),
+            max_actions: 4096,
+            max_open: 4096,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            level: Level::Info,
+            probes: None,
+        }
+    }
+}
+
+/// Why there is no config.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}: {io}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        io: std::io::Error,
+    },
+    /// It was read and is wrong.
+    #[error("{0}")]
+    Invalid(Diagnostics),
+}
+
+/// Reads and checks a config file.
+///
+/// # Errors
+/// Where the file cannot be read, or has any mistake; all of them are told.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let unreadable = |io| ConfigError::Unreadable {
+        path: path.to_owned(),
+        io,
+    };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // One byte more than allowed, so that `parse` sees that there was more.
+    file.take(TEXT_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    let name = path.display().to_string();
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(&name, &text).map_err(ConfigError::Invalid),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            let mut report = diagnostic::Report::default();
+            report.add(Code::NotUtf8, at..at + 1, "the file is not UTF-8 from here on");
+            Err(ConfigError::Invalid(report.finish(&name, &text)))
+        }
+    }
+}
+
+/// Checks the text of a config file; `name` is what the diagnostics call it.
+///
+/// # Errors
+/// Where the text has any mistake; all of them are told.
+pub fn parse(name: &str, text: &str) -> Result<Config, Diagnostics> {
+    let mut report = diagnostic::Report::default();
+    if text.len() as u64 > TEXT_MAX {
+        report.add(Code::TooLong, 0..0, "the file is longer than 1 MiB");
+        return Err(report.finish(name, text));
+    }
+    let raw = raw::read(text, keys::KEYS, &mut report);
+    let config = validate::validate(&raw, &mut report);
+    if report.is_empty() {
+        Ok(config)
+    } else {
+        Err(report.finish(name, text))
+    }
+}

@@ -1,6 +1,22 @@
 //! Credentials: where they lie (catalogue and watch set), and what may be said of them without telling the secret.
 
+mod catalogue;
+#[cfg(test)]
+mod catalogue_tests;
+mod describe;
+mod marks;
+mod mounts;
+mod parse;
+pub mod redact;
+mod scan;
+mod watch;
+
 use std::sync::Arc;
+
+pub use catalogue::{Catalogue, CatalogueError, DECLARED, Kind};
+pub use describe::Describer;
+pub use parse::Parser;
+pub use scan::{Scan, ScanProblem};
 
 use crate::event::{OpenedFile, ProcessKey};
 

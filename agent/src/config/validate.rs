@@ -1,0 +1,321 @@
+//! From what the file says to what the agent is built from. Pure: asks nothing of the host.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::diagnostic::{Code, Report};
+use super::keys::SINK_TYPES;
+use super::raw::{At, Table};
+use super::{Config, Format, Level, SinkConfig, SinkKind, unit};
+
+/// Most declared paths.
+const PATHS_MAX: usize = 1024;
+/// Most sinks.
+const SINKS_MAX: usize = 32;
+const SINKS_OVER: usize = SINKS_MAX + 1;
+/// Longest path, as the kernel has it.
+const PATH_BYTES_MAX: usize = 4095;
+const SECOND: Duration = Duration::from_secs(1);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Always gives a config; it is good where the report stayed empty. Keys left out keep their defaults.
+pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
+    let mut config = Config::default();
+    let mut sinks_seen = 0;
+    for table in tables {
+        match table.section {
+            "scope" => config.scope.cgroups = cgroups(table.list("cgroups"), report),
+            "credentials" => {
+                config.credentials.paths = globs(table.list("paths"), report);
+                config.credentials.catalogue = path(table, "catalogue", report);
+            }
+            "store" => store(table, &mut config, report),
+            "chain" => chain(table, &mut config, report),
+            "sink" => {
+                sinks_seen += 1;
+                match sinks_seen {
+                    0..=SINKS_MAX => sink(table, &mut config.sinks, report),
+                    SINKS_OVER => {
+                        let message = format!("there are more than {SINKS_MAX} sinks");
+                        report.add(Code::TooMany, table.span.clone(), message);
+                    }
+                    _ => {}
+                }
+            }
+            "log" => {
+                set(&mut config.log.level, level(table, "level", report));
+                if let Some((word, _)) = table.text("probes") {
+                    config.log.probes = match word {
+                        "off" => None,
+                        _ => level(table, "probes", report),
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+    config
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn store(table: &Table, config: &mut Config, report: &mut Report) {
+    set(&mut config.store.path, path(table, "path", report));
+    set(
+        &mut config.store.keep,
+        duration(table, "keep", WEEK * 520, report),
+    );
+    let Some((text, span)) = table.text("max_bytes") else {
+        return;
+    };
+    match unit::size(text) {
+        None => report.add_help(
+            Code::BadSize,
+            span,
+            format!("`{text}` is not a size"),
+            "a whole number and B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, as in \"2GiB\"",
+        ),
+        Some(bytes) if bytes < 1 << 20 => {
+            report.add(Code::OutOfRange, span, "the store needs at least 1MiB");
+        }
+        // SQLite counts in signed numbers.
+        Some(bytes) if bytes > i64::MAX.unsigned_abs() => {
+            report.add(Code::OutOfRange, span, "no disk is that large");
+        }
+        Some(bytes) => config.store.max_bytes = bytes,
+    }
+}
+
+fn chain(table: &Table, config: &mut Config, report: &mut Report) {
+    set(&mut config.chain.quiet, duration(table, "quiet", WEEK, report));
+    set(&mut config.chain.max_actions, count(table, "max_actions", report));
+    set(&mut config.chain.max_open, count(table, "max_open", report));
+}
+
+fn sink(table: &Table, sinks: &mut Vec<SinkConfig>, report: &mut Report) {
+    let missing = |key: &str, report: &mut Report| {
+        // After a syntax error the key may only have been lost on the way.
+        if table.mentions(key).is_none() && !report.has(Code::Syntax) {
+            let message = format!("this sink has no `{key}`");
+            report.add(Code::MissingKey, table.span.clone(), message);
+        }
+    };
+    let name = sink_name(table, sinks, report);
+    if name.is_none() {
+        missing("name", report);
+    }
+    let file = path(table, "path", report);
+    let kind = match table.text("type") {
+        None => {
+            missing("type", report);
+            None
+        }
+        Some(("stdout", _)) => {
+            if let Some(at) = table.mentions("path") {
+                report.add(Code::NotForThisType, at, "a sink of type `stdout` has no `path`");
+            }
+            Some(SinkKind::Stdout)
+        }
+        Some(("file", _)) => {
+            if file.is_none() {
+                missing("path", report);
+            }
+            file.map(|path| SinkKind::File { path })
+        }
+        Some((word, span)) => {
+            bad_word(word, span, SINK_TYPES, report);
+            None
+        }
+    };
+    let format = Format::Native;
+    if let Some((word, span)) = table.text("format")
+        && word != "native"
+    {
+        bad_word(word, span, &["native"], report);
+    }
+    if let Some(kind) = &kind
+        && sinks.iter().any(|other| other.kind == *kind)
+    {
+        let at = table.mentions("path").or_else(|| table.mentions("type"));
+        let at = at.unwrap_or_else(|| table.span.clone());
+        report.add(Code::DuplicateSink, at, "another sink writes there already");
+    }
+    if let (Some(name), Some(kind)) = (name, kind) {
+        sinks.push(SinkConfig { name, kind, format });
+    }
+}
+
+fn sink_name(table: &Table, sinks: &[SinkConfig], report: &mut Report) -> Option<String> {
+    let (name, span) = table.text("name")?;
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        let message = format!("`{name}` is not a name for a sink");
+        report.add_help(Code::BadName, span, message, "1 to 64 of a-z, 0-9 and -");
+    } else if sinks.iter().any(|other| other.name == name) {
+        let message = format!("another sink is called `{name}` already");
+        report.add(Code::DuplicateSink, span, message);
+    }
+    Some(name.to_owned())
+}
+
+fn level(table: &Table, key: &str, report: &mut Report) -> Option<Level> {
+    const LEVELS: [Level; 5] = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+    let (word, span) = table.text(key)?;
+    let level = LEVELS.into_iter().find(|level| level.as_str() == word);
+    if level.is_none() {
+        let mut words = LEVELS.map(Level::as_str).to_vec();
+        if key == "probes" {
+            words.insert(0, "off");
+        }
+        bad_word(word, span, &words, report);
+    }
+    level
+}
+
+fn bad_word(word: &str, span: Range<usize>, words: &[&str], report: &mut Report) {
+    let help = match words {
+        [only] => format!("there is only: {only}"),
+        _ => format!("one of: {}", words.join(", ")),
+    };
+    report.add_help(Code::BadWord, span, format!("`{word}` is not known here"), help);
+}
+
+fn duration(table: &Table, key: &str, most: Duration, report: &mut Report) -> Option<Duration> {
+    let (text, span) = table.text(key)?;
+    match unit::duration(text) {
+        None => report.add_help(
+            Code::BadDuration,
+            span,
+            format!("`{text}` is not a duration"),
+            "a whole number and s, m, h, d or w, as in \"15m\"",
+        ),
+        Some(time) if time < SECOND => {
+            report.add(Code::OutOfRange, span, format!("`{key}` is at least 1s"));
+        }
+        Some(time) if time > most => {
+            let weeks = most.as_secs() / WEEK.as_secs();
+            report.add(Code::OutOfRange, span, format!("`{key}` is at most {weeks}w"));
+        }
+        Some(time) => return Some(time),
+    }
+    None
+}
+
+fn count(table: &Table, key: &str, report: &mut Report) -> Option<u32> {
+    let (number, span) = table.count(key)?;
+    let fits = u32::try_from(number)
+        .ok()
+        .filter(|number| (16..=1 << 20).contains(number));
+    if fits.is_none() {
+        report.add(Code::OutOfRange, span, format!("`{key}` is from 16 to 1048576"));
+    }
+    fits
+}
+
+fn path(table: &Table, key: &str, report: &mut Report) -> Option<PathBuf> {
+    let (text, span) = table.text(key)?;
+    match path_fault(text) {
+        None => Some(PathBuf::from(text)),
+        Some(fault) => {
+            report.add(Code::BadPath, span, format!("`{text}` {fault}"));
+            None
+        }
+    }
+}
+
+/// Why a text is no absolute path with one meaning.
+fn path_fault(text: &str) -> Option<&'static str> {
+    if text.starts_with('~') {
+        Some("is not absolute: nobody expands `~` for a daemon")
+    } else if !text.starts_with('/') {
+        Some("is not absolute")
+    } else if text.contains('\0') {
+        Some("has a NUL in it")
+    } else if text.len() > PATH_BYTES_MAX {
+        Some("is longer than a path can be")
+    } else if text.split('/').any(|name| name == ".." || name == ".") {
+        Some("has `.` or `..` in it")
+    } else if text.len() > 1 && (text.ends_with('/') || text.contains("//")) {
+        Some("has a `/` too many")
+    } else {
+        None
+    }
+}
+
+fn cgroups(items: &[At<String>], report: &mut Report) -> Vec<String> {
+    let most = spoor_wire::control::SCOPE_MAX;
+    if let Some(first) = items.get(most) {
+        let message = format!("at most {most} cgroups can be a scope");
+        report.add_help(
+            Code::TooMany,
+            first.span.clone(),
+            message,
+            "name a slice above them",
+        );
+    }
+    let check = |text: &str| {
+        if let Some(fault) = path_fault(text) {
+            Some((Code::BadCgroup, fault))
+        } else if text == "/" {
+            Some((
+                Code::BadCgroup,
+                "is the whole host: leave the scope away for that",
+            ))
+        } else if text.starts_with("/sys/fs/cgroup/") {
+            Some((
+                Code::BadCgroup,
+                "has its mount point in front: begin behind /sys/fs/cgroup",
+            ))
+        } else {
+            None
+        }
+    };
+    list(items, check, report)
+}
+
+fn globs(items: &[At<String>], report: &mut Report) -> Vec<String> {
+    if let Some(first) = items.get(PATHS_MAX) {
+        report.add(
+            Code::TooMany,
+            first.span.clone(),
+            format!("at most {PATHS_MAX} paths can be declared"),
+        );
+    }
+    let check = |text: &str| {
+        if let Some(fault) = path_fault(text) {
+            Some((Code::BadPath, fault))
+        } else {
+            super::pattern::fault(text).map(|fault| (Code::BadGlob, fault))
+        }
+    };
+    list(items, check, report)
+}
+
+fn list(
+    items: &[At<String>],
+    check: impl Fn(&str) -> Option<(Code, &'static str)>,
+    report: &mut Report,
+) -> Vec<String> {
+    let mut good = Vec::new();
+    let mut seen = BTreeSet::new();
+    for item in items {
+        if let Some((code, fault)) = check(&item.value) {
+            report.add(code, item.span.clone(), format!("`{}` {fault}", item.value));
+        } else if !seen.insert(&item.value) {
+            report.add(
+                Code::DuplicateItem,
+                item.span.clone(),
+                format!("`{}` is listed twice", item.value),
+            );
+        } else {
+            good.push(item.value.clone());
+        }
+    }
+    good
+}

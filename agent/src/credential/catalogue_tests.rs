@@ -1,0 +1,300 @@
+use std::collections::HashSet;
+
+use spoor_wire::rule::{HASH_START, NameKey, hash_bytes};
+
+use super::Catalogue;
+use super::catalogue::{CatalogueError, rule};
+use super::watch::Watch;
+use crate::config::Credentials;
+use crate::config::pattern::Part;
+
+/// The kind of a path, whatever rule the kernel went by.
+fn kind(catalogue: &Catalogue, path: &str) -> Option<String> {
+    let none = rule(0, false);
+    catalogue.kind(none, path.as_bytes()).map(|kind| kind.id.clone())
+}
+
+fn declared(paths: &[&str]) -> Catalogue {
+    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    Catalogue::new(&Credentials {
+        paths,
+        catalogue: None,
+    })
+    .unwrap()
+}
+
+#[test]
+fn the_embedded_file_is_good() {
+    let catalogue = Catalogue::builtin();
+    assert!(catalogue.kinds().count() > 60);
+    for kind in catalogue.kinds() {
+        assert!((1..=3).contains(&kind.sensitivity), "{}", kind.id);
+        assert!(!kind.about.is_empty() && kind.about.len() < 100, "{}", kind.id);
+        assert!(kind.id == "declared" || !kind.watches.is_empty(), "{}", kind.id);
+    }
+}
+
+#[test]
+fn secrets_are_known() {
+    let catalogue = Catalogue::builtin();
+    for (path, id) in [
+        ("/home/a/.aws/credentials", "aws-access-key"),
+        ("/var/lib/postgresql/.pgpass", "pgpass"),
+        ("/root/.ssh/id_ed25519", "ssh-private-key"),
+        ("/home/a/.ssh/id_rsa", "ssh-private-key"),
+        ("/home/a/.ssh/id_deploy", "ssh-private-key"),
+        ("/etc/ssh/ssh_host_ed25519_key", "ssh-host-key"),
+        ("/etc/shadow", "shadow"),
+        ("/var/lib/docker/overlay2/x/merged/etc/shadow", "shadow"),
+        ("/root/.kube/config", "kubeconfig"),
+        ("/etc/kubernetes/admin.conf", "k8s-admin-kubeconfig"),
+        (
+            "/var/run/secrets/kubernetes.io/serviceaccount/token",
+            "k8s-service-account-token",
+        ),
+        (
+            "/run/secrets/kubernetes.io/serviceaccount/..2024_01_02_03/token",
+            "k8s-service-account-token",
+        ),
+        (
+            "/var/lib/kubelet/pods/u/volumes/kubernetes.io~projected/kube-api-access-x/token",
+            "k8s-service-account-token",
+        ),
+        (
+            "/var/lib/kubelet/pods/u/volumes/kubernetes.io~secret/db/password",
+            "k8s-secret-volume",
+        ),
+        ("/root/.docker/config.json", "docker-config"),
+        ("/run/user/1000/containers/auth.json", "docker-config"),
+        (
+            "/home/a/.config/gcloud/application_default_credentials.json",
+            "gcp-adc",
+        ),
+        ("/home/a/.azure/msal_token_cache.json", "azure-msal-cache"),
+        ("/home/a/.netrc", "netrc"),
+        ("/home/a/.npmrc", "npmrc"),
+        ("/home/a/.pypirc", "pypirc"),
+        ("/home/a/.git-credentials", "git-credentials"),
+        ("/home/a/.config/gh/hosts.yml", "gh-hosts"),
+        ("/home/a/.vault-token", "vault-token"),
+        ("/root/.my.cnf", "my-cnf"),
+        ("/root/.config/rclone/rclone.conf", "rclone"),
+        ("/etc/krb5.keytab", "krb5-keytab"),
+        ("/run/credentials/backup.service/token", "systemd-credential"),
+        ("/home/a/.claude/.credentials.json", "claude-code"),
+        ("/home/a/.codex/auth.json", "codex"),
+        ("/etc/ssl/private/server.key", "tls-private-key"),
+        ("/etc/wireguard/wg0.conf", "wireguard"),
+        ("/etc/nginx/tls/site.key", "tls-private-key"),
+    ] {
+        assert_eq!(kind(&catalogue, path).as_deref(), Some(id), "{path}");
+    }
+}
+
+#[test]
+fn what_everybody_may_read_is_no_secret() {
+    let catalogue = Catalogue::builtin();
+    for path in [
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/hosts",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/usr/share/ca-certificates/x.crt",
+        "/etc/ssh/sshd_config",
+        "/etc/ssh/ssh_host_ed25519_key.pub",
+        "/home/a/.ssh/id_rsa.pub",
+        "/home/a/.ssh/id_deploy.pub",
+        "/home/a/.ssh/known_hosts",
+        "/home/a/.ssh/authorized_keys",
+        "/home/a/.ssh/config",
+        "/home/a/.gitconfig",
+        "/home/a/.bashrc",
+        "/home/a/.aws/config",
+        "/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+        "/run/secrets/kubernetes.io/serviceaccount/..2024_01_02_03/ca.crt",
+        "/run/secrets/kubernetes.io/serviceaccount/namespace",
+        "/etc/kubernetes/pki/ca.crt",
+        "/etc/letsencrypt/live/x/fullchain.pem",
+        "/etc/nginx/nginx.conf",
+        "/etc/resolv.conf",
+    ] {
+        assert_eq!(kind(&catalogue, path), None, "{path}");
+    }
+}
+
+/// A mark on one of these would make an event of every file the host opens there.
+#[test]
+fn no_busy_directory_is_marked() {
+    let busy = [
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "srv",
+        "sys",
+        "tmp",
+        "usr",
+        "var",
+        "etc/ssl",
+        "run/user",
+        "usr/lib",
+        "usr/share",
+        "var/lib",
+        "var/log",
+        "var/run",
+        "var/tmp",
+        "var/lib/kubelet",
+        "var/lib/kubelet/pods",
+        "var/lib/docker",
+    ];
+    for kind in Catalogue::builtin().kinds() {
+        for watch in &kind.watches {
+            if let Watch::Below { home, base, .. } = watch {
+                let names = base.iter().map(|part| match part {
+                    Part::Literal(name) | Part::Wild(name) => name.as_str(),
+                    Part::Deep => "**",
+                });
+                let path = names.collect::<Vec<_>>().join("/");
+                assert!(
+                    !path.is_empty() && (*home || !busy.contains(&path.as_str())),
+                    "{}: {path}",
+                    kind.id
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn names_are_what_the_probes_look_up() {
+    let names = Catalogue::builtin().names();
+    let roll = |names: &[&str]| {
+        names
+            .iter()
+            .rev()
+            .fold(HASH_START, |hash, name| hash_bytes(hash, name.as_bytes()))
+    };
+    let keys = names.iter().map(|(key, _)| *key).collect::<HashSet<_>>();
+    assert_eq!(keys.len(), names.len());
+    for (path, anchored) in [
+        (&[".aws", "credentials"][..], 0),
+        (&[".netrc"], 0),
+        (&["etc", "shadow"], 1),
+        (&["token"], 0),
+        (&["containers", "auth.json"], 0),
+    ] {
+        let depth = u32::try_from(path.len()).unwrap();
+        assert!(
+            keys.contains(&NameKey {
+                hash: roll(path),
+                depth,
+                anchored
+            }),
+            "{path:?}"
+        );
+    }
+}
+
+/// Each kind of the catalogue is found by the names or the directories the kernel is given for it.
+#[test]
+fn rules_are_stable_and_lead_to_their_kind() {
+    let (first, second) = (Catalogue::builtin(), Catalogue::builtin());
+    assert_eq!(first.names(), second.names());
+    for (_, rule) in first.names() {
+        assert_eq!(rule % 2, 0, "a name alone never decides");
+        assert!(first.kinds().nth(usize::try_from(rule / 2).unwrap()).is_some());
+    }
+}
+
+#[test]
+fn the_config_comes_first() {
+    let catalogue = declared(&["/srv/app/**", "/etc/backup/token", "/root/.netrc"]);
+    for path in ["/srv/app/x", "/srv/app/a/b", "/etc/backup/token", "/root/.netrc"] {
+        assert_eq!(kind(&catalogue, path).as_deref(), Some("declared"), "{path}");
+    }
+    assert_eq!(kind(&catalogue, "/home/a/.netrc").as_deref(), Some("netrc"));
+    assert_eq!(kind(&catalogue, "/srv/other"), None);
+    assert_eq!(
+        catalogue.kind(rule(0, true), b"/elsewhere").unwrap().id,
+        "declared"
+    );
+    assert!(catalogue.kind(u32::MAX, b"/srv/app/x").is_none());
+}
+
+#[test]
+fn a_path_without_its_beginning_is_known_by_its_end() {
+    let catalogue = declared(&["/srv/app/*.key"]);
+    let own = rule(0, false);
+    assert!(catalogue.kind(own, "…rv/app/a.key".as_bytes()).is_some());
+    assert!(catalogue.kind(own, "…pp/a.key".as_bytes()).is_some());
+    assert!(catalogue.kind(own, "…/other/a.key".as_bytes()).is_none());
+    assert!(catalogue.kind(own, "…a.key".as_bytes()).is_none());
+}
+
+#[test]
+fn names_that_are_no_text() {
+    let catalogue = declared(&["/srv/app/**"]);
+    assert!(catalogue.kind(rule(0, false), b"/srv/app/\xff\xfe").is_some());
+    assert!(catalogue.kind(rule(0, false), b"").is_none());
+}
+
+#[test]
+fn ones_own_catalogue() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    let load = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        Catalogue::new(&Credentials {
+            paths: Vec::new(),
+            catalogue: Some(path.clone()),
+        })
+    };
+    let entry = |id: &str, glob: &str| {
+        format!(
+            "[[credential]]\nid = \"{id}\"\nabout = \"x\"\nsensitivity = 1\nparser = \"none\"\nglobs = [\"{glob}\"]\n"
+        )
+    };
+    let good = load(&format!("version = 1\n{}", entry("netrc", "/opt/app/login"))).unwrap();
+    assert_eq!(kind(&good, "/opt/app/login").as_deref(), Some("netrc"));
+    assert_eq!(kind(&good, "/home/a/.netrc"), None, "replaced");
+    assert!(matches!(
+        load("version = 2"),
+        Err(CatalogueError::Version { found: 2, .. })
+    ));
+    assert!(matches!(
+        load("version = 1\nx = 1"),
+        Err(CatalogueError::Syntax { .. })
+    ));
+    let twice = format!("version = 1\n{0}{0}", entry("a", "/a"));
+    assert!(matches!(load(&twice), Err(CatalogueError::Name { .. })));
+    assert!(matches!(
+        load(&format!("version = 1\n{}", entry("declared", "/a"))),
+        Err(CatalogueError::Name { .. })
+    ));
+    assert!(matches!(
+        load(&format!("version = 1\n{}", entry("a", "**/*.pem"))),
+        Err(CatalogueError::Glob { .. })
+    ));
+    let missing = Credentials {
+        paths: Vec::new(),
+        catalogue: Some(dir.path().join("none")),
+    };
+    assert!(matches!(
+        Catalogue::new(&missing),
+        Err(CatalogueError::Unreadable { .. })
+    ));
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_path(rule in 0..400_u32, path in proptest::collection::vec(proptest::num::u8::ANY, 0..60)) {
+        thread_local!(static CATALOGUE: Catalogue = Catalogue::builtin());
+        CATALOGUE.with(|catalogue| { let _ = catalogue.kind(rule, &path); });
+    }
+}
