@@ -15,6 +15,7 @@ pub(super) struct Field {
 }
 
 /// Objects that occur at several places, described once: place, and where its fields are described.
+#[cfg(test)]
 pub(super) const SAME: &[(&str, &str)] = &[
     ("root", "process"),
     ("lineage[]", "process"),

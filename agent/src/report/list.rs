@@ -9,6 +9,11 @@ use crate::store::{ChainsFilter, Reader, StoreError};
 /// Least letters of an id shown: below that, chains of the same minute are all alike.
 const ID_MIN: usize = 10;
 
+/// Columns of the status.
+const STATUS: usize = 10;
+/// Most credentials, and destinations, told of a chain.
+const EACH_MAX: usize = 4;
+
 /// The chains that a filter lets through, as a table.
 ///
 /// # Errors
@@ -29,19 +34,19 @@ pub fn chains(reader: &Reader, filter: &ChainsFilter, style: &Style) -> Result<S
         style.width.max(60)
     };
     // What is left after id, time, status and blanks goes to the actor and to what it did.
-    let left = wide.saturating_sub(short + 2 + 16 + 2 + 12);
-    let (when, actor) = (short + 2, short + 2 + 18);
-    let (did, end) = (actor + left * 2 / 5, wide - 11);
+    let left = wide.saturating_sub(short + 2 + 13 + STATUS);
+    let (when, actor) = (short + 2, short + 2 + 13);
+    let (did, end) = (actor + left * 2 / 5, wide - STATUS);
     let mut out = String::new();
     let title = Line::new()
         .put(Paint::Strong, "CHAIN")
         .to(when)
-        .put(Paint::Strong, "WHEN (UTC)")
+        .put(Paint::Strong, "WHEN, UTC")
         .to(actor);
     let title = title
         .put(Paint::Strong, "ACTOR")
         .to(did)
-        .put(Paint::Strong, "WHAT IT OPENED, RAN, REACHED");
+        .put(Paint::Strong, "OPENED, RAN, TRIED");
     title.to(end).put(Paint::Strong, "STATUS").end(style, &mut out);
     for chain in &chains {
         let id: String = chain.id.chars().take(short).collect();
@@ -49,7 +54,7 @@ pub fn chains(reader: &Reader, filter: &ChainsFilter, style: &Style) -> Result<S
         let line = Line::new()
             .plain(&id)
             .to(when)
-            .plain(time.get(..16).unwrap_or_default())
+            .plain(time.get(5..16).unwrap_or_default())
             .to(actor);
         let name = chain.any().and_then(|view| view.text("actor.id")).unwrap_or("?");
         let line = line.put(Paint::Strong, &tail(name, did - actor - 1)).to(did);
@@ -80,26 +85,30 @@ fn unique(chains: &[Chain]) -> usize {
 
 /// What a chain held: credentials, programs, destinations; gaps where there are any.
 fn rows(chain: &Chain) -> Vec<(Paint, String)> {
-    let mut rows = Vec::new();
-    let mut row = |paint, text: &str, names: Vec<String>| {
-        if !names.is_empty() {
-            rows.push((paint, format!("{text} {}", names.join(", "))));
-        }
+    let more = |count: usize, what: &str| {
+        (count > EACH_MAX).then(|| (Paint::Faint, format!("  and {} more {what}", count - EACH_MAX)))
     };
-    row(
-        Paint::Plain,
-        "open",
-        chain.credentials().into_iter().map(words::short).collect(),
-    );
-    row(Paint::Faint, "exec", programs(chain));
-    for (to, attempts, established) in chain.destinations() {
-        let (paint, what) = match (established, attempts) {
-            (0, _) => (Paint::Bad, format!("{to} failed")),
-            (all, attempts) if all == attempts => (Paint::Good, to),
-            (some, attempts) => (Paint::Plain, format!("{to} ({some} of {attempts})")),
-        };
-        row(paint, "→", vec![what]);
+    let mut rows = Vec::new();
+    let credentials = chain.credentials();
+    let opened = credentials
+        .iter()
+        .take(EACH_MAX)
+        .map(|credential| words::short(credential));
+    rows.extend(opened.map(|name| (Paint::Plain, format!("open {name}"))));
+    rows.extend(more(credentials.len(), "credentials"));
+    let programs = programs(chain);
+    if !programs.is_empty() {
+        rows.push((Paint::Faint, format!("exec {}", programs.join(", "))));
     }
+    let destinations = chain.destinations();
+    for (to, attempts, established) in destinations.iter().take(EACH_MAX) {
+        rows.push(match *established {
+            0 => (Paint::Bad, format!("→ {to} failed")),
+            all if all == *attempts => (Paint::Good, format!("→ {to}")),
+            some => (Paint::Plain, format!("→ {to} ({some} of {attempts})")),
+        });
+    }
+    rows.extend(more(destinations.len(), "destinations"));
     if chain.gapped() {
         rows.push((Paint::Doubt, "! something may be missing".to_owned()));
     }

@@ -17,7 +17,7 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
             let line = line
                 .put(Paint::Strong, &head(&who, 16))
                 .to(31)
-                .then(words::deed(&view));
+                .then(words::deed(&view, true));
             let basis = view
                 .text("link.basis")
                 .filter(|_| view.text("action") == Some("connect"));
@@ -58,12 +58,20 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
 
 fn coverage(view: &View, line: Line) -> Line {
     let mut line = line.put(Paint::Strong, "watching").to(31);
-    for signal in view.list("signals") {
-        let name = words::text(signal, "signal").unwrap_or("?");
-        line = match words::text(signal, "tier") {
-            Some(tier) => line.plain(&format!("{name} ")).faint(&format!("{tier}  ")),
-            None => line.put(Paint::Bad, &format!("{name} not seen  ")),
-        };
+    let (seen, unseen): (Vec<_>, Vec<_>) = view
+        .list("signals")
+        .iter()
+        .partition(|signal| signal.get("tier").is_some());
+    let name = |signal| words::text(signal, "signal").unwrap_or("?");
+    // First what nobody may overlook.
+    for signal in unseen {
+        line = line.put(Paint::Bad, &format!("{} not seen  ", name(signal)));
+    }
+    for signal in seen {
+        let tier = words::text(signal, "tier").unwrap_or_default();
+        line = line
+            .plain(&format!("{} ", name(signal)))
+            .faint(&format!("{tier}  "));
     }
     line
 }

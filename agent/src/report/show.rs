@@ -185,8 +185,12 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
 
 fn text(chain: &Chain, style: &Style) -> String {
     let mut out = String::new();
-    top(chain, style, &mut out);
+    Line::new()
+        .put(Paint::Strong, "Chain ")
+        .put(Paint::Strong, &chain.id)
+        .end(style, &mut out);
     doubts(chain, style, &mut out);
+    top(chain, style, &mut out);
     held(chain, style, &mut out);
     out.push('\n');
     Line::new().put(Paint::Strong, "Processes").end(style, &mut out);
@@ -199,17 +203,14 @@ fn text(chain: &Chain, style: &Style) -> String {
 
 /// Whose it is, when it was, how it ended.
 fn top(chain: &Chain, style: &Style, out: &mut String) {
-    let line = Line::new()
-        .put(Paint::Strong, "Chain ")
-        .put(Paint::Strong, &chain.id);
-    line.end(style, out);
     let Some(view) = chain.any() else {
         return;
     };
     let get = |path| view.text(path).unwrap_or("?");
     let line = row("actor").put(Paint::Strong, get("actor.id"));
-    let about = format!("  user {}, started by {}", get("actor.user"), get("actor.origin"));
-    line.faint(&about).end(style, out);
+    line.faint(&format!("  user {}", get("actor.user")))
+        .end(style, out);
+    row("started by").plain(get("actor.origin")).end(style, out);
     let since = words::moment(&crate::record::rfc3339(chain.since_ns));
     let when = row("when").plain(&since).plain(" UTC");
     let when = match chain.closed() {
@@ -224,10 +225,13 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
         row("status").put(Paint::Strong, "still open").end(style, out);
         return;
     };
-    let line = row("ended").plain(closed.text("reason").unwrap_or("?"));
+    let reason = closed.text("reason").unwrap_or("?");
     match closed.at("exit").map(words::exit) {
-        Some((paint, text)) => line.plain(", ").put(paint, &text).end(style, out),
-        None => line.end(style, out),
+        Some((paint, text)) => row("ended")
+            .put(paint, &text)
+            .faint(&format!("  {reason}"))
+            .end(style, out),
+        None => row("ended").plain(reason).end(style, out),
     }
 }
 
@@ -243,7 +247,7 @@ fn doubts(chain: &Chain, style: &Style, out: &mut String) {
     for gap in chain.gap_records() {
         let from = gap.text("since").and_then(nanoseconds).unwrap_or(gap.time_ns());
         let at = |time_ns| words::distance(time_ns - chain.since_ns);
-        let text = format!("{} from +{} to +{}", words::gap(gap), at(from), at(gap.time_ns()));
+        let text = format!("+{} to +{}: {}", at(from), at(gap.time_ns()), words::gap(gap));
         doubt(&text, out);
     }
     for kind in chain.gaps() {
@@ -271,7 +275,7 @@ fn held(chain: &Chain, style: &Style, out: &mut String) {
         .max()
         .unwrap_or(0);
     for (index, (to, attempts, established)) in destinations.iter().enumerate() {
-        let line = if index == 0 { row("reached for") } else { row("") };
+        let line = if index == 0 { row("tried") } else { row("") };
         let line = line.put(Paint::Strong, to).to(COLUMN + widest + 2);
         let tries = if *attempts == 1 { "try" } else { "tries" };
         let line = line.plain(&format!("{attempts} {tries}, "));

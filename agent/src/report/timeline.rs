@@ -5,6 +5,8 @@ use super::style::{Line, Paint, Style, head};
 use super::words;
 use crate::record::View;
 
+/// Column of the process: behind the time.
+const WHO: usize = 11;
 /// Column of what was done: behind the time and the process.
 const DEED: usize = 27;
 
@@ -17,9 +19,9 @@ pub(super) fn timeline(chain: &Chain, style: &Style, into: &mut String) {
             "action" => {
                 let who = view.at("process").map(words::process).unwrap_or_default();
                 let line = line
-                    .put(Paint::Plain, &head(&who, DEED - 12))
+                    .put(Paint::Plain, &head(&who, DEED - WHO - 1))
                     .to(DEED)
-                    .then(words::deed(view));
+                    .then(words::deed(view, false));
                 remark(chain, view, line, style, into);
             }
             "gap" => line
@@ -41,7 +43,7 @@ fn remark(chain: &Chain, view: &View, line: Line, style: &Style, into: &mut Stri
         line.faint(&format!("  {text}")).end(style, into);
     } else {
         line.end(style, into);
-        Line::new().to(DEED + 9).faint(&text).end(style, into);
+        Line::new().to(WHO).faint(&format!("↳ {text}")).end(style, into);
     }
 }
 
@@ -64,7 +66,7 @@ fn link(chain: &Chain, view: &View) -> Option<String> {
     };
     let more = match of.len() + usize::try_from(view.number("link.of_unknown").unwrap_or(0)).unwrap_or(0) {
         0 | 1 => String::new(),
-        count => format!(" +{}", count - 1),
+        count => format!(" +{} more", count - 1),
     };
     let basis = view.text("link.basis")?;
     let delay = opening.map_or_else(String::new, |opening| {
@@ -74,6 +76,6 @@ fn link(chain: &Chain, view: &View) -> Option<String> {
         .list("link.facts")
         .iter()
         .any(|fact| fact.as_str() == Some("destination-named"));
-    let named = if named { ", which names it" } else { "" };
-    Some(format!("after {name}{more} ({basis}{delay}){named}"))
+    let named = if named { "names it, " } else { "" };
+    Some(format!("after {name}{more} ({named}{basis}{delay})"))
 }

@@ -127,7 +127,7 @@ fn actions(node: &Node<'_>) -> Vec<Line> {
     node.actions
         .chunk_by(|one, other| one.text("action") != Some("exec") && key(one) == key(other))
         .filter_map(|same| {
-            let line = words::deed(same.first()?);
+            let line = words::deed(same.first()?, false);
             Some(match same.len() {
                 1 => line,
                 count => line.put(Paint::Strong, &format!("  ×{count}")),

@@ -1,5 +1,7 @@
 //! The words for what records hold.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::style::{Line, Paint, head};
@@ -68,11 +70,10 @@ pub(super) fn credential(credential: &Value) -> String {
     }
 }
 
-/// The same, short enough for a remark.
+/// Its kind and name, short enough for a remark. Key ids are long and told apart by their beginning.
 pub(super) fn short(value: &Value) -> String {
-    let name = credential(value);
-    // Key ids are long and told apart by their beginning.
-    head(&name, 16)
+    let kind = text(value, "kind").unwrap_or_default();
+    head(&format!("{kind} {}", credential(value)), 28)
 }
 
 /// Address and port.
@@ -88,16 +89,21 @@ pub(super) fn address(destination: &Value) -> String {
 
 /// A distance in time, to three places at most.
 pub(super) fn distance(ns: i64) -> String {
-    let us = ns.unsigned_abs() / 1_000;
-    let text = match us {
-        0..1_000 => format!("{us} µs"),
+    let text = span(Duration::from_nanos(ns.unsigned_abs()));
+    if ns < 0 { format!("-{text}") } else { text }
+}
+
+fn span(span: Duration) -> String {
+    let us = span.as_micros();
+    match us {
+        0 => "0 ms".to_owned(),
+        1..1_000 => format!("{us} µs"),
         1_000..10_000 => format!("{}.{} ms", us / 1_000, us / 100 % 10),
         10_000..1_000_000 => format!("{} ms", us / 1_000),
         1_000_000..60_000_000 => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
         60_000_000..3_600_000_000 => format!("{}m {:02}s", us / 60_000_000, us / 1_000_000 % 60),
         _ => format!("{}h {:02}m", us / 3_600_000_000, us / 60_000_000 % 60),
-    };
-    if ns < 0 { format!("-{text}") } else { text }
+    }
 }
 
 /// Day and time to the second.
@@ -109,7 +115,7 @@ pub(super) fn moment(time: &str) -> String {
 pub(super) fn exit(exit: &Value) -> (Paint, String) {
     if let Some(code) = exit.get("code").and_then(Value::as_u64) {
         let paint = if code == 0 { Paint::Good } else { Paint::Bad };
-        return (paint, format!("code {code}"));
+        return (paint, format!("exit code {code}"));
     }
     let number = exit.get("signal").and_then(Value::as_i64).unwrap_or(0);
     let name = i32::try_from(number)
@@ -123,8 +129,8 @@ pub(super) fn exit(exit: &Value) -> (Paint, String) {
     )
 }
 
-/// What an action did, and to what, and with what outcome.
-pub(super) fn deed(view: &View) -> Line {
+/// What an action did, and to what, and with what outcome; in brief without what it took.
+pub(super) fn deed(view: &View, brief: bool) -> Line {
     let verb = match view.text("action") {
         Some("secret.open") => "open",
         Some(other) => other,
@@ -149,19 +155,19 @@ pub(super) fn deed(view: &View) -> Line {
         "exec" => line.plain(&view.at("process").map(command).unwrap_or_default()),
         "exit" => {
             let (paint, text) = view.at("exit").map_or((Paint::Plain, String::new()), exit);
-            line.put(paint, &text)
+            line.put(paint, text.strip_prefix("exit ").unwrap_or(&text))
         }
         "connect" => {
             let line = line
                 .plain(&view.at("destination").map(address).unwrap_or_default())
                 .plain("  ");
-            outcome(view, line)
+            outcome(view, line, brief)
         }
         _ => line,
     }
 }
 
-fn outcome(view: &View, line: Line) -> Line {
+fn outcome(view: &View, line: Line, brief: bool) -> Line {
     let word = view.text("outcome").unwrap_or("?");
     let paint = match word {
         "established" => Paint::Good,
@@ -172,10 +178,12 @@ fn outcome(view: &View, line: Line) -> Line {
         Some(errno) => line.put(paint, &format!("{word} {:?}", nix::errno::Errno::from_raw(errno))),
         None => line.put(paint, word),
     };
-    match view.at("took_ms").and_then(Value::as_f64) {
-        Some(took) if took >= 1000.0 => line.faint(&format!(" in {:.2} s", took / 1000.0)),
-        Some(took) if took >= 10.0 => line.faint(&format!(" in {took:.0} ms")),
-        Some(took) => line.faint(&format!(" in {took:.1} ms")),
+    match view.at("took_ms").and_then(Value::as_f64).filter(|_| !brief) {
+        // A record has three places of a millisecond.
+        Some(took) => line.faint(&format!(
+            " in {}",
+            span(Duration::from_secs_f64(took.clamp(0.0, 1e9) / 1e3))
+        )),
         None => line,
     }
 }

@@ -4,7 +4,7 @@
 //! may be kept goes on in `records-2026-01-02.2.sqlite`, so that retention, which drops whole files only, always has
 //! something to drop. Beside them `state.sqlite` (cursors of the sinks, anchors) and `lock`, held by the one daemon that writes.
 //!
-//! **Hash chain.** The hash of a record is BLAKE3 in key-derivation mode, context [`hash::CONTEXT`], over the hash of the
+//! **Hash chain.** The hash of a record is BLAKE3 in key-derivation mode, context `spoor 2026-01-01 record chain v1`, over the hash of the
 //! record before it (32 zero bytes before the first) and its canonical bytes. It goes on from file to file. A file that is
 //! dropped leaves an *anchor*: its last number and hash, so that what remains still verifies. What it cannot show by
 //! itself is that the newest records were cut off; signed heads at the sinks will.

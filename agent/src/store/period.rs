@@ -268,7 +268,7 @@ impl Period {
 /// Where a file begins.
 pub(super) fn start(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
     let row = connection
-        .query_row("SELECT seq, hash FROM start", [], |row| Mark::of(row))
+        .query_row("SELECT seq, hash FROM start", [], Mark::of)
         .optional();
     row.at(path)?.ok_or_else(|| StoreError::Corrupt {
         path: path.to_path_buf(),
@@ -279,11 +279,7 @@ pub(super) fn start(connection: &Connection, path: &Path) -> Result<Mark, StoreE
 /// The last record of a file; where it begins if it has none.
 pub(super) fn end(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
     let newest = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1";
-    match connection
-        .query_row(newest, [], |row| Mark::of(row))
-        .optional()
-        .at(path)?
-    {
+    match connection.query_row(newest, [], Mark::of).optional().at(path)? {
         Some(mark) => Ok(mark),
         None => start(connection, path),
     }

@@ -80,7 +80,7 @@ impl Cursors {
     pub(super) fn newest_anchor(&self) -> Result<Option<Mark>, StoreError> {
         let select = "SELECT seq, hash FROM anchors ORDER BY seq DESC LIMIT 1";
         self.connection
-            .query_row(select, [], |row| Mark::of(row))
+            .query_row(select, [], Mark::of)
             .optional()
             .at(&self.path)
     }
@@ -93,6 +93,6 @@ pub(super) fn anchors(dir: &Path) -> Result<Vec<Mark>, StoreError> {
     let mut select = connection
         .prepare("SELECT seq, hash FROM anchors ORDER BY seq")
         .at(&path)?;
-    let rows = select.query_map([], |row| Mark::of(row)).at(&path)?;
+    let rows = select.query_map([], Mark::of).at(&path)?;
     rows.collect::<Result<_, _>>().at(&path)
 }

@@ -21,7 +21,7 @@ const KEEP: Retention = Retention {
 
 /// A record as small as a record can be.
 fn small(seq: u64, time_ns: i64) -> Record {
-    let chain = (seq % 3 != 0).then(|| format!("CHAIN{}", seq % 5));
+    let chain = (!seq.is_multiple_of(3)).then(|| format!("CHAIN{}", seq % 5));
     let of = chain
         .as_ref()
         .map(|chain| format!(r#","chain":"{chain}""#))
@@ -116,10 +116,11 @@ proptest! {
 fn a_second_writer_is_told_who_is_there() {
     let dir = TempDir::new().unwrap();
     let first = Store::open(dir.path(), KEEP).unwrap();
-    match Store::open(dir.path(), KEEP).unwrap_err() {
-        StoreError::Locked { pid, .. } => assert_eq!(pid, Some(std::process::id())),
-        other => panic!("{other}"),
-    }
+    let error = Store::open(dir.path(), KEEP).unwrap_err();
+    let StoreError::Locked { pid, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(pid, Some(std::process::id()));
     drop(first);
     Store::open(dir.path(), KEEP).unwrap();
 }
@@ -256,10 +257,11 @@ fn every_kind_of_tampering_is_found_where_it_is() {
         ("UPDATE start SET seq = 3", 1, Mismatch::Start),
     ];
     for (sql, place, what) in cases {
-        match tampered(sql) {
-            VerifyError::Broken { seq, why, .. } => assert_eq!((seq, why), (place, what), "{sql}"),
-            other => panic!("{sql}: {other}"),
-        }
+        let error = tampered(sql);
+        let VerifyError::Broken { seq, why, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((seq, why), (place, what), "{sql}");
     }
 }
 
@@ -279,10 +281,11 @@ fn a_whole_day_that_is_gone_is_missed() {
     let back = |name: &str| std::fs::rename(dir.path().join("away"), dir.path().join(name)).unwrap();
     for (name, first) in [("records-2026-01-02.sqlite", 3), ("records-2026-01-03.sqlite", 5)] {
         away(name);
-        match verify(dir.path()).unwrap_err() {
-            VerifyError::Broken { seq, why, .. } => assert_eq!((seq, why), (first, Mismatch::Start)),
-            other => panic!("{other}"),
-        }
+        let error = verify(dir.path()).unwrap_err();
+        let VerifyError::Broken { seq, why, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!((seq, why), (first, Mismatch::Start));
         back(name);
     }
     assert_eq!(verify(dir.path()).unwrap().records, 6);
@@ -304,10 +307,11 @@ fn a_damaged_or_foreign_file_is_named() {
     let path = file(dir.path());
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    match verify(dir.path()).unwrap_err() {
-        VerifyError::Store(StoreError::Corrupt { path: named, .. }) => assert_eq!(named, path),
-        other => panic!("{other}"),
-    }
+    let error = verify(dir.path()).unwrap_err();
+    let VerifyError::Store(StoreError::Corrupt { path: named, .. }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(named, path);
     std::fs::write(
         &path,
         b"these are a poet's notes, and no database at all, whatever their name",
@@ -427,6 +431,7 @@ fn a_killed_writer_leaves_whole_batches() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one store, asked in every way")]
 fn chains_are_found_by_who_what_and_when() {
     let dir = TempDir::new().unwrap();
     let mut store = Store::open(dir.path(), KEEP).unwrap();
