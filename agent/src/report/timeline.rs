@@ -66,7 +66,7 @@ fn link(chain: &Chain, view: &View) -> Option<String> {
     };
     let more = match of.len() + usize::try_from(view.number("link.of_unknown").unwrap_or(0)).unwrap_or(0) {
         0 | 1 => String::new(),
-        count => format!(" +{} more", count - 1),
+        count => format!(" +{}", count - 1),
     };
     let basis = view.text("link.basis")?;
     let delay = opening.map_or_else(String::new, |opening| {
