@@ -1,1 +1,73 @@
-//! To be written.
+//! `record`: what leaves the machine. The only serde of records; inner types know nothing of JSON.
+//!
+//! [`Builder`] turns the notes of the chain machine into [`Record`]s: one JSON object each, without a newline, its keys in
+//! declared order, so that the same notes give the same bytes. Those bytes are what the store hashes and what every sink
+//! sends. [`View`] reads them again, also those of later versions. [`reference()`] is `docs/RECORDS.md`.
+
+mod bounded;
+mod build;
+mod coverage;
+mod parts;
+mod reference;
+mod shape;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod time;
+mod view;
+
+pub use build::{Builder, ClockOffset, Host, Redaction};
+pub use coverage::{Coverage, SignalCoverage};
+pub use reference::reference;
+pub use time::{nanoseconds, rfc3339};
+pub use view::{View, ViewError};
+
+/// Version of the records' shape. Fields may be added under it; one that is renamed or removed makes a new version.
+pub const VERSION: u64 = 1;
+
+/// What a record tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordType {
+    /// One thing seen.
+    Action,
+    /// A chain begins or ends.
+    Chain,
+    /// Something may be missing.
+    Gap,
+    /// What the probes can see here.
+    Coverage,
+    /// The agent is there, or stops; with its counters.
+    Heartbeat,
+}
+
+impl RecordType {
+    /// The name used in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            RecordType::Action => "action",
+            RecordType::Chain => "chain",
+            RecordType::Gap => "gap",
+            RecordType::Coverage => "coverage",
+            RecordType::Heartbeat => "heartbeat",
+        }
+    }
+}
+
+/// A record: its bytes, and what of them the store finds it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Number of the record, growing over the whole life of the store.
+    pub seq: u64,
+    /// When, ns since 1970.
+    pub time_ns: i64,
+    /// What it tells of.
+    pub kind: RecordType,
+    /// The chain it belongs to.
+    pub chain: Option<String>,
+    /// Of a gap, the chains it concerns.
+    pub gap_chains: Vec<String>,
+    /// One JSON object, without a newline.
+    pub body: Vec<u8>,
+}

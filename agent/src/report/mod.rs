@@ -1,1 +1,19 @@
-//! To be written.
+//! `report`: what a person reads of the store. Mutates nothing.
+//!
+//! Times are UTC, as in the records; within a chain they are distances from its beginning. A gap is told before anything
+//! that it puts in doubt.
+
+mod list;
+mod live;
+mod show;
+mod style;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod tree;
+mod words;
+
+pub use list::chains;
+pub use live::live_line;
+pub use show::{Format, ReportError, show};
+pub use style::Style;

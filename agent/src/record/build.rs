@@ -1,0 +1,342 @@
+//! Notes to records.
+
+use serde::Serialize;
+
+use super::bounded::Bounded;
+use super::parts::{actor_shape, exit_shape, host_shape, milliseconds};
+use super::shape::{
+    ActionShape, ChainShape, CoverageShape, DestinationShape, GapShape, HeartbeatShape, Pairs, RefusedShape,
+    SignalShape, SourceShape,
+};
+use super::{Coverage, Record, RecordType, VERSION, rfc3339};
+use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
+use crate::chain::{Acted, Closed, Gap, Note, Opened};
+
+/// The host that records come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Stable id, from the machine id.
+    pub id: String,
+    /// Host name.
+    pub name: String,
+    /// Id of this boot.
+    pub boot_id: String,
+}
+
+/// What makes wall time of the kernel's time: ns since 1970 less ns of `CLOCK_BOOTTIME`. Taken once, so that the distance
+/// between two records is the kernel's, whatever is done to the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockOffset(pub i64);
+
+impl ClockOffset {
+    fn wall_ns(self, boot_ns: u64) -> i64 {
+        i64::try_from(boot_ns).unwrap_or(i64::MAX).saturating_add(self.0)
+    }
+}
+
+/// The only way bytes of the host get into a record. Given from above, so that no record can be built without it.
+#[derive(Clone, Copy, Debug)]
+pub struct Redaction {
+    /// Arguments, without the secrets among them.
+    pub argv: fn(&[Vec<u8>]) -> Vec<String>,
+    /// Bytes of a path or a name as text that is safe to print.
+    pub printable: fn(&[u8]) -> String,
+}
+
+/// How many openings, and processes, are remembered to name them in later records.
+const REMEMBERED_MAX: usize = 32_768;
+
+/// Turns notes into records, numbering them.
+#[derive(Debug)]
+pub struct Builder {
+    host: Host,
+    clock: ClockOffset,
+    next_seq: u64,
+    pub(super) redaction: Redaction,
+    /// Records of openings and of pending connections, which later records name.
+    pub(super) seqs: Bounded<ActionId, u64>,
+    /// Process ids by thread group and tick of its start, to name parents.
+    pub(super) cpids: Bounded<(u32, u64), String>,
+}
+
+impl Builder {
+    /// Numbers from `first_seq`, which the store tells.
+    #[must_use]
+    pub fn new(host: Host, clock: ClockOffset, first_seq: u64, redaction: Redaction) -> Self {
+        Self {
+            host,
+            clock,
+            next_seq: first_seq,
+            redaction,
+            seqs: Bounded::new(REMEMBERED_MAX),
+            cpids: Bounded::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// Number of the record that is built next.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// The record of a note.
+    pub fn note(&mut self, note: &Note) -> Record {
+        match note {
+            Note::Opened(opened) => self.opened(opened),
+            Note::Acted(acted) => self.acted(acted),
+            Note::Closed(closed) => self.closed(closed),
+            Note::Gap(gap) => self.gap(gap),
+        }
+    }
+
+    /// What the probes can see. The first record of every start. `time_ns` is of `CLOCK_BOOTTIME`.
+    pub fn coverage(&mut self, time_ns: u64, coverage: &Coverage) -> Record {
+        let (seq, time_ns) = self.head(time_ns);
+        let body = bytes(&CoverageShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Coverage.name(),
+            host: host_shape(&self.host),
+            agent_version: &coverage.agent_version,
+            kernel: &coverage.kernel,
+            scope: &coverage.scope,
+            signals: coverage
+                .signals
+                .iter()
+                .map(|signal| SignalShape {
+                    signal: &signal.signal,
+                    tier: signal.tier.as_deref(),
+                    attach: &signal.attach,
+                    proven: signal.proven,
+                    blind: &signal.blind,
+                    refused: signal
+                        .refused
+                        .iter()
+                        .map(|(tier, why)| RefusedShape { tier, why })
+                        .collect(),
+                })
+                .collect(),
+        });
+        record(seq, time_ns, RecordType::Coverage, None, body)
+    }
+
+    /// The agent is there: its counters so far.
+    pub fn heartbeat(&mut self, time_ns: u64, counters: &[(&str, u64)]) -> Record {
+        self.beat(time_ns, "running", counters)
+    }
+
+    /// The agent stops, as it was told to. Where the last record of a boot is another one, it did not get to say so.
+    pub fn stopped(&mut self, time_ns: u64, counters: &[(&str, u64)]) -> Record {
+        self.beat(time_ns, "stopped", counters)
+    }
+
+    fn beat(&mut self, time_ns: u64, state: &'static str, counters: &[(&str, u64)]) -> Record {
+        let (seq, time_ns) = self.head(time_ns);
+        let body = bytes(&HeartbeatShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Heartbeat.name(),
+            state,
+            host: host_shape(&self.host),
+            counters: Pairs(counters.to_vec()),
+        });
+        record(seq, time_ns, RecordType::Heartbeat, None, body)
+    }
+
+    fn opened(&mut self, opened: &Opened) -> Record {
+        let (seq, time_ns) = self.head(opened.time_ns);
+        for process in opened.lineage.iter().rev().chain([&opened.root]) {
+            self.remember(process);
+        }
+        let chain = opened.chain.to_string();
+        let body = bytes(&ChainShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Chain.name(),
+            status: "opened",
+            host: host_shape(&self.host),
+            chain: &chain,
+            run: opened.run.to_string(),
+            run_since: Some(self.time(opened.run_since_ns)),
+            since: None,
+            after: opened.after.map(|after| after.to_string()),
+            actor: actor_shape(&opened.actor),
+            root: self.process(&opened.root, None),
+            lineage: Some(
+                opened
+                    .lineage
+                    .iter()
+                    .map(|process| self.process(process, None))
+                    .collect(),
+            ),
+            gaps: Some(opened.gaps.iter().map(|gap| gap.name()).collect()),
+            reason: None,
+            exit: None,
+            summary: None,
+        });
+        record(seq, time_ns, RecordType::Chain, Some(chain), body)
+    }
+
+    fn closed(&mut self, closed: &Closed) -> Record {
+        let (seq, time_ns) = self.head(closed.time_ns);
+        let chain = closed.chain.to_string();
+        let body = bytes(&ChainShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Chain.name(),
+            status: "closed",
+            host: host_shape(&self.host),
+            chain: &chain,
+            run: closed.run.to_string(),
+            run_since: None,
+            since: Some(self.time(closed.since_ns)),
+            after: None,
+            actor: actor_shape(&closed.actor),
+            root: self.process(&closed.root, None),
+            lineage: None,
+            gaps: None,
+            reason: Some(closed.reason.name()),
+            exit: closed.root_exit.map(exit_shape),
+            summary: Some(self.summary(&closed.summary)),
+        });
+        record(seq, time_ns, RecordType::Chain, Some(chain), body)
+    }
+
+    fn acted(&mut self, acted: &Acted) -> Record {
+        let action = &acted.action;
+        let (seq, time_ns) = self.head(action.time_ns);
+        self.remember(&action.process);
+        let chain = acted.chain.to_string();
+        let mut shape = ActionShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Action.name(),
+            action: "",
+            outcome: None,
+            errno: None,
+            took_ms: None,
+            completes: None,
+            host: host_shape(&self.host),
+            chain: &chain,
+            run: acted.run.to_string(),
+            actor: actor_shape(&action.actor),
+            process: self.process(&action.process, Some(&action.facts)),
+            file: None,
+            exit: None,
+            credential: self.credentials(&acted.credentials),
+            destination: None,
+            source: None,
+            link: acted.link.as_ref().map(|link| self.link(link)),
+            seen_by: action.seen_by.name(),
+        };
+        self.deed(action, &mut shape);
+        let body = bytes(&shape);
+        let pending = matches!(
+            action.deed,
+            ActionDeed::Connect {
+                outcome: ConnectOutcome::Pending,
+                ..
+            }
+        );
+        if pending || matches!(action.deed, ActionDeed::SecretOpen { .. }) {
+            self.seqs.insert(action.id, seq);
+        }
+        record(seq, time_ns, RecordType::Action, Some(chain), body)
+    }
+
+    fn deed<'a>(&'a self, action: &'a Action, shape: &mut ActionShape<'a>) {
+        match &action.deed {
+            ActionDeed::SecretOpen { file, credential } => {
+                shape.action = "secret.open";
+                shape.file = Some(self.file(file));
+                // The opened file's credential comes first, also where the chain names others beside it.
+                shape.credential.retain(|other| other.id != credential.id);
+                shape.credential.insert(0, self.credential(credential));
+            }
+            ActionDeed::Exec => shape.action = "exec",
+            ActionDeed::Exit(status) => {
+                shape.action = "exit";
+                shape.exit = Some(exit_shape(*status));
+            }
+            ActionDeed::Connect {
+                to,
+                port,
+                from,
+                outcome,
+                took_ns,
+                completes,
+            } => {
+                shape.action = "connect";
+                shape.outcome = Some(outcome.name());
+                if let ConnectOutcome::Error(errno) = outcome {
+                    shape.errno = Some(*errno);
+                }
+                shape.took_ms = took_ns.map(milliseconds);
+                shape.completes = completes.and_then(|id| self.seqs.get(&id).copied());
+                shape.destination = Some(DestinationShape {
+                    ip: *to,
+                    port: *port,
+                    transport: "tcp",
+                });
+                shape.source = from.map(|(ip, port)| SourceShape { ip, port });
+            }
+        }
+    }
+
+    fn gap(&mut self, gap: &Gap) -> Record {
+        let chains: Vec<String> = gap.chains.iter().map(ToString::to_string).collect();
+        let counts = gap
+            .counts
+            .iter()
+            .map(|(kind, count)| (kind.name(), *count))
+            .collect();
+        let (seq, time_ns) = self.head(gap.time_ns);
+        let body = bytes(&GapShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Gap.name(),
+            kind: gap.kind.name(),
+            since: self.time(gap.since_ns),
+            host: host_shape(&self.host),
+            counts: Pairs(counts),
+            chains: &chains,
+        });
+        let mut record = record(seq, time_ns, RecordType::Gap, None, body);
+        record.gap_chains = chains;
+        record
+    }
+
+    fn head(&mut self, boot_ns: u64) -> (u64, i64) {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        (seq, self.clock.wall_ns(boot_ns))
+    }
+
+    fn time(&self, boot_ns: u64) -> String {
+        rfc3339(self.clock.wall_ns(boot_ns))
+    }
+}
+
+fn record(seq: u64, time_ns: i64, kind: RecordType, chain: Option<String>, body: Vec<u8>) -> Record {
+    Record {
+        seq,
+        time_ns,
+        kind,
+        chain,
+        gap_chains: Vec::new(),
+        body,
+    }
+}
+
+/// One object of strings, numbers and lists: `serde_json` refuses only keys that are no strings, and there are none.
+fn bytes(shape: &impl Serialize) -> Vec<u8> {
+    let body = serde_json::to_vec(shape);
+    debug_assert!(body.is_ok(), "{body:?}");
+    body.unwrap_or_default()
+}

@@ -1,0 +1,572 @@
+//! Notes of hand-made nights, from which the goldens of `record` and of `report` are made.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use super::{Builder, ClockOffset, Coverage, Host, Record, Redaction, SignalCoverage};
+use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
+use crate::actor::{Actor, ActorKind};
+use crate::chain::{
+    Acted, Basis, ChainId, CloseReason, Closed, Gap, GapKind, Link, LinkFact, Note, Opened, Summary, Ulid,
+};
+use crate::credential::Credential;
+use crate::event::{ExitStatus, Facts, Kind, Matched, OpenedFile, ProcessKey, Source, Text};
+use crate::lineage::{KnownBy, Process};
+
+/// 2026-01-02T03:00:00Z less an hour of uptime.
+pub(crate) const CLOCK: ClockOffset = ClockOffset(1_767_319_200_000_000_000);
+/// An hour after boot, when the night's job begins.
+pub(crate) const T0: u64 = 3_600_000_000_000;
+const MS: u64 = 1_000_000;
+
+pub(crate) fn host() -> Host {
+    Host {
+        id: "6f1d2c9e0b7a4f3f9d4c2a1b0e9f8d7c".to_owned(),
+        name: "db7".to_owned(),
+        boot_id: "2899dae4-4fa4-4eef-95b6-6bc95325f61a".to_owned(),
+    }
+}
+
+/// Stands for the real redaction: hides one word, and says that it was asked.
+pub(crate) fn redaction() -> Redaction {
+    Redaction {
+        argv: |argv| {
+            argv.iter()
+                .map(|arg| String::from_utf8_lossy(arg).replace("hunter2", "[redacted]"))
+                .collect()
+        },
+        printable: |bytes| String::from_utf8_lossy(bytes).replace('\u{1b}', "\\x1b"),
+    }
+}
+
+pub(crate) fn builder(first_seq: u64) -> Builder {
+    Builder::new(host(), CLOCK, first_seq, redaction())
+}
+
+pub(crate) fn records(notes: &[Note]) -> Vec<Record> {
+    let mut builder = builder(1840);
+    notes.iter().map(|note| builder.note(note)).collect()
+}
+
+/// Every golden: its name and records.
+pub(crate) fn goldens() -> Vec<(&'static str, Vec<Record>)> {
+    vec![
+        ("backup", records(&backup())),
+        ("edges", records(&edges())),
+        ("agent", agent()),
+    ]
+}
+
+fn text(text: &str) -> Text {
+    Text {
+        bytes: text.as_bytes().to_vec(),
+        truncated: false,
+    }
+}
+
+fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Option<&Process>) -> Process {
+    let cgroup = if pid == 1 {
+        "/init.scope"
+    } else {
+        "/system.slice/backup.service"
+    };
+    Process {
+        key: ProcessKey {
+            tgid: pid,
+            start_ns: at_ns,
+        },
+        cpid: format!("b770a0ed-8463-822c-b5f6-{pid:012x}"),
+        ns_tgid: pid,
+        pid_ns: 4_026_531_836,
+        exe: text(exe),
+        script: None,
+        argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+        argv_truncated: false,
+        comm: exe.rsplit('/').next().unwrap().as_bytes().to_vec(),
+        cgroup: text(cgroup),
+        cgroup_id: 42,
+        parent: parent.map(|parent| parent.key),
+        known_by: KnownBy::Fork,
+    }
+}
+
+fn facts(process: &Process, parent: Option<ProcessKey>) -> Arc<Facts> {
+    Arc::new(Facts {
+        key: process.key,
+        tid: process.key.tgid,
+        parent: parent.or(process.parent),
+        uid: 990,
+        euid: 990,
+        gid: 990,
+        login_uid: None,
+        session: None,
+        cgroup_id: 42,
+        ns_tgid: process.ns_tgid,
+        pid_ns: process.pid_ns,
+        mnt_ns: 4_026_531_841,
+        kthread: false,
+        comm: process.comm.clone(),
+    })
+}
+
+fn file(path: &str, ino: u64) -> Box<OpenedFile> {
+    Box::new(OpenedFile {
+        path: text(path),
+        dev: (8 << 20) | 1,
+        ino,
+        generation: 7,
+        rule: 3,
+        matched: Matched::Name,
+        flags: 0o100_000,
+        mode: 0o100_600,
+        owner: 990,
+        links: 1,
+    })
+}
+
+fn credential(kind: &str, path: &str, identifiers: &[(&str, &str)]) -> Arc<Credential> {
+    let first = identifiers.first().map_or(path, |(_, value)| value);
+    Arc::new(Credential {
+        id: format!("{kind}:{}", (redaction().printable)(first.as_bytes())),
+        kind: kind.to_owned(),
+        path: path.as_bytes().to_vec(),
+        identifiers: identifiers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        expects: Vec::new(),
+    })
+}
+
+/// One chain in the making.
+struct Night {
+    chain: ChainId,
+    run: Ulid,
+    actor: Arc<Actor>,
+    next: u64,
+    notes: Vec<Note>,
+}
+
+impl Night {
+    fn new(chain: u128, actor: Actor) -> Self {
+        // The first 48 bits of a ULID are milliseconds since 1970.
+        let ulid = |low| Ulid(((1_767_322_800_000 + low % 100_000) << 80) | low);
+        Self {
+            chain: ulid(chain),
+            run: ulid(chain - 1),
+            actor: Arc::new(actor),
+            next: 1,
+            notes: Vec::new(),
+        }
+    }
+
+    fn opened(&mut self, root: &Arc<Process>, lineage: &[&Arc<Process>]) {
+        self.notes.push(Note::Opened(Box::new(Opened {
+            chain: self.chain,
+            run: self.run,
+            run_since_ns: root.key.start_ns,
+            time_ns: T0,
+            actor: Arc::clone(&self.actor),
+            root: Arc::clone(root),
+            lineage: lineage.iter().map(|process| Arc::clone(process)).collect(),
+            after: None,
+            gaps: Vec::new(),
+        })));
+    }
+
+    fn act(
+        &mut self,
+        after_ms: u64,
+        process: &Arc<Process>,
+        deed: ActionDeed,
+        credentials: &[&Arc<Credential>],
+        link: Option<Link>,
+    ) -> ActionId {
+        let id = ActionId(self.next);
+        self.next += 1;
+        let seen_by = match deed {
+            ActionDeed::SecretOpen { .. } => Source::LsmOpen,
+            ActionDeed::Exec => Source::TpExec,
+            ActionDeed::Exit(_) => Source::TpExit,
+            ActionDeed::Connect { .. } => Source::LsmConnect,
+        };
+        self.notes.push(Note::Acted(Box::new(Acted {
+            chain: self.chain,
+            run: self.run,
+            action: Action {
+                id,
+                time_ns: T0 + after_ms * MS,
+                actor: Arc::clone(&self.actor),
+                process: Arc::clone(process),
+                facts: facts(process, None),
+                deed,
+                seen_by,
+            },
+            credentials: credentials
+                .iter()
+                .map(|credential| Arc::clone(credential))
+                .collect(),
+            link,
+        })));
+        id
+    }
+
+    fn last(&mut self) -> &mut Acted {
+        match self.notes.last_mut() {
+            Some(Note::Acted(acted)) => acted,
+            other => panic!("no action: {other:?}"),
+        }
+    }
+
+    fn closed(
+        &mut self,
+        after_ms: u64,
+        root: &Arc<Process>,
+        reason: CloseReason,
+        root_exit: Option<ExitStatus>,
+        summary: Summary,
+    ) {
+        self.notes.push(Note::Closed(Box::new(Closed {
+            chain: self.chain,
+            run: self.run,
+            time_ns: T0 + after_ms * MS,
+            since_ns: T0,
+            actor: Arc::clone(&self.actor),
+            root: Arc::clone(root),
+            reason,
+            root_exit,
+            summary,
+        })));
+    }
+}
+
+fn link(of: &[ActionId], basis: Basis, delay_us: u64, hops: u32, facts: &[LinkFact]) -> Link {
+    Link {
+        of: of.to_vec(),
+        basis,
+        delay_ns: delay_us * 1_000,
+        hops,
+        facts: facts.to_vec(),
+    }
+}
+
+fn connect(last: u8, port: u16, outcome: ConnectOutcome, took_us: Option<u64>) -> ActionDeed {
+    ActionDeed::Connect {
+        to: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
+        port,
+        from: matches!(outcome, ConnectOutcome::Established)
+            .then_some((IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 40_112)),
+        outcome,
+        took_ns: took_us.map(|us| us * 1_000),
+        completes: None,
+    }
+}
+
+fn backup_actor() -> Actor {
+    Actor {
+        id: "systemd:backup.service".to_owned(),
+        kind: ActorKind::SystemdService,
+        origin: "timer:backup.timer".to_owned(),
+        user: "backup".to_owned(),
+    }
+}
+
+/// The night job of user backup: opens two credentials, executes a second program, which is refused once and then
+/// connects; everything ends well.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one night, told from its beginning to its end"
+)]
+pub(crate) fn backup() -> Vec<Note> {
+    let mut night = Night::new(0x3f2_81c4_77aa_90e1, backup_actor());
+    let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
+    let mut job = process(
+        812,
+        T0 - 40 * MS,
+        "/usr/bin/bash",
+        &["/bin/bash", "/usr/local/bin/nightly-backup"],
+        Some(&init),
+    );
+    job.script = Some(text("/usr/local/bin/nightly-backup"));
+    let job = Arc::new(job);
+    let restic = Arc::new(process(
+        815,
+        T0 + 11 * MS,
+        "/usr/bin/restic",
+        &[
+            "restic",
+            "--password=hunter2",
+            "-r",
+            "s3:https://10.0.0.9/backup",
+            "backup",
+            "/srv",
+        ],
+        Some(&job),
+    ));
+    let aws = credential(
+        "aws-access-key",
+        "/home/backup/.aws/credentials",
+        &[("key_id", "AKIAIOSFODNN7EXAMPLE")],
+    );
+    let pgpass = credential(
+        "pgpass",
+        "/home/backup/.pgpass",
+        &[("host", "db.example.com"), ("user", "backup")],
+    );
+
+    night.opened(&job, &[&init]);
+    let open = |path: &str, ino, credential: &Arc<Credential>| ActionDeed::SecretOpen {
+        file: file(path, ino),
+        credential: Arc::clone(credential),
+    };
+    let deed = open("/home/backup/.aws/credentials", 131_077, &aws);
+    let first = night.act(0, &job, deed, &[&aws], None);
+    let deed = open("/home/backup/.pgpass", 131_080, &pgpass);
+    let second = night.act(3, &job, deed, &[&pgpass], None);
+    let both = [second, first];
+    let creds = [&pgpass, &aws];
+    let hop = |delay_us| Some(link(&both, Basis::Inherited, delay_us, 1, &[]));
+    night.act(12, &restic, ActionDeed::Exec, &creds, hop(9_000));
+    let after = link(&both, Basis::Inherited, 21_000, 1, &[LinkFact::FirstConnection]);
+    night.act(
+        24,
+        &restic,
+        connect(9, 443, ConnectOutcome::Refused, Some(412)),
+        &creds,
+        Some(after),
+    );
+    let deed = connect(9, 443, ConnectOutcome::Established, Some(1_830));
+    night.act(1_031, &restic, deed, &creds, hop(1_028_000));
+    night.act(
+        48_210,
+        &restic,
+        ActionDeed::Exit(ExitStatus::Code(0)),
+        &creds,
+        hop(48_207_000),
+    );
+    let same = link(&both, Basis::SameProcess, 48_209_500, 0, &[]);
+    night.act(
+        48_213,
+        &job,
+        ActionDeed::Exit(ExitStatus::Code(0)),
+        &creds,
+        Some(same),
+    );
+    let summary = Summary {
+        actions: 7,
+        folded: 0,
+        credentials: vec![aws, pgpass],
+        destinations: vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 443, 2, 1)],
+        programs: 1,
+        processes: 2,
+        gaps: Vec::new(),
+    };
+    night.closed(
+        48_213,
+        &job,
+        CloseReason::RunEnded,
+        Some(ExitStatus::Code(0)),
+        summary,
+    );
+    night.notes
+}
+
+/// A container's run in which everything that can be odd is odd: gaps, cut names, a pending connection, links to what is
+/// no longer known, an end by a signal.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one night, told from its beginning to its end"
+)]
+pub(crate) fn edges() -> Vec<Note> {
+    let actor = Actor {
+        id: "container:docker:0123456789ab".to_owned(),
+        kind: ActorKind::Container,
+        origin: "container:docker".to_owned(),
+        user: "10001".to_owned(),
+    };
+    let mut night = Night::new(0x7_1177_0042_9c3d_55f0, actor);
+    let shim = Arc::new(process(
+        700,
+        T0 - 90_000 * MS,
+        "/usr/bin/containerd-shim",
+        &["shim"],
+        None,
+    ));
+    let mut agent = process(
+        901,
+        T0 - 80_000 * MS,
+        "/app/agent",
+        &["agent", "--serve"],
+        Some(&shim),
+    );
+    agent.ns_tgid = 7;
+    agent.argv_truncated = true;
+    agent.known_by = KnownBy::Proc;
+    agent.script = Some(text("/app/run.sh"));
+    let agent = Arc::new(agent);
+    let mut forebear = process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None);
+    forebear.ns_tgid = 3;
+    let token = credential("kubernetes-token", "/run/secrets/tok\u{1b}en", &[]);
+
+    night.opened(&agent, &[&Arc::new(forebear)]);
+    if let Some(Note::Opened(opened)) = night.notes.last_mut() {
+        opened.after = Some(Ulid(opened.chain.0 - 100));
+        opened.gaps = vec![GapKind::OlderThanAgent];
+    }
+    let mut opened = file("…/run/secrets/tok\u{1b}en", 99);
+    opened.path.truncated = true;
+    (opened.flags, opened.matched, opened.links) = (2, Matched::Directory, 2);
+    let deed = ActionDeed::SecretOpen {
+        file: opened,
+        credential: Arc::clone(&token),
+    };
+    let before = ActionId(9_999);
+    let held = link(&[before], Basis::Held, 5_000_000, 0, &[]);
+    let open = night.act(5, &agent, deed, &[&token], Some(held));
+    let linked =
+        |delay_us, facts: &[LinkFact]| Some(link(&[open, before], Basis::SameProcess, delay_us, 0, facts));
+    let facts = [
+        LinkFact::DestinationNamed,
+        LinkFact::OnlyCredential,
+        LinkFact::FirstConnection,
+    ];
+    let pending = night.act(
+        6,
+        &agent,
+        connect(20, 6443, ConnectOutcome::Pending, None),
+        &[&token],
+        linked(900, &facts),
+    );
+    Arc::make_mut(&mut night.last().action.facts).session = Some(3);
+    Arc::make_mut(&mut night.last().action.facts).login_uid = Some(1000);
+    night.act(
+        7,
+        &agent,
+        connect(21, 25, ConnectOutcome::Error(13), Some(40)),
+        &[&token],
+        linked(1_900, &[]),
+    );
+    let mut v6 = connect(0, 8443, ConnectOutcome::TimedOut, Some(1_000_000));
+    if let ActionDeed::Connect { to, .. } = &mut v6 {
+        *to = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9));
+    }
+    night.act(1_008, &agent, v6, &[&token], linked(2_900, &[]));
+    night.notes.push(Note::Gap(Gap {
+        time_ns: T0 + 1_500 * MS,
+        since_ns: T0 + 1_010 * MS,
+        kind: GapKind::Lost,
+        counts: vec![(Kind::Connect, 37), (Kind::ConnectEnd, 12)],
+        chains: vec![night.chain],
+    }));
+    night.act(
+        2_000,
+        &agent,
+        connect(20, 6443, ConnectOutcome::Established, Some(1_994_000)),
+        &[&token],
+        None,
+    );
+    if let ActionDeed::Connect { completes, .. } = &mut night.last().action.deed {
+        *completes = Some(pending);
+    }
+    let killed = ExitStatus::Signal {
+        signal: 11,
+        core: true,
+    };
+    night.act(
+        2_100,
+        &agent,
+        ActionDeed::Exit(killed),
+        &[&token],
+        linked(2_095_000, &[LinkFact::OnlyCredential]),
+    );
+    let v4 = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+    let summary = Summary {
+        actions: 6,
+        folded: 3,
+        credentials: vec![token],
+        destinations: vec![
+            (v4(20), 6443, 1, 1),
+            (v4(21), 25, 1, 0),
+            (
+                IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)),
+                8443,
+                4,
+                0,
+            ),
+        ],
+        programs: 0,
+        processes: 1,
+        gaps: vec![GapKind::OlderThanAgent, GapKind::Truncated, GapKind::Lost],
+    };
+    night.closed(2_100, &agent, CloseReason::RunEnded, Some(killed), summary);
+    night.notes
+}
+
+/// What the agent says of itself.
+fn agent() -> Vec<Record> {
+    let mut builder = builder(1);
+    let signal = |signal: &str, tier: &str, attach: &str| SignalCoverage {
+        signal: signal.to_owned(),
+        tier: Some(tier.to_owned()),
+        attach: vec![attach.to_owned()],
+        proven: true,
+        ..SignalCoverage::default()
+    };
+    let mut connect = signal("connect", "kprobe", "kprobe/security_socket_connect");
+    connect.blind = vec!["connections that io_uring asks for".to_owned()];
+    connect.refused = vec![(
+        "lsm".to_owned(),
+        "bpf is not in the list of active LSMs".to_owned(),
+    )];
+    let unseen = SignalCoverage {
+        signal: "connect.outcome".to_owned(),
+        ..SignalCoverage::default()
+    };
+    let coverage = Coverage {
+        agent_version: "0.1.0".to_owned(),
+        kernel: "6.1.0-18-amd64".to_owned(),
+        signals: vec![signal("secret.open", "lsm", "lsm/file_open"), connect, unseen],
+        scope: vec!["cgroup:/system.slice/backup.service".to_owned()],
+    };
+    vec![
+        builder.coverage(T0, &coverage),
+        builder.heartbeat(
+            T0 + 60_000 * MS,
+            &[("samples_read", 4_211), ("samples_dropped", 0)],
+        ),
+        builder.stopped(
+            T0 + 61_000 * MS,
+            &[("samples_read", 4_300), ("samples_dropped", 0)],
+        ),
+    ]
+}
+
+/// Holds what was made against the files of a golden folder. `BLESS=1` rewrites them; a file without its case is an
+/// error as is a case without its file.
+pub(crate) fn golden(folder: &std::path::Path, made: &std::collections::BTreeMap<String, Vec<u8>>) {
+    let bless = std::env::var_os("BLESS").is_some_and(|value| value == "1");
+    if bless {
+        std::fs::create_dir_all(folder).unwrap();
+        for (name, bytes) in made {
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+    let there: std::collections::BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(
+        there.iter().collect::<Vec<_>>(),
+        made.keys().collect::<Vec<_>>(),
+        "files and cases of {} differ",
+        folder.display()
+    );
+    for (name, bytes) in made {
+        let golden = std::fs::read_to_string(folder.join(name)).unwrap();
+        let made = String::from_utf8(bytes.clone()).unwrap();
+        for (line, (golden, made)) in golden.lines().zip(made.lines()).enumerate() {
+            assert_eq!(golden, made, "{name}, line {}; BLESS=1 if it is meant", line + 1);
+        }
+        assert_eq!(golden, made, "{name}: lengths differ; BLESS=1 if it is meant");
+    }
+}

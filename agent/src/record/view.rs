@@ -1,0 +1,134 @@
+//! Reading records, also those that a later version wrote: unknown types and fields are there to be passed over.
+
+use serde_json::Value;
+
+use super::nanoseconds;
+
+/// Why bytes are no record.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// No JSON.
+    #[error("a record that is no JSON")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but not an object with a sequence number, a time and a type.
+    #[error("a record without `{0}`")]
+    Missing(&'static str),
+}
+
+/// A record as somebody else may read it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    value: Value,
+    seq: u64,
+    time_ns: i64,
+}
+
+impl View {
+    /// Reads a record's bytes.
+    ///
+    /// # Errors
+    /// [`ViewError`] where they are no record of any version.
+    pub fn parse(body: &[u8]) -> Result<Self, ViewError> {
+        let value: Value = serde_json::from_slice(body)?;
+        let seq = value
+            .get("seq")
+            .and_then(Value::as_u64)
+            .ok_or(ViewError::Missing("seq"))?;
+        let time_ns = value
+            .get("time")
+            .and_then(Value::as_str)
+            .and_then(nanoseconds)
+            .ok_or(ViewError::Missing("time"))?;
+        if !value.get("type").is_some_and(Value::is_string) {
+            return Err(ViewError::Missing("type"));
+        }
+        Ok(Self { value, seq, time_ns })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// When, ns since 1970.
+    #[must_use]
+    pub fn time_ns(&self) -> i64 {
+        self.time_ns
+    }
+
+    /// The name of its type, which may be one we do not know.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.text("type").unwrap_or_default()
+    }
+
+    /// The chain it belongs to.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        self.text("chain")
+    }
+
+    /// The value at a path of names with dots between.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Option<&Value> {
+        path.split('.')
+            .try_fold(&self.value, |value, name| value.get(name))
+    }
+
+    /// The text there.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.at(path)?.as_str()
+    }
+
+    /// The number there.
+    #[must_use]
+    pub fn number(&self, path: &str) -> Option<u64> {
+        self.at(path)?.as_u64()
+    }
+
+    /// The list there; empty where there is none.
+    #[must_use]
+    pub fn list(&self, path: &str) -> &[Value] {
+        self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The whole record.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_version_is_readable() {
+        let view = View::parse(
+            br#"{"v":9,"seq":3,"time":"2026-01-02T03:04:05.000000001Z","type":"omen","new":{"deep":[1]}}"#,
+        )
+        .unwrap();
+        assert_eq!((view.seq(), view.kind(), view.chain()), (3, "omen", None));
+        assert_eq!(view.list("new.deep").len(), 1);
+        assert_eq!(view.text("new.deep"), None);
+        assert!(view.list("absent").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_record_says_why() {
+        let why = |bytes: &[u8]| View::parse(bytes).unwrap_err().to_string();
+        assert_eq!(why(b"{"), "a record that is no JSON");
+        assert_eq!(why(b"[]"), "a record without `seq`");
+        assert_eq!(
+            why(br#"{"seq":1,"time":"noon","type":"x"}"#),
+            "a record without `time`"
+        );
+        assert_eq!(
+            why(br#"{"seq":1,"time":"2026-01-02T03:04:05Z"}"#),
+            "a record without `type`"
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! The words for what records hold.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::style::{Line, Paint, head};
+use crate::record::View;
+
+/// The text at a name of an object.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}
+
+/// The last part of a path.
+pub(super) fn base(path: &str) -> &str {
+    path.rsplit('/')
+        .next()
+        .filter(|name| !name.is_empty())
+        .unwrap_or(path)
+}
+
+/// Name of a process, and its pid.
+pub(super) fn process(process: &Value) -> String {
+    let name = text(process, "exe")
+        .map(base)
+        .or_else(|| text(process, "comm"))
+        .unwrap_or("?");
+    match process.get("pid").and_then(Value::as_u64) {
+        Some(pid) => format!("{name} {pid}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Arguments as one line, those with blanks in quotes.
+pub(super) fn command(process: &Value) -> String {
+    let argv = process
+        .get("argv")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let mut words: Vec<String> = argv
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|word| {
+            if word.is_empty() || word.contains(' ') {
+                format!("'{word}'")
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect();
+    if process.get("argv_truncated").is_some() {
+        words.push("…".to_owned());
+    }
+    if words.is_empty() {
+        words.extend(text(process, "exe").map(str::to_owned));
+    }
+    words.join(" ")
+}
+
+/// What tells a credential from others: its first identifier, else its file's name.
+pub(super) fn credential(credential: &Value) -> String {
+    let id = text(credential, "id").unwrap_or_default();
+    let kind = text(credential, "kind").unwrap_or_default();
+    let path = text(credential, "path").unwrap_or_default();
+    // The id is `<kind>:<first identifier>`, or the path behind the kind.
+    match id.strip_prefix(kind).and_then(|rest| rest.strip_prefix(':')) {
+        Some(first) if first != path && !first.is_empty() => first.to_owned(),
+        _ => base(path).to_owned(),
+    }
+}
+
+/// Its kind and name, short enough for a remark. Key ids are long and told apart by their beginning.
+pub(super) fn short(value: &Value) -> String {
+    let kind = text(value, "kind").unwrap_or_default();
+    head(&format!("{kind} {}", credential(value)), 28)
+}
+
+/// Address and port.
+pub(super) fn address(destination: &Value) -> String {
+    let ip = text(destination, "ip").unwrap_or("?");
+    let port = destination.get("port").and_then(Value::as_u64).unwrap_or(0);
+    if ip.contains(':') {
+        format!("[{ip}]:{port}")
+    } else {
+        format!("{ip}:{port}")
+    }
+}
+
+/// A distance in time, to three places at most.
+pub(super) fn distance(ns: i64) -> String {
+    let text = span(Duration::from_nanos(ns.unsigned_abs()));
+    if ns < 0 { format!("-{text}") } else { text }
+}
+
+fn span(span: Duration) -> String {
+    let us = span.as_micros();
+    match us {
+        0 => "0 ms".to_owned(),
+        1..1_000 => format!("{us} µs"),
+        1_000..10_000 => format!("{}.{} ms", us / 1_000, us / 100 % 10),
+        10_000..1_000_000 => format!("{} ms", us / 1_000),
+        1_000_000..60_000_000 => format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100),
+        60_000_000..3_600_000_000 => format!("{}m {:02}s", us / 60_000_000, us / 1_000_000 % 60),
+        _ => format!("{}h {:02}m", us / 3_600_000_000, us / 60_000_000 % 60),
+    }
+}
+
+/// Day and time to the second.
+pub(super) fn moment(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
+/// How something ended: `exit 0`, `killed by SIGSEGV (core)`.
+pub(super) fn exit(exit: &Value) -> (Paint, String) {
+    if let Some(code) = exit.get("code").and_then(Value::as_u64) {
+        let paint = if code == 0 { Paint::Good } else { Paint::Bad };
+        return (paint, format!("exit code {code}"));
+    }
+    let number = exit.get("signal").and_then(Value::as_i64).unwrap_or(0);
+    let name = i32::try_from(number)
+        .ok()
+        .and_then(|number| nix::sys::signal::Signal::try_from(number).ok())
+        .map_or_else(|| format!("signal {number}"), |signal| signal.as_str().to_owned());
+    let core = exit.get("core").and_then(Value::as_bool).unwrap_or(false);
+    (
+        Paint::Bad,
+        format!("killed by {name}{}", if core { ", core left" } else { "" }),
+    )
+}
+
+/// What an action did, and to what, and with what outcome; in brief without what it took.
+pub(super) fn deed(view: &View, brief: bool) -> Line {
+    let verb = match view.text("action") {
+        Some("secret.open") => "open",
+        Some(other) => other,
+        None => view.kind(),
+    };
+    let line = Line::new().put(Paint::Strong, verb).to(9);
+    match verb {
+        "open" => {
+            let path = view.text("file.path").unwrap_or("?");
+            let line = line.plain(path);
+            let line = match view.text("file.access") {
+                Some("read") | None => line,
+                Some(access) => line.put(Paint::Bad, &format!(" ({access})")),
+            };
+            match view.list("credential").first() {
+                Some(credential) => {
+                    line.faint(&format!("  {}", text(credential, "kind").unwrap_or_default()))
+                }
+                None => line,
+            }
+        }
+        "exec" => line.plain(&view.at("process").map(command).unwrap_or_default()),
+        "exit" => {
+            let (paint, text) = view.at("exit").map_or((Paint::Plain, String::new()), exit);
+            line.put(paint, text.strip_prefix("exit ").unwrap_or(&text))
+        }
+        "connect" => {
+            let line = line
+                .plain(&view.at("destination").map(address).unwrap_or_default())
+                .plain("  ");
+            outcome(view, line, brief)
+        }
+        _ => line,
+    }
+}
+
+fn outcome(view: &View, line: Line, brief: bool) -> Line {
+    let word = view.text("outcome").unwrap_or("?");
+    let paint = match word {
+        "established" => Paint::Good,
+        "pending" => Paint::Doubt,
+        _ => Paint::Bad,
+    };
+    let line = match view.number("errno").and_then(|errno| i32::try_from(errno).ok()) {
+        Some(errno) => line.put(paint, &format!("{word} {:?}", nix::errno::Errno::from_raw(errno))),
+        None => line.put(paint, word),
+    };
+    match view.at("took_ms").and_then(Value::as_f64).filter(|_| !brief) {
+        // A record has three places of a millisecond.
+        Some(took) => line.faint(&format!(
+            " in {}",
+            span(Duration::from_secs_f64(took.clamp(0.0, 1e9) / 1e3))
+        )),
+        None => line,
+    }
+}
+
+/// What a gap says, without its time.
+pub(super) fn gap(view: &View) -> String {
+    let counts: Vec<String> = view
+        .at("counts")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    let what = kind_of_gap(view.text("kind").unwrap_or("?"));
+    if counts.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}: {}", counts.join(", "))
+    }
+}
+
+/// A kind of gap in a person's words; one that we do not know in its own.
+pub(super) fn kind_of_gap(kind: &str) -> &str {
+    match kind {
+        "lost" => "events were lost",
+        "older-than-agent" => "the run is older than the agent; what it did before is not known",
+        "unknown-parent" => "a process acted whose making was not seen",
+        "truncated" => "arguments or paths are cut",
+        "state-full" => "tables were full; something was given up",
+        "agent-stopped" => "the agent stopped meanwhile",
+        other => other,
+    }
+}

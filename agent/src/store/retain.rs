@@ -1,0 +1,88 @@
+//! Forgetting, whole files at a time, oldest first.
+
+use std::time::Duration;
+
+use rusqlite::OpenFlags;
+
+use super::error::At as _;
+use super::period::{self, number};
+use super::write::size;
+use super::{Store, StoreError};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// For how long.
+    pub keep: Duration,
+    /// How much at most. The file that is written to is never dropped; it is at most about an eighth of this.
+    pub max_bytes: u64,
+}
+
+/// A file that was dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Its name.
+    pub file: String,
+    /// Records in it.
+    pub records: u64,
+    /// Number of the first; 0 where it was empty.
+    pub first: u64,
+    /// Number of the last.
+    pub last: u64,
+    /// Time of the first, ns since 1970.
+    pub since_ns: i64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Drops whole files, oldest first, that are too old or too much. What was dropped is told, so that the caller can
+    /// record it; each leaves its anchor, so that what remains verifies.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was dropped until then is dropped.
+    pub fn retain(&mut self, now_ns: i64) -> Result<Vec<Dropped>, StoreError> {
+        let keep_ns = i64::try_from(self.retention.keep.as_nanos()).unwrap_or(i64::MAX);
+        let oldest_ns = now_ns.saturating_sub(keep_ns);
+        let names = period::list(&self.dir)?;
+        let mut sizes = Vec::new();
+        for name in &names {
+            sizes.push(size(&self.dir.join(name.to_string()))?);
+        }
+        let mut total: u64 = sizes.iter().sum();
+        let mut dropped = Vec::new();
+        for (name, bytes) in names.iter().zip(sizes) {
+            let current = self.current.as_ref().is_some_and(|current| current.name == *name);
+            if current || (name.end_ns() > oldest_ns && total <= self.retention.max_bytes) {
+                break;
+            }
+            dropped.push(self.drop_file(*name, bytes)?);
+            total -= bytes;
+        }
+        Ok(dropped)
+    }
+
+    fn drop_file(&self, name: period::Name, bytes: u64) -> Result<Dropped, StoreError> {
+        let path = self.dir.join(name.to_string());
+        let file = name.to_string();
+        let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let end = period::end(&connection, &path)?;
+        let select = "SELECT count(*), coalesce(min(seq), 0), coalesce(min(time_ns), 0) FROM records";
+        let (records, first, since_ns) = connection
+            .query_row(select, [], |row| {
+                Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?))
+            })
+            .at(&path)?;
+        drop(connection);
+        self.cursors.anchor(&file, end)?;
+        period::remove(&path)?;
+        Ok(Dropped {
+            file,
+            records,
+            first,
+            last: end.seq,
+            since_ns,
+            bytes,
+        })
+    }
+}
