@@ -92,19 +92,13 @@ impl<D: Describe, H: Host> Stages<D, H> {
         let Some(process) = &applied.process else {
             return;
         };
-        let credentials: Vec<Arc<Credential>> = seeded
-            .open
-            .iter()
-            .filter_map(|file| self.describe(file, process.key))
-            .collect();
+        let credentials: Vec<Arc<Credential>> =
+            seeded.open.iter().filter_map(|file| self.describe(file, process.key)).collect();
         let by = self.subject(event, process, &seeded.process);
         self.observe(event, Some(&by), None, &credentials, notes);
         if !credentials.is_empty() {
             let key = process.key;
-            wishes.push(MarkWish {
-                key,
-                flags: MARK_HOLDS,
-            });
+            wishes.push(MarkWish { key, flags: MARK_HOLDS });
         }
         self.wish_service(&by, false, wishes);
     }
@@ -135,17 +129,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 let child = Subject {
                     process: Arc::clone(child),
                     facts: Arc::clone(&by.facts),
-                    standing: self
-                        .resolver
-                        .forked(&self.table, &seen.process, child, event.time_ns),
+                    standing: self.resolver.forked(&self.table, &seen.process, child, event.time_ns),
                 };
                 self.observe(event, Some(&by), Some(&child), &[], notes);
                 let key = child.process.key;
                 if self.machine.holds(key) && !marks.holds() {
-                    wishes.push(MarkWish {
-                        key,
-                        flags: MARK_HOLDS,
-                    });
+                    wishes.push(MarkWish { key, flags: MARK_HOLDS });
                 }
             }
             Deed::Open(file) => {
@@ -192,15 +181,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     /// Tells the later stages of processes that the table gave up, or found to have ended.
     fn follow(&mut self, event: &Event, applied: &Applied, notes: &mut Vec<Note>) {
-        self.ledger
-            .state_evicted
-            .add(u64::try_from(applied.evicted.len()).unwrap_or(u64::MAX));
+        self.ledger.state_evicted.add(u64::try_from(applied.evicted.len()).unwrap_or(u64::MAX));
         for key in &applied.replaced {
             self.machine.forget(*key, GapKind::Lost, event.time_ns, notes);
         }
         for key in &applied.evicted {
-            self.machine
-                .forget(*key, GapKind::StateFull, event.time_ns, notes);
+            self.machine.forget(*key, GapKind::StateFull, event.time_ns, notes);
         }
         let actor = applied.process.as_ref().map(|process| Slot::from(process.key));
         for key in &applied.gone {
@@ -240,11 +226,9 @@ impl<D: Describe, H: Host> Stages<D, H> {
     /// Of a process that ends: as it stood before the kernel took it apart.
     fn last_subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
         match self.resolver.standing(process.key).cloned() {
-            Some(standing) => Subject {
-                process: Arc::clone(process),
-                facts: Arc::new(facts.clone()),
-                standing,
-            },
+            Some(standing) => {
+                Subject { process: Arc::clone(process), facts: Arc::new(facts.clone()), standing }
+            }
             None => self.subject(event, process, facts),
         }
     }
@@ -265,13 +249,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         credentials: &[Arc<Credential>],
         notes: &mut Vec<Note>,
     ) {
-        let observed = Observed {
-            event,
-            table: &self.table,
-            by,
-            child,
-            credentials,
-        };
+        let observed = Observed { event, table: &self.table, by, child, credentials };
         self.machine.apply(&observed, notes);
     }
 
@@ -280,10 +258,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
     fn wish_service(&mut self, by: &Subject, marked: bool, wishes: &mut Vec<MarkWish>) {
         let service = by.standing.actor.kind.is_service() && by.facts.login_uid.is_some();
         if service && !marked && self.wished.insert(by.process.key.into()) {
-            wishes.push(MarkWish {
-                key: by.process.key,
-                flags: MARK_SERVICE,
-            });
+            wishes.push(MarkWish { key: by.process.key, flags: MARK_SERVICE });
         }
     }
 
@@ -291,9 +266,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         let now = self.machine.counts();
         let before = std::mem::replace(&mut self.counted, now);
         self.ledger.actions_chained.add(now.chained - before.chained);
-        self.ledger
-            .actions_unchained
-            .add(now.unchained - before.unchained);
+        self.ledger.actions_unchained.add(now.unchained - before.unchained);
         self.ledger.actions_folded.add(now.folded - before.folded);
         self.ledger.state_evicted.add(now.evicted - before.evicted);
     }

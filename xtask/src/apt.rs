@@ -11,11 +11,7 @@ use crate::sh::{Cmd, is_root, step, which};
 
 /// Sees to it that packages are installed: installs them as root on a machine with apt, else says what to type.
 pub(crate) fn install(packages: &[&str], why: &str) -> Result<()> {
-    let missing: Vec<&str> = packages
-        .iter()
-        .copied()
-        .filter(|package| !installed(package))
-        .collect();
+    let missing: Vec<&str> = packages.iter().copied().filter(|package| !installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -51,10 +47,7 @@ fn update_once() -> Result<()> {
     static DONE: OnceLock<()> = OnceLock::new();
     if DONE.get().is_none() {
         step!("apt: reading the package lists");
-        Cmd::new("apt-get")
-            .args(["update", "-qq"])
-            .advice("is the network there?")
-            .run()?;
+        Cmd::new("apt-get").args(["update", "-qq"]).advice("is the network there?").run()?;
         DONE.get_or_init(|| ());
     }
     Ok(())
@@ -71,19 +64,12 @@ impl Mirrors {
     pub(crate) fn find() -> Result<Self> {
         let of = |name: &str| std::env::var(name).ok();
         let known = Cmd::new("apt-get")
-            .args([
-                "indextargets",
-                "--format",
-                "$(REPO_URI) $(RELEASE)",
-                "Created-By: Packages",
-            ])
+            .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"])
             .read()
             .context("the test kernels come from Debian, through apt")?;
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-        let codename = release
-            .lines()
-            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
-            .unwrap_or("stable");
+        let codename =
+            release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("stable");
         let main = of("SPOOR_DEBIAN_MIRROR").or_else(|| repository(&known, codename));
         let security = of("SPOOR_DEBIAN_SECURITY_MIRROR")
             .or_else(|| repository(&known, &format!("{codename}-security")));
@@ -92,11 +78,7 @@ impl Mirrors {
             (main, _) => bail!(
                 "apt here knows no Debian {} archive to take test kernels from; name one in {}",
                 if main.is_none() { "main" } else { "security" },
-                if main.is_none() {
-                    "SPOOR_DEBIAN_MIRROR"
-                } else {
-                    "SPOOR_DEBIAN_SECURITY_MIRROR"
-                },
+                if main.is_none() { "SPOOR_DEBIAN_MIRROR" } else { "SPOOR_DEBIAN_SECURITY_MIRROR" },
             ),
         }
     }
@@ -124,9 +106,7 @@ impl PrivateApt {
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
         crate::paths::write_if_changed(&folder.join("sources.list"), sources.as_bytes())?;
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+        Ok(Self { folder: folder.to_owned() })
     }
 
     fn command(&self, program: &str) -> Cmd {
@@ -141,23 +121,17 @@ impl PrivateApt {
             "Acquire::Languages=none".to_owned(),
             "Acquire::Check-Valid-Until=false".to_owned(), // suites that get no more updates stay useful
         ];
-        options
-            .iter()
-            .fold(Cmd::new(program), |cmd, option| cmd.args(["-o", option]))
+        options.iter().fold(Cmd::new(program), |cmd, option| cmd.args(["-o", option]))
     }
 
     pub(crate) fn update(&self) -> Result<()> {
-        self.command("apt-get")
-            .args(["update", "-qq"])
-            .advice("is the network there?")
-            .run()
+        self.command("apt-get").args(["update", "-qq"]).advice("is the network there?").run()
     }
 
     /// The newest package whose name fits a pattern with `{}` in the place of the number that moves.
     pub(crate) fn newest(&self, pattern: &str) -> Result<String> {
-        let (prefix, _) = pattern
-            .split_once("{}")
-            .context("a package pattern has {} where the number moves")?;
+        let (prefix, _) =
+            pattern.split_once("{}").context("a package pattern has {} where the number moves")?;
         let names = self.command("apt-cache").args(["pkgnames", prefix]).read()?;
         newest(pattern, names.lines())
             .with_context(|| format!("no package is called {pattern}; has the suite moved on?"))
@@ -165,22 +139,14 @@ impl PrivateApt {
 
     /// The version apt would download.
     pub(crate) fn version(&self, package: &str) -> Result<String> {
-        let shown = self
-            .command("apt-cache")
-            .args(["show", "--no-all-versions", package])
-            .read()?;
+        let shown = self.command("apt-cache").args(["show", "--no-all-versions", package]).read()?;
         let version = shown.lines().find_map(|line| line.strip_prefix("Version: "));
-        version
-            .map(str::to_owned)
-            .with_context(|| format!("apt shows no version of {package}"))
+        version.map(str::to_owned).with_context(|| format!("apt shows no version of {package}"))
     }
 
     /// Downloads a package into an empty folder and returns the file.
     pub(crate) fn download(&self, package: &str, folder: &Path) -> Result<PathBuf> {
-        self.command("apt-get")
-            .args(["download", "-qq", package])
-            .current_dir(folder)
-            .run()?;
+        self.command("apt-get").args(["download", "-qq", package]).current_dir(folder).run()?;
         let mut files = fs::read_dir(folder)?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
         files
             .find(|file| file.extension().is_some_and(|e| e == "deb"))
@@ -195,19 +161,12 @@ fn newest<'a>(pattern: &str, names: impl Iterator<Item = &'a str>) -> Option<Str
         let sound = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '.');
         sound.then_some((number, name))
     };
-    names
-        .filter_map(moving)
-        .max_by(|(a, _), (b, _)| by_number(a, b))
-        .map(|(_, name)| name.to_owned())
+    names.filter_map(moving).max_by(|(a, _), (b, _)| by_number(a, b)).map(|(_, name)| name.to_owned())
 }
 
 /// Compares dotted numbers as numbers: 9 comes before 10.
 fn by_number(a: &str, b: &str) -> Ordering {
-    let parts = |text: &str| {
-        text.split('.')
-            .map(|part| part.parse::<u64>().unwrap_or(0))
-            .collect::<Vec<_>>()
-    };
+    let parts = |text: &str| text.split('.').map(|part| part.parse::<u64>().unwrap_or(0)).collect::<Vec<_>>();
     parts(a).cmp(&parts(b))
 }
 
@@ -237,23 +196,14 @@ mod tests {
         ];
         let found = newest("linux-binary-7.2.{}+deb14-cloud-amd64", names.into_iter());
         assert_eq!(found.as_deref(), Some("linux-binary-7.2.10+deb14-cloud-amd64"));
-        assert_eq!(
-            newest("linux-binary-7.3.{}+deb14-cloud-amd64", names.into_iter()),
-            None
-        );
+        assert_eq!(newest("linux-binary-7.3.{}+deb14-cloud-amd64", names.into_iter()), None);
     }
 
     #[test]
     fn the_repository_is_the_one_of_that_release() {
         let known = "http://a.example/debian/ bookworm\nhttp://b.example/other all\nhttp://a.example/security/ bookworm-security\n";
-        assert_eq!(
-            repository(known, "bookworm").as_deref(),
-            Some("http://a.example/debian/")
-        );
-        assert_eq!(
-            repository(known, "bookworm-security").as_deref(),
-            Some("http://a.example/security/")
-        );
+        assert_eq!(repository(known, "bookworm").as_deref(), Some("http://a.example/debian/"));
+        assert_eq!(repository(known, "bookworm-security").as_deref(), Some("http://a.example/security/"));
         assert_eq!(repository(known, "forky"), None);
     }
 }

@@ -15,17 +15,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     let binary = build::agent_with(&object, &paths::static_target())?;
     step!("bench: spoor-tests");
     Cmd::cargo()
-        .args([
-            "run",
-            "--release",
-            "-p",
-            "spoor-tests",
-            "--features",
-            "live",
-            "--bin",
-            "bench",
-            "--",
-        ])
+        .args(["run", "--release", "-p", "spoor-tests", "--features", "live", "--bin", "bench", "--"])
         .args(args)
         .env(build::PROBES_ENV, object)
         .env(build::BINARY_ENV, binary)

@@ -36,10 +36,7 @@ pub(crate) fn agent() -> Result<PathBuf> {
 /// The static agent with a given object in it, built in a given target folder.
 pub(crate) fn agent_with(object: &Path, target: &Path) -> Result<PathBuf> {
     step!("build: the static agent");
-    static_cargo(target)
-        .args(["-p", "spoor", "--bin", "spoor"])
-        .env(PROBES_ENV, object)
-        .run()?;
+    static_cargo(target).args(["-p", "spoor", "--bin", "spoor"]).env(PROBES_ENV, object).run()?;
     static_binary(target, "spoor")
 }
 
@@ -49,10 +46,7 @@ pub(crate) fn static_cargo(target: &Path) -> Cmd {
     Cmd::cargo()
         .args(["build", "--release", "--target", HOST_TRIPLE])
         .env("CARGO_TARGET_DIR", target)
-        .env(
-            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-            "-C target-feature=+crt-static",
-        )
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
 }
@@ -63,10 +57,7 @@ pub(crate) fn static_binary(target: &Path, name: &str) -> Result<PathBuf> {
     let binary = target.join(HOST_TRIPLE).join("release").join(name);
     let bytes = std::fs::read(&binary).with_context(|| format!("no binary at {}", binary.display()))?;
     if !elf::is_static(&bytes)? {
-        bail!(
-            "{} asks for a dynamic loader; it must be static",
-            binary.display()
-        );
+        bail!("{} asks for a dynamic loader; it must be static", binary.display());
     }
     Ok(binary)
 }

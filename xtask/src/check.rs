@@ -32,40 +32,25 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         step!("check: {name}");
         if let Err(error) = step(&object) {
             eprintln!("{error:#}");
-            failed.push(format!(
-                "  {name}: {}",
-                format!("{error:#}").lines().next().unwrap_or_default()
-            ));
+            failed.push(format!("  {name}: {}", format!("{error:#}").lines().next().unwrap_or_default()));
         }
     }
     if failed.is_empty() {
         println!("check: all {} steps passed", STEPS.len());
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "check: {} of {} steps failed\n{}",
-        failed.len(),
-        STEPS.len(),
-        failed.join("\n")
-    );
+    println!("check: {} of {} steps failed\n{}", failed.len(), STEPS.len(), failed.join("\n"));
     Ok(ExitCode::FAILURE)
 }
 
 fn fmt(_: &Path) -> Result<()> {
-    Cmd::cargo()
-        .args(["fmt", "--all", "--check"])
-        .advice("run: cargo fmt --all")
-        .run()
+    Cmd::cargo().args(["fmt", "--all", "--check"]).advice("run: cargo fmt --all").run()
 }
 
 /// The host's crates and the probes are linted apart: together, features would be unified, and `std` would come to the
 /// probes. Warnings are errors here, not in the source, so that a new compiler breaks no build.
 fn clippy(object: &Path) -> Result<()> {
-    let lint = |cmd: Cmd| {
-        cmd.args(["--all-targets", "--", "-D", "warnings"])
-            .env(PROBES_ENV, object)
-            .run()
-    };
+    let lint = |cmd: Cmd| cmd.args(["--all-targets", "--", "-D", "warnings"]).env(PROBES_ENV, object).run();
     lint(Cmd::cargo().arg("clippy").packages(HOST_CRATES))?;
     lint(Cmd::cargo().args(["clippy", "-p", "spoor-tests", "--features", "live"]))
 }
@@ -82,9 +67,7 @@ fn clippy_bpf() -> Result<()> {
     }
     let target = paths::target().join("bpf-clippy");
     if let Some(clippy) = toolchain.clippy() {
-        return probes::package(clippy, &target, "")
-            .args(["--", "-D", "warnings"])
-            .run();
+        return probes::package(clippy, &target, "").args(["--", "-D", "warnings"]).run();
     }
     step!("check: no clippy here fits the BPF compiler; compiling with its own warnings as errors instead");
     probes::package(toolchain.cargo("check"), &target, " -D warnings").run()

@@ -28,10 +28,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
 fn write() -> Result<()> {
     for (what, page) in PAGES {
         let changed = paths::write_if_changed(&paths::root().join(page), printed(what)?.as_bytes())?;
-        step!(
-            "docs: {page} {}",
-            if changed { "written" } else { "was up to date" }
-        );
+        step!("docs: {page} {}", if changed { "written" } else { "was up to date" });
     }
     Ok(())
 }
@@ -46,10 +43,7 @@ pub(crate) fn check() -> Result<()> {
         }
     }
     if !stale.is_empty() {
-        bail!(
-            "{} not what the agent prints; run: cargo xtask docs",
-            stale.join(" and ")
-        );
+        bail!("{} not what the agent prints; run: cargo xtask docs", stale.join(" and "));
     }
     Ok(())
 }

@@ -6,10 +6,7 @@ const PT_INTERP: u32 = 3;
 
 /// Whether a 64-bit little-endian ELF names no interpreter. (`static-pie` is dynamic by type and static by this.)
 pub(crate) fn is_static(bytes: &[u8]) -> Result<bool> {
-    ensure!(
-        bytes.starts_with(b"\x7fELF\x02\x01"),
-        "not a 64-bit little-endian ELF file"
-    );
+    ensure!(bytes.starts_with(b"\x7fELF\x02\x01"), "not a 64-bit little-endian ELF file");
     let offset = usize::try_from(number(bytes, 0x20, 8)?)?;
     let size = usize::try_from(number(bytes, 0x36, 2)?)?;
     let count = usize::try_from(number(bytes, 0x38, 2)?)?;
@@ -24,10 +21,7 @@ pub(crate) fn is_static(bytes: &[u8]) -> Result<bool> {
 /// A little-endian number of `len` bytes.
 fn number(bytes: &[u8], at: usize, len: usize) -> Result<u64> {
     let field = bytes.get(at..at + len).context("the ELF file is cut short")?;
-    Ok(field
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    Ok(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 #[cfg(test)]

@@ -37,9 +37,7 @@ pub(crate) fn check() -> Result<()> {
     let path = paths::root().join("deny.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let rules: Rules = toml::from_str(&text).with_context(|| format!("{} is not sound", path.display()))?;
-    let metadata = Cmd::cargo()
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .read()?;
+    let metadata = Cmd::cargo().args(["metadata", "--format-version", "1", "--locked"]).read()?;
     let packages = packages(&serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?)?;
     step!("licences: {} packages against deny.toml", packages.len());
     for line in duplicates(&packages) {
@@ -47,27 +45,18 @@ pub(crate) fn check() -> Result<()> {
     }
     let refused = refused(&packages, &rules.licenses.allow);
     if !refused.is_empty() {
-        bail!(
-            "licences that deny.toml does not allow:\n  {}",
-            refused.join("\n  ")
-        );
+        bail!("licences that deny.toml does not allow:\n  {}", refused.join("\n  "));
     }
     Ok(())
 }
 
 fn packages(metadata: &Value) -> Result<Vec<Package>> {
-    let all = metadata["packages"]
-        .as_array()
-        .context("cargo metadata names no packages")?;
+    let all = metadata["packages"].as_array().context("cargo metadata names no packages")?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let package = |value: &Value| {
         let name = text(&value["name"]).context("a package has a name")?;
         let version = text(&value["version"]).context("a package has a version")?;
-        Ok(Package {
-            name,
-            version,
-            licence: text(&value["license"]),
-        })
+        Ok(Package { name, version, licence: text(&value["license"]) })
     };
     all.iter().map(package).collect()
 }
@@ -76,11 +65,7 @@ fn packages(metadata: &Value) -> Result<Vec<Package>> {
 fn refused(packages: &[Package], allow: &BTreeSet<String>) -> Vec<String> {
     let accept = |name: &str| allow.contains(name);
     let judge = |package: &Package| {
-        let Package {
-            name,
-            version,
-            licence,
-        } = package;
+        let Package { name, version, licence } = package;
         let Some(licence) = licence else {
             return Some(format!("{name} {version}: names no licence"));
         };
@@ -102,11 +87,7 @@ fn duplicates(packages: &[Package]) -> Vec<String> {
     let several = versions.into_iter().filter(|(_, versions)| versions.len() > 1);
     several
         .map(|(name, versions)| {
-            format!(
-                "{name} is in the tree {} times: {}",
-                versions.len(),
-                versions.join(", ")
-            )
+            format!("{name} is in the tree {} times: {}", versions.len(), versions.join(", "))
         })
         .collect()
 }
@@ -116,11 +97,7 @@ mod tests {
     use super::*;
 
     fn package(name: &str, version: &str, licence: Option<&str>) -> Package {
-        Package {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            licence: licence.map(str::to_owned),
-        }
+        Package { name: name.to_owned(), version: version.to_owned(), licence: licence.map(str::to_owned) }
     }
 
     #[test]
@@ -131,36 +108,21 @@ mod tests {
             refused(&[package("a", "1.0.0", Some("GPL-2.0-only"))], &allow),
             ["a 1.0.0: GPL-2.0-only"]
         );
-        assert_eq!(
-            refused(&[package("a", "1.0.0", None)], &allow),
-            ["a 1.0.0: names no licence"]
-        );
-        assert_eq!(
-            refused(&[package("a", "1.0.0", Some("see file"))], &allow).len(),
-            1
-        );
+        assert_eq!(refused(&[package("a", "1.0.0", None)], &allow), ["a 1.0.0: names no licence"]);
+        assert_eq!(refused(&[package("a", "1.0.0", Some("see file"))], &allow).len(), 1);
     }
 
     #[test]
     fn two_versions_are_one_warning() {
-        let packages = [
-            package("syn", "1.0.0", None),
-            package("syn", "2.0.0", None),
-            package("log", "0.4.0", None),
-        ];
-        assert_eq!(
-            duplicates(&packages),
-            ["syn is in the tree 2 times: 1.0.0, 2.0.0"]
-        );
+        let packages =
+            [package("syn", "1.0.0", None), package("syn", "2.0.0", None), package("log", "0.4.0", None)];
+        assert_eq!(duplicates(&packages), ["syn is in the tree 2 times: 1.0.0, 2.0.0"]);
     }
 
     #[test]
     fn metadata_is_read() {
         let metadata = serde_json::json!({"packages": [{"name": "a", "version": "1.0.0", "license": "MIT"}]});
         let packages = packages(&metadata).unwrap();
-        assert_eq!(
-            (packages[0].name.as_str(), packages[0].licence.as_deref()),
-            ("a", Some("MIT"))
-        );
+        assert_eq!((packages[0].name.as_str(), packages[0].licence.as_deref()), ("a", Some("MIT")));
     }
 }

@@ -34,72 +34,17 @@ struct Verb {
 }
 
 const VERBS: &[Verb] = &[
-    Verb {
-        name: "toolchain",
-        usage: "",
-        about: toolchain::ABOUT,
-        run: toolchain::main,
-    },
-    Verb {
-        name: "probes",
-        usage: "",
-        about: probes::ABOUT,
-        run: probes::main,
-    },
-    Verb {
-        name: "build",
-        usage: "",
-        about: build::ABOUT,
-        run: build::main,
-    },
-    Verb {
-        name: "run",
-        usage: "[ARGS...]",
-        about: run::ABOUT,
-        run: run::main,
-    },
-    Verb {
-        name: "test",
-        usage: "[unit|live|vm|all] [--no-live]",
-        about: test::ABOUT,
-        run: test::main,
-    },
-    Verb {
-        name: "check",
-        usage: "",
-        about: check::ABOUT,
-        run: check::main,
-    },
-    Verb {
-        name: "tidy",
-        usage: "",
-        about: tidy::ABOUT,
-        run: tidy::main,
-    },
-    Verb {
-        name: "docs",
-        usage: "[--check]",
-        about: docs::ABOUT,
-        run: docs::main,
-    },
-    Verb {
-        name: "vm",
-        usage: "[CELL...] [--list] [--keep] [--refresh]",
-        about: vm::ABOUT,
-        run: vm::main,
-    },
-    Verb {
-        name: "sabotage",
-        usage: "[PROBE...] [--cell CELL]",
-        about: sabotage::ABOUT,
-        run: sabotage::main,
-    },
-    Verb {
-        name: "bench",
-        usage: "[ARGS...]",
-        about: bench::ABOUT,
-        run: bench::main,
-    },
+    Verb { name: "toolchain", usage: "", about: toolchain::ABOUT, run: toolchain::main },
+    Verb { name: "probes", usage: "", about: probes::ABOUT, run: probes::main },
+    Verb { name: "build", usage: "", about: build::ABOUT, run: build::main },
+    Verb { name: "run", usage: "[ARGS...]", about: run::ABOUT, run: run::main },
+    Verb { name: "test", usage: "[unit|live|vm|all] [--no-live]", about: test::ABOUT, run: test::main },
+    Verb { name: "check", usage: "", about: check::ABOUT, run: check::main },
+    Verb { name: "tidy", usage: "", about: tidy::ABOUT, run: tidy::main },
+    Verb { name: "docs", usage: "[--check]", about: docs::ABOUT, run: docs::main },
+    Verb { name: "vm", usage: "[CELL...] [--list] [--keep] [--refresh]", about: vm::ABOUT, run: vm::main },
+    Verb { name: "sabotage", usage: "[PROBE...] [--cell CELL]", about: sabotage::ABOUT, run: sabotage::main },
+    Verb { name: "bench", usage: "[ARGS...]", about: bench::ABOUT, run: bench::main },
 ];
 
 fn main() -> ExitCode {
@@ -171,12 +116,7 @@ mod tests {
     fn the_overview_names_every_verb_once() {
         let text = overview();
         for verb in VERBS {
-            assert_eq!(
-                text.matches(&format!("\n  {:<10} ", verb.name)).count(),
-                1,
-                "{}",
-                verb.name
-            );
+            assert_eq!(text.matches(&format!("\n  {:<10} ", verb.name)).count(), 1, "{}", verb.name);
         }
     }
 

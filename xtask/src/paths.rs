@@ -12,9 +12,7 @@ pub(crate) const HOST_TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// The workspace's root. cargo says where the package is when it runs it; a binary started by hand remembers.
 pub(crate) fn root() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    Path::new(&package)
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    Path::new(&package).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// cargo's target folder, below which everything made lies. Absolute, as child processes run elsewhere.
@@ -79,10 +77,6 @@ mod tests {
         assert!(!write_if_changed(&file, b"one").unwrap());
         assert!(write_if_changed(&file, b"two").unwrap());
         assert_eq!(fs::read(&file).unwrap(), b"two");
-        assert_eq!(
-            fs::read_dir(file.parent().unwrap()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "no temporary file is left");
     }
 }

@@ -37,21 +37,13 @@ pub(crate) fn ensure() -> Result<PathBuf> {
 pub(crate) fn build(muted: Option<&str>) -> Result<PathBuf> {
     let toolchain = toolchain::ensure()?;
     let (build, object) = match muted {
-        None => (
-            paths::target().join("bpf-build"),
-            paths::target().join("bpf/spoor-ebpf"),
-        ),
+        None => (paths::target().join("bpf-build"), paths::target().join("bpf/spoor-ebpf")),
         Some(probe) => {
             let all = paths::target().join("bpf-muted");
             (all.join("build"), all.join(probe).join("spoor-ebpf"))
         }
     };
-    step!(
-        "probes: building{}",
-        muted
-            .map(|probe| format!(" with {probe} muted"))
-            .unwrap_or_default()
-    );
+    step!("probes: building{}", muted.map(|probe| format!(" with {probe} muted")).unwrap_or_default());
     let mut cmd = package(toolchain.cargo("build"), &build, "")
         .advice("`cargo xtask toolchain` says which compiler this is");
     if let Some(probe) = muted {

@@ -36,19 +36,12 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
             Ok(tests) => ("noticed", format!("by {tests}")),
             Err(error) => ("UNNOTICED", format!("{error:#}")),
         };
-        rows.push((
-            verdict.is_ok(),
-            format!("{probe:<22} {word:<10} {seconds:>4} s  {text}"),
-        ));
+        rows.push((verdict.is_ok(), format!("{probe:<22} {word:<10} {seconds:>4} s  {text}")));
     }
     for (_, row) in &rows {
         println!("{row}");
     }
-    Ok(if rows.iter().all(|(good, _)| *good) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if rows.iter().all(|(good, _)| *good) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn parse(args: &[String]) -> Result<(Vec<&'static str>, String)> {
@@ -56,9 +49,7 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, String)> {
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         if arg == "--cell" {
-            rest.next()
-                .context("--cell wants the name of a cell")?
-                .clone_into(&mut cell);
+            rest.next().context("--cell wants the name of a cell")?.clone_into(&mut cell);
         } else {
             let known = PROBES.iter().find(|probe| *probe == arg);
             chosen.push(
@@ -107,19 +98,11 @@ mod tests {
         let report = |log: &str| Report::exited(log);
         let noticed = "spoor-guest: FAIL open: not seen\nspoor-guest: PASS exec\nspoor-guest: DONE\n";
         assert_eq!(judge(&report(noticed)).unwrap(), "open");
+        assert!(judge(&report("spoor-guest: PASS open\nspoor-guest: DONE\n")).is_err(), "nobody noticed");
+        assert!(judge(&report("spoor-guest: FAIL open: not seen\n")).is_err(), "the guest stopped half way");
         assert!(
-            judge(&report("spoor-guest: PASS open\nspoor-guest: DONE\n")).is_err(),
-            "nobody noticed"
-        );
-        assert!(
-            judge(&report("spoor-guest: FAIL open: not seen\n")).is_err(),
-            "the guest stopped half way"
-        );
-        assert!(
-            judge(&report(
-                "spoor-guest: FAIL a: b\nspoor-guest: DONE\nKernel panic - not syncing\n"
-            ))
-            .is_err()
+            judge(&report("spoor-guest: FAIL a: b\nspoor-guest: DONE\nKernel panic - not syncing\n"))
+                .is_err()
         );
     }
 

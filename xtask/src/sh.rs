@@ -16,14 +16,8 @@ pub(crate) use step;
 
 /// What cargo and rustup set for the program they run (us), and a cargo we start must not inherit: the compiler it
 /// picks is our choice, and our own package's facts are not the other package's.
-const INHERITED: &[&str] = &[
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_BIN_",
-    "CARGO_CRATE_",
-    "CARGO_PRIMARY_",
-    "CARGO_RUSTC_",
-];
+const INHERITED: &[&str] =
+    &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "CARGO_RUSTC_"];
 const INHERITED_EXACT: &[&str] = &["CARGO", "LD_LIBRARY_PATH", "OUT_DIR", "RUST_RECURSION_COUNT"];
 
 /// A program with its arguments, ready to run in the workspace's root.
@@ -37,10 +31,7 @@ impl Cmd {
     pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command.current_dir(crate::paths::root());
-        Self {
-            command,
-            advice: None,
-        }
+        Self { command, advice: None }
     }
 
     /// The cargo that runs us, without what it told us about ourselves.
@@ -114,10 +105,7 @@ impl Cmd {
 
     /// Runs with our own standard streams; a failure is an error.
     pub(crate) fn run(mut self) -> Result<()> {
-        let status = self
-            .command
-            .status()
-            .with_context(|| format!("cannot start `{}`", self.text()))?;
+        let status = self.command.status().with_context(|| format!("cannot start `{}`", self.text()))?;
         self.demand(status)
     }
 
@@ -125,10 +113,7 @@ impl Cmd {
     /// returned, not judged.
     pub(crate) fn tee(mut self, mut see: impl FnMut(&str)) -> Result<ExitStatus> {
         self.command.stdout(Stdio::piped());
-        let mut child = self
-            .command
-            .spawn()
-            .with_context(|| format!("cannot start `{}`", self.text()))?;
+        let mut child = self.command.spawn().with_context(|| format!("cannot start `{}`", self.text()))?;
         let stdout = child.stdout.take().context("standard output was asked for")?;
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.with_context(|| format!("cannot read what `{}` prints", self.text()))?;
@@ -136,23 +121,15 @@ impl Cmd {
             eprintln!("{line}");
             see(&line);
         }
-        child
-            .wait()
-            .with_context(|| format!("cannot wait for `{}`", self.text()))
+        child.wait().with_context(|| format!("cannot wait for `{}`", self.text()))
     }
 
     /// Runs, and returns standard output as text; a failure is an error, with what the program said.
     pub(crate) fn read(mut self) -> Result<String> {
-        let output = self
-            .command
-            .output()
-            .with_context(|| format!("cannot start `{}`", self.text()))?;
+        let output = self.command.output().with_context(|| format!("cannot start `{}`", self.text()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return self
-                .demand(output.status)
-                .map(|()| String::new())
-                .context(said.trim().to_owned());
+            return self.demand(output.status).map(|()| String::new()).context(said.trim().to_owned());
         }
         String::from_utf8(output.stdout).with_context(|| format!("`{}` printed no UTF-8", self.text()))
     }
@@ -166,11 +143,7 @@ impl Cmd {
         if status.success() {
             return Ok(());
         }
-        let advice = self
-            .advice
-            .as_ref()
-            .map(|text| format!("; {text}"))
-            .unwrap_or_default();
+        let advice = self.advice.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
         bail!("`{}` failed ({}){advice}", self.text(), status_text(status));
     }
 }
@@ -198,9 +171,7 @@ fn quoted(word: &OsStr) -> String {
 /// The full path of a program on PATH.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Whether we are root: who may install packages and load probes.
@@ -216,12 +187,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_command_code_and_advice() {
-        let error = Cmd::new("sh")
-            .args(["-c", "exit 3"])
-            .advice("try again")
-            .run()
-            .unwrap_err()
-            .to_string();
+        let error = Cmd::new("sh").args(["-c", "exit 3"]).advice("try again").run().unwrap_err().to_string();
         assert_eq!(error, "`sh -c 'exit 3'` failed (exit code 3); try again");
         let error = Cmd::new("no-such-program-here").run().unwrap_err().to_string();
         assert_eq!(error, "cannot start `no-such-program-here`");
@@ -229,11 +195,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_told_from_an_exit_code() {
-        let error = Cmd::new("sh")
-            .args(["-c", "kill -9 $$"])
-            .run()
-            .unwrap_err()
-            .to_string();
+        let error = Cmd::new("sh").args(["-c", "kill -9 $$"]).run().unwrap_err().to_string();
         assert!(error.ends_with("failed (signal 9)"), "{error}");
     }
 
@@ -241,10 +203,7 @@ mod tests {
     fn output_is_read_and_teed() {
         assert_eq!(Cmd::new("echo").arg("hello").read().unwrap(), "hello\n");
         let mut seen = Vec::new();
-        let status = Cmd::new("printf")
-            .arg("a\\nb")
-            .tee(|line| seen.push(line.to_owned()))
-            .unwrap();
+        let status = Cmd::new("printf").arg("a\\nb").tee(|line| seen.push(line.to_owned())).unwrap();
         assert!(status.success());
         assert_eq!(seen, ["a", "b"]);
     }

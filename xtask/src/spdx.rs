@@ -99,10 +99,7 @@ impl<'a> Parser<'a> {
 
 fn is_name(word: &str) -> bool {
     let keyword = matches!(word, "AND" | "OR" | "WITH");
-    !keyword
-        && word
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-.+:".contains(c))
+    !keyword && word.chars().all(|c| c.is_ascii_alphanumeric() || "-.+:".contains(c))
 }
 
 #[cfg(test)]
@@ -110,9 +107,7 @@ mod tests {
     use super::*;
 
     fn accepted(text: &str, licences: &[&str]) -> bool {
-        Expression::parse(text)
-            .unwrap()
-            .satisfied(&|name: &str| licences.contains(&name))
+        Expression::parse(text).unwrap().satisfied(&|name: &str| licences.contains(&name))
     }
 
     #[test]
@@ -126,10 +121,7 @@ mod tests {
     fn and_binds_stronger_than_or_and_parentheses_stronger_than_both() {
         assert!(accepted("MIT OR Apache-2.0 AND Unicode-3.0", &["MIT"]));
         assert!(!accepted("(MIT OR Apache-2.0) AND Unicode-3.0", &["MIT"]));
-        assert!(accepted(
-            "(MIT OR Apache-2.0) AND Unicode-3.0",
-            &["Apache-2.0", "Unicode-3.0"]
-        ));
+        assert!(accepted("(MIT OR Apache-2.0) AND Unicode-3.0", &["Apache-2.0", "Unicode-3.0"]));
     }
 
     #[test]
@@ -141,16 +133,8 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for text in [
-            "",
-            "MIT OR",
-            "AND MIT",
-            "(MIT",
-            "MIT)",
-            "MIT Apache-2.0",
-            "MIT WITH",
-            "MIT, Apache-2.0",
-        ] {
+        for text in ["", "MIT OR", "AND MIT", "(MIT", "MIT)", "MIT Apache-2.0", "MIT WITH", "MIT, Apache-2.0"]
+        {
             assert!(Expression::parse(text).is_err(), "{text}");
         }
     }

@@ -51,13 +51,7 @@ mod tests {
         ] {
             counts.take(line);
         }
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 13,
-                failed: 1
-            }
-        );
+        assert_eq!(counts, Counts { passed: 13, failed: 1 });
         assert!(!counts.green());
     }
 

@@ -65,12 +65,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     for (tier, result) in results {
         let (counts, note) = settle(result);
         total.add(counts);
-        lines.push(format!(
-            "{:<5} {} passed, {} failed{note}",
-            tier.name(),
-            counts.passed,
-            counts.failed
-        ));
+        lines.push(format!("{:<5} {} passed, {} failed{note}", tier.name(), counts.passed, counts.failed));
     }
     // The tiers' own output went to standard error; nothing may come after the last line.
     println!();
@@ -78,11 +73,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         println!("{line}");
     }
     println!("{} passed, {} failed", total.passed, total.failed);
-    Ok(if total.green() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if total.green() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A tier that could not run, or in which nothing ran, counts as a failure: the last line must not look green.
@@ -92,10 +83,7 @@ fn settle(result: Result<Counts>) -> (Counts, String) {
             (Counts { passed: 0, failed: 1 }, " (no test ran)".to_owned())
         }
         Ok(counts) => (counts, String::new()),
-        Err(error) => (
-            Counts { passed: 0, failed: 1 },
-            format!(" (could not run: {error:#})"),
-        ),
+        Err(error) => (Counts { passed: 0, failed: 1 }, format!(" (could not run: {error:#})")),
     }
 }
 
@@ -110,10 +98,7 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
 
 fn unit(object: &Path) -> Result<Counts> {
     // What the command-line tests run: the host's debug build, which shares what the tests are built of.
-    Cmd::cargo()
-        .args(["build", "-p", "spoor"])
-        .env(PROBES_ENV, object)
-        .run()?;
+    Cmd::cargo().args(["build", "-p", "spoor"]).env(PROBES_ENV, object).run()?;
     let binary = paths::target().join("debug/spoor");
     count(cargo_test(object, &binary).packages(HOST_CRATES))
 }
@@ -132,10 +117,7 @@ fn live(object: &Path) -> Result<Counts> {
 
 /// `cargo test` over everything that is asked for, whatever fails.
 fn cargo_test(object: &Path, binary: &Path) -> Cmd {
-    Cmd::cargo()
-        .args(["test", "--no-fail-fast"])
-        .env(PROBES_ENV, object)
-        .env(BINARY_ENV, binary)
+    Cmd::cargo().args(["test", "--no-fail-fast"]).env(PROBES_ENV, object).env(BINARY_ENV, binary)
 }
 
 /// Runs a `cargo test` and counts.

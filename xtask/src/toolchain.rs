@@ -23,12 +23,7 @@ pub(crate) const BPF_TRIPLE: &str = "bpfel-unknown-none";
 /// Reads LLVM 22 bitcode; the next one wants the next LLVM.
 const BPF_LINKER: &str = "0.13.0";
 /// What a Debian 12 needs; 1.96 and LLVM 22 at the time of writing.
-const DEBIAN: &[&str] = &[
-    "rustc-web",
-    "cargo-web",
-    "libstd-rust-web-dev-bpf",
-    "rust-web-llvm",
-];
+const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "libstd-rust-web-dev-bpf", "rust-web-llvm"];
 
 /// A compiler for the probes.
 pub(crate) struct Toolchain {
@@ -57,10 +52,7 @@ impl Toolchain {
         if self.selector.is_some() || !there("clippy-driver") || !there("cargo-clippy") {
             return None;
         }
-        Some(
-            self.aim(Cmd::new(folder.join("cargo-clippy")), "clippy")
-                .env("CARGO", &self.cargo),
-        )
+        Some(self.aim(Cmd::new(folder.join("cargo-clippy")), "clippy").env("CARGO", &self.cargo))
     }
 
     fn aim(&self, cmd: Cmd, verb: &str) -> Cmd {
@@ -70,13 +62,9 @@ impl Toolchain {
             None => cmd = cmd.env("RUSTC", &self.rustc),
         }
         cmd = cmd.arg(verb).args(["--target", BPF_TRIPLE]);
-        if self.build_std {
-            cmd.args(["-Z", "build-std=core"])
-        } else {
-            cmd
-        }
-        // aya-ebpf enables `asm_experimental_arch`: on a stable compiler this is the door to it.
-        .env("RUSTC_BOOTSTRAP", "1")
+        if self.build_std { cmd.args(["-Z", "build-std=core"]) } else { cmd }
+            // aya-ebpf enables `asm_experimental_arch`: on a stable compiler this is the door to it.
+            .env("RUSTC_BOOTSTRAP", "1")
     }
 
     /// The Debian package with this compiler's clippy, where the compiler is Debian's.
@@ -84,25 +72,14 @@ impl Toolchain {
         let debian = self.selector.is_none()
             && self.rustc == Path::new("/usr/bin/rustc")
             && which("apt-get").is_some();
-        debian.then(|| {
-            if apt::installed("rustc-web") {
-                "rust-web-clippy"
-            } else {
-                "rust-clippy"
-            }
-        })
+        debian.then(|| if apt::installed("rustc-web") { "rust-web-clippy" } else { "rust-clippy" })
     }
 }
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     crate::no_arguments("toolchain", args)?;
     let toolchain = ensure()?;
-    println!(
-        "compiler: {} ({}), LLVM {}",
-        toolchain.rustc.display(),
-        toolchain.why,
-        toolchain.llvm
-    );
+    println!("compiler: {} ({}), LLVM {}", toolchain.rustc.display(), toolchain.why, toolchain.llvm);
     println!("linker: {}", paths::tools().join("bin/bpf-linker").display());
     Ok(ExitCode::SUCCESS)
 }
@@ -135,14 +112,7 @@ fn describe(rustc: PathBuf, cargo: PathBuf, why: &str) -> Option<Toolchain> {
     let version = Cmd::new(&rustc).clean().arg("-vV").read().ok()?;
     let llvm = llvm_major(&version)?;
     let name = version.lines().next().unwrap_or_default();
-    Some(Toolchain {
-        cargo,
-        rustc,
-        selector: None,
-        build_std: false,
-        llvm,
-        why: format!("{why}; {name}"),
-    })
+    Some(Toolchain { cargo, rustc, selector: None, build_std: false, llvm, why: format!("{why}; {name}") })
 }
 
 /// Whether the compiler brings `core` for the BPF target.
@@ -154,9 +124,7 @@ fn has_core(rustc: &Path) -> bool {
     let Ok(entries) = fs::read_dir(folder.trim()) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-"))
 }
 
 /// A rustup nightly that can build `core` itself.
@@ -173,17 +141,12 @@ fn nightly() -> Option<Toolchain> {
             .ok()
     };
     let sysroot = ask("--print sysroot")?;
-    if !Path::new(sysroot.trim())
-        .join("lib/rustlib/src/rust/library/core/Cargo.toml")
-        .is_file()
-    {
+    if !Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file() {
         return None;
     }
     let version = ask("-vV")?;
-    let why = format!(
-        "rustup's nightly builds core from rust-src; {}",
-        version.lines().next().unwrap_or_default()
-    );
+    let why =
+        format!("rustup's nightly builds core from rust-src; {}", version.lines().next().unwrap_or_default());
     let rustc = Path::new(sysroot.trim()).join("bin/rustc");
     Some(Toolchain {
         cargo,
@@ -196,9 +159,7 @@ fn nightly() -> Option<Toolchain> {
 }
 
 fn llvm_major(version: &str) -> Option<u32> {
-    let line = version
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let line = version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
     line.split('.').next()?.parse().ok()
 }
 
@@ -254,10 +215,7 @@ fn ensure_linker(toolchain: &Toolchain) -> Result<()> {
         .env("LLVM_PREFIX", &prefix)
         .env_remove("RUSTFLAGS")
         .env("CARGO_TARGET_DIR", tools.join("build"))
-        .advice(format!(
-            "it wants the headers and libraries in {}",
-            prefix.display()
-        ))
+        .advice(format!("it wants the headers and libraries in {}", prefix.display()))
         .run()?;
     // 200 MB that nothing reads again.
     fs::remove_dir_all(tools.join("build")).context("cannot remove bpf-linker's build folder")
@@ -274,9 +232,7 @@ fn has_linker(receipt: &str, feature: &str) -> bool {
     let key = format!("bpf-linker {BPF_LINKER} ");
     installs.iter().any(|(name, what)| {
         name.starts_with(&key)
-            && what["features"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|one| one == feature))
+            && what["features"].as_array().is_some_and(|all| all.iter().any(|one| one == feature))
     })
 }
 
@@ -286,10 +242,7 @@ mod tests {
 
     #[test]
     fn the_llvm_of_a_compiler_is_read() {
-        assert_eq!(
-            llvm_major("rustc 1.96.0\nrelease: 1.96.0\nLLVM version: 22.1.8\n"),
-            Some(22)
-        );
+        assert_eq!(llvm_major("rustc 1.96.0\nrelease: 1.96.0\nLLVM version: 22.1.8\n"), Some(22));
         assert_eq!(llvm_major("rustc 1.96.0\n"), None);
     }
 

@@ -29,20 +29,12 @@ pub(super) struct Container {
 pub(super) fn place(path: &[u8]) -> Place {
     let path = String::from_utf8_lossy(path);
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let mut place = Place {
-        container: container(&parts),
-        ..Place::default()
-    };
-    let mut rest = parts
-        .iter()
-        .map(|part| unescape_file(part))
-        .skip_while(|part| part.ends_with(".slice"));
+    let mut place = Place { container: container(&parts), ..Place::default() };
+    let mut rest = parts.iter().map(|part| unescape_file(part)).skip_while(|part| part.ends_with(".slice"));
     let Some(first) = rest.next().filter(|part| is_unit(part)) else {
         return place;
     };
-    let under_user = parts
-        .iter()
-        .any(|part| part.starts_with("user-") && part.ends_with(".slice"));
+    let under_user = parts.iter().any(|part| part.starts_with("user-") && part.ends_with(".slice"));
     let session = first
         .strip_prefix("session-")
         .and_then(|name| name.strip_suffix(".scope"))
@@ -50,9 +42,7 @@ pub(super) fn place(path: &[u8]) -> Place {
     if let Some(session) = session.filter(|_| under_user) {
         place.session = Some(session.to_owned());
     } else if let Some(uid) = manager_uid(first) {
-        let unit = rest
-            .skip_while(|part| part.ends_with(".slice"))
-            .find(|part| is_unit(part));
+        let unit = rest.skip_while(|part| part.ends_with(".slice")).find(|part| is_unit(part));
         place.user_unit = unit.map(|unit| (uid, unit.to_owned()));
     } else {
         place.unit = Some(first.to_owned());
@@ -66,9 +56,7 @@ fn unescape_file(part: &str) -> &str {
 }
 
 fn is_unit(part: &str) -> bool {
-    [".service", ".scope", ".mount", ".swap", ".socket"]
-        .iter()
-        .any(|suffix| part.ends_with(suffix))
+    [".service", ".scope", ".mount", ".swap", ".socket"].iter().any(|suffix| part.ends_with(suffix))
 }
 
 fn manager_uid(part: &str) -> Option<u32> {
@@ -86,18 +74,13 @@ fn is_id(text: &str) -> bool {
 /// The innermost container: of nested ones, the last that matches.
 fn container(parts: &[&str]) -> Option<Container> {
     // Monitors stand beside their container, not in it.
-    if parts
-        .iter()
-        .any(|part| part.contains("-conmon-") || part.starts_with("lxc.monitor"))
-    {
+    if parts.iter().any(|part| part.contains("-conmon-") || part.starts_with("lxc.monitor")) {
         return None;
     }
     let found = (0..parts.len()).rev().find_map(|index| {
         let part = *parts.get(index)?;
         let parent = index.checked_sub(1).and_then(|index| parts.get(index)).copied();
-        named(part)
-            .or_else(|| bare(part, parent, parts.get(..index)?))
-            .or_else(|| machine(part, parent))
+        named(part).or_else(|| bare(part, parent, parts.get(..index)?)).or_else(|| machine(part, parent))
     });
     found.or_else(|| plain(parts))
 }
@@ -120,10 +103,7 @@ fn named(part: &str) -> Option<Container> {
     PREFIXES.iter().find_map(|(prefix, runtime)| {
         let id = stem.strip_prefix(prefix).filter(|id| is_id(id))?;
         let of_unit = *prefix == "libpod-payload-";
-        Some(Container {
-            of_unit,
-            ..new(runtime, id)
-        })
+        Some(Container { of_unit, ..new(runtime, id) })
     })
 }
 
@@ -147,17 +127,11 @@ fn machine(part: &str, parent: Option<&str>) -> Option<Container> {
     if matches!(parent, Some("lxc" | "lxc.payload")) {
         return Some(new("lxc", part));
     }
-    if let Some(name) = part
-        .strip_prefix("systemd-nspawn@")
-        .and_then(|name| name.strip_suffix(".service"))
-    {
+    if let Some(name) = part.strip_prefix("systemd-nspawn@").and_then(|name| name.strip_suffix(".service")) {
         return Some(new("nspawn", &unescape(name)));
     }
-    let name = part
-        .strip_prefix("machine-")
-        .and_then(|name| name.strip_suffix(".scope"));
-    name.filter(|_| parent == Some("machine.slice"))
-        .map(|name| new("machine", &unescape(name)))
+    let name = part.strip_prefix("machine-").and_then(|name| name.strip_suffix(".scope"));
+    name.filter(|_| parent == Some("machine.slice")).map(|name| new("machine", &unescape(name)))
 }
 
 /// `ctr` and bare containerd: `/<namespace>/<any id>`, for the namespaces containerd uses by itself.
@@ -165,19 +139,13 @@ fn plain(parts: &[&str]) -> Option<Container> {
     let [namespace, id] = parts else {
         return None;
     };
-    let free = id
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    let free = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
     let ours = matches!(*namespace, "default" | "k8s.io" | "moby") && free && id.len() <= 76;
     (ours && !is_unit(id) && !id.ends_with(".slice")).then(|| new("containerd", id))
 }
 
 fn new(runtime: &'static str, id: &str) -> Container {
-    Container {
-        runtime,
-        id: id.to_owned(),
-        of_unit: false,
-    }
+    Container { runtime, id: id.to_owned(), of_unit: false }
 }
 
 /// Undoes systemd's `\xNN`.
@@ -208,11 +176,7 @@ mod tests {
     fn told(path: &str) -> String {
         let place = place(path.as_bytes());
         if let Some(container) = place.container {
-            let unit = if container.of_unit {
-                place.unit.unwrap() + " "
-            } else {
-                String::new()
-            };
+            let unit = if container.of_unit { place.unit.unwrap() + " " } else { String::new() };
             return format!("{unit}{}:{}", container.runtime, container.id);
         }
         if let Some(session) = place.session {
@@ -237,24 +201,15 @@ mod tests {
             (&format!("{user}/session-c2.scope"), "session c2"),
             (&format!("{user}/session-x2.scope"), "session-x2.scope"),
             ("/system.slice/session-3.scope", "session-3.scope"),
-            (
-                &format!("{user}/user@1000.service/app.slice/backup.service"),
-                "user 1000 backup.service",
-            ),
-            (
-                &format!("{user}/user@1000.service/init.scope"),
-                "user 1000 init.scope",
-            ),
+            (&format!("{user}/user@1000.service/app.slice/backup.service"), "user 1000 backup.service"),
+            (&format!("{user}/user@1000.service/init.scope"), "user 1000 init.scope"),
             (
                 &format!("{user}/user@1000.service/app.slice/app-gnome-firefox-1234.scope"),
                 "user 1000 app-gnome-firefox-1234.scope",
             ),
             ("/system.slice/run-u42.service", "run-u42.service"),
             ("/system.slice/cron.service", "cron.service"),
-            (
-                "/system.slice/system-sshd.slice/sshd@3-1.service",
-                "sshd@3-1.service",
-            ),
+            ("/system.slice/system-sshd.slice/sshd@3-1.service", "sshd@3-1.service"),
             ("/system.slice/snap.lxd.daemon.service", "snap.lxd.daemon.service"),
             ("/system.slice/_cgroup.service", "cgroup.service"),
             ("/system.slice/my\\x2dapp.service/sub", "my\\x2dapp.service"),
@@ -293,20 +248,14 @@ mod tests {
                 format!("/kubepods-burstable-podbd12dd3393227d950605a2444b13c27a.slice:cri-containerd:{ID}"),
                 "containerd",
             ),
-            (
-                format!("/kubepods/besteffort/podac04f3f2-1f2c-11e9-b015-1ebee232acfa/{ID}"),
-                "cri",
-            ),
+            (format!("/kubepods/besteffort/podac04f3f2-1f2c-11e9-b015-1ebee232acfa/{ID}"), "cri"),
             (
                 format!(
                     "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{pod}.slice/crio-{ID}.scope"
                 ),
                 "crio",
             ),
-            (
-                format!("/kubepods.slice/kubepods-pod{pod}.slice/crio-{ID}.scope/container"),
-                "crio",
-            ),
+            (format!("/kubepods.slice/kubepods-pod{pod}.slice/crio-{ID}.scope/container"), "crio"),
             (format!("/kubepods/besteffort/pod{pod}/crio-{ID}"), "crio"),
             (format!("/system.slice/nerdctl-{ID}.scope"), "nerdctl"),
             (format!("/machine.slice/libpod-{ID}.scope/container"), "podman"),
@@ -327,10 +276,7 @@ mod tests {
         assert_eq!(told("/lxc.payload.web/init.scope"), "lxc:web");
         assert_eq!(told("/lxc/web"), "lxc:web");
         assert_eq!(told("/default/test_container"), "containerd:test_container");
-        assert_eq!(
-            told("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope"),
-            "machine:qemu-1-vm"
-        );
+        assert_eq!(told("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope"), "machine:qemu-1-vm");
         let inner = "/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service";
         assert_eq!(told(inner), "nspawn:web");
     }

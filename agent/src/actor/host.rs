@@ -56,10 +56,7 @@ impl Files {
 
     /// Looks whether the user table changed, at most once a second.
     fn refresh(&mut self) {
-        if self
-            .checked_ns
-            .is_some_and(|checked| self.now_ns < checked.saturating_add(Self::CHECK_NS))
-        {
+        if self.checked_ns.is_some_and(|checked| self.now_ns < checked.saturating_add(Self::CHECK_NS)) {
             return;
         }
         self.checked_ns = Some(self.now_ns);
@@ -97,15 +94,9 @@ impl Host for Files {
             return timer.clone();
         }
         let found = timer_names(unit).into_iter().find(|timer| {
-            let directories = [
-                "etc/systemd/system",
-                "run/systemd/system",
-                "usr/lib/systemd/system",
-                "lib/systemd/system",
-            ];
-            directories
-                .iter()
-                .any(|directory| self.root.join(directory).join(timer).exists())
+            let directories =
+                ["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+            directories.iter().any(|directory| self.root.join(directory).join(timer).exists())
         });
         // `logrotate@a.timer` is a link or runs from its template; the unit's own name is the timer's either way.
         let found = found.and_then(|_| Some(format!("{}.timer", unit.strip_suffix(".service")?)));
@@ -123,10 +114,7 @@ fn timer_names(unit: &str) -> Vec<String> {
         return Vec::new();
     };
     let template = base.split_once('@').map(|(name, _)| format!("{name}@.timer"));
-    [Some(format!("{base}.timer")), template]
-        .into_iter()
-        .flatten()
-        .collect()
+    [Some(format!("{base}.timer")), template].into_iter().flatten().collect()
 }
 
 fn passwd(table: &str) -> HashMap<u32, User> {
@@ -140,14 +128,11 @@ fn passwd(table: &str) -> HashMap<u32, User> {
         let Ok(uid) = uid.parse() else {
             continue;
         };
-        let shell = shell
-            .and_then(|shell| shell.rsplit('/').next())
-            .unwrap_or_default();
+        let shell = shell.and_then(|shell| shell.rsplit('/').next()).unwrap_or_default();
         // The first line of a number counts, as for the C library.
-        users.entry(uid).or_insert_with(|| User {
-            name: name.to_owned(),
-            may_log_in: !NO_SHELLS.contains(&shell),
-        });
+        users
+            .entry(uid)
+            .or_insert_with(|| User { name: name.to_owned(), may_log_in: !NO_SHELLS.contains(&shell) });
     }
     users
 }
@@ -181,11 +166,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("etc/systemd/system")).unwrap();
         let passwd = root.path().join("etc/passwd");
-        fs::write(
-            &passwd,
-            "root:x:0:0:root:/root:/bin/bash\nodd\nbackup:x:34:34::/b:/usr/sbin/nologin\n",
-        )
-        .unwrap();
+        fs::write(&passwd, "root:x:0:0:root:/root:/bin/bash\nodd\nbackup:x:34:34::/b:/usr/sbin/nologin\n")
+            .unwrap();
         let mut host = Files::new(root.path());
         assert_eq!(host.user_name(34).as_deref(), Some("backup"));
         assert!(!host.may_log_in(34));
@@ -208,14 +190,8 @@ mod tests {
         fs::write(units.join("backup.timer"), "").unwrap();
         fs::write(units.join("dump@.timer"), "").unwrap();
         let mut host = Files::new(root.path());
-        assert_eq!(
-            host.unit_trigger("backup.service").as_deref(),
-            Some("backup.timer")
-        );
-        assert_eq!(
-            host.unit_trigger("dump@a.service").as_deref(),
-            Some("dump@a.timer")
-        );
+        assert_eq!(host.unit_trigger("backup.service").as_deref(), Some("backup.timer"));
+        assert_eq!(host.unit_trigger("dump@a.service").as_deref(), Some("dump@a.timer"));
         assert_eq!(host.unit_trigger("nginx.service"), None);
         assert_eq!(host.unit_trigger("../x.service"), None);
     }

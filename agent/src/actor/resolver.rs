@@ -116,12 +116,7 @@ const UNKNOWN_PROGRAM: &str = "?";
 impl<H: Host> Resolver<H> {
     /// Knows nobody yet.
     pub fn new(host: H) -> Self {
-        Self {
-            host,
-            states: HashMap::new(),
-            actors: HashMap::new(),
-            places: HashMap::new(),
-        }
+        Self { host, states: HashMap::new(), actors: HashMap::new(), places: HashMap::new() }
     }
 
     /// Where a process stands by now.
@@ -170,11 +165,7 @@ impl<H: Host> Resolver<H> {
             && state.identity == Identity::of(maker)
             && state.identity.cgroup_id == child.cgroup_id
         {
-            let state = State {
-                process: Arc::clone(child),
-                provisional: false,
-                ..state.clone()
-            };
+            let state = State { process: Arc::clone(child), provisional: false, ..state.clone() };
             let standing = state.standing.clone();
             self.states.insert(child.key.into(), state);
             return standing;
@@ -195,11 +186,8 @@ impl<H: Host> Resolver<H> {
         let Some(root) = self.states.get(&key.into()).map(|state| state.tree.root) else {
             return;
         };
-        let settled = self
-            .states
-            .get_mut(&root.into())
-            .filter(|state| state.tree.root == root)
-            .map(|state| {
+        let settled =
+            self.states.get_mut(&root.into()).filter(|state| state.tree.root == root).map(|state| {
                 state.tree.settled = true;
                 state.tree.clone()
             });
@@ -234,19 +222,11 @@ impl<H: Host> Resolver<H> {
     }
 
     fn tree(&self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
-        let own = Tree {
-            root: process.key,
-            program: program(process),
-            settled: false,
-        };
+        let own = Tree { root: process.key, program: program(process), settled: false };
         let before = self.states.get(&slot).filter(|state| !state.provisional);
         if let Some(state) = before.filter(|state| state.identity.same_user(identity)) {
             let is_root = Slot::from(state.tree.root) == slot;
-            return if is_root && !state.tree.settled {
-                own
-            } else {
-                state.tree.clone()
-            };
+            return if is_root && !state.tree.settled { own } else { state.tree.clone() };
         }
         let parent = up.first().and_then(|parent| self.states.get(&parent.key.into()));
         let inherited = parent.filter(|parent| parent.identity.same_user(identity));
@@ -270,16 +250,7 @@ impl<H: Host> Resolver<H> {
         root: ProcessKey,
     ) -> Standing {
         let user = self.name(identity.euid);
-        Standing {
-            actor: self.share(Actor {
-                id,
-                kind,
-                origin,
-                user,
-            }),
-            run: Arc::new(run),
-            root,
-        }
+        Standing { actor: self.share(Actor { id, kind, origin, user }), run: Arc::new(run), root }
     }
 
     fn name(&mut self, uid: u32) -> String {

@@ -69,9 +69,7 @@ impl Connections {
 
     /// When the one waiting for longest was asked for.
     pub(super) fn oldest_ns(&self) -> Option<u64> {
-        self.waiting
-            .first_key_value()
-            .map(|(_, (_, asked))| asked.action.time_ns)
+        self.waiting.first_key_value().map(|(_, (_, asked))| asked.action.time_ns)
     }
 
     pub(super) fn pop_oldest(&mut self) -> Option<(SampleId, Asked)> {
@@ -82,12 +80,8 @@ impl Connections {
 
     /// All of one chain, in the order in which they were asked for.
     pub(super) fn take_of(&mut self, chain: ChainId) -> Vec<(SampleId, Asked)> {
-        let ids: Vec<ActionId> = self
-            .waiting
-            .iter()
-            .filter(|(_, (_, asked))| asked.chain == chain)
-            .map(|(id, _)| *id)
-            .collect();
+        let ids: Vec<ActionId> =
+            self.waiting.iter().filter(|(_, (_, asked))| asked.chain == chain).map(|(id, _)| *id).collect();
         let mut taken = Vec::with_capacity(ids.len());
         for id in ids {
             if let Some((sample, asked)) = self.waiting.remove(&id) {

@@ -65,10 +65,7 @@ impl Holds {
         if self.uses.len() >= Self::USES_MAX {
             let repeated = |held: &Use| {
                 let others = self.uses.iter().chain([&new]);
-                others
-                    .filter(|other| other.credential.id == held.credential.id)
-                    .count()
-                    > 1
+                others.filter(|other| other.credential.id == held.credential.id).count() > 1
             };
             let victim = self.uses.iter().position(repeated);
             self.overflowed |= victim.is_none();
@@ -115,20 +112,13 @@ impl Holds {
             facts.push(LinkFact::OnlyCredential);
         }
         let link = Link {
-            of: newest_first
-                .iter()
-                .filter_map(|held| held.action)
-                .take(Link::OF_MAX)
-                .collect(),
+            of: newest_first.iter().filter_map(|held| held.action).take(Link::OF_MAX).collect(),
             basis: basis(newest, here),
             delay_ns: here.time_ns.saturating_sub(newest.time_ns),
             hops: newest.hops,
             facts,
         };
-        Linked {
-            link: Some(link),
-            credentials,
-        }
+        Linked { link: Some(link), credentials }
     }
 }
 
@@ -183,11 +173,7 @@ mod tests {
             ("::1", 1, true),
             ("fd00::1", 443, true),
         ] {
-            assert_eq!(
-                names(&credential, ip.parse().unwrap(), port),
-                expected,
-                "{ip} {port}"
-            );
+            assert_eq!(names(&credential, ip.parse().unwrap(), port), expected, "{ip} {port}");
         }
     }
 }

@@ -13,10 +13,7 @@ pub(super) struct Ids {
 
 impl Ids {
     pub(super) fn new(boot_id: [u8; 16], wall_offset_ns: i64) -> Self {
-        Self {
-            boot_id,
-            wall_offset_ns,
-        }
+        Self { boot_id, wall_offset_ns }
     }
 
     /// `domain` keeps the ids of a run and of its first chain apart.

@@ -146,9 +146,7 @@ impl Machine {
     /// Whether a process is known to hold a credential.
     #[must_use]
     pub fn holds(&self, key: ProcessKey) -> bool {
-        self.members
-            .get(&key.into())
-            .is_some_and(|member| !member.holds.is_empty())
+        self.members.get(&key.into()).is_some_and(|member| !member.holds.is_empty())
     }
 
     /// Live processes, runs, open chains.
@@ -216,14 +214,8 @@ impl Machine {
         self.now_ns = self.now_ns.max(time_ns);
         loop {
             let due = |since: u64, after: u64| since.saturating_add(after);
-            let pending = self
-                .connections
-                .oldest_ns()
-                .map(|since| due(since, self.limits.pending_ns));
-            let quiet = self
-                .touched
-                .first()
-                .map(|(since, run)| (due(*since, self.limits.quiet_ns), *run));
+            let pending = self.connections.oldest_ns().map(|since| due(since, self.limits.pending_ns));
+            let quiet = self.touched.first().map(|(since, run)| (due(*since, self.limits.quiet_ns), *run));
             let pending_first = pending.is_some_and(|at| quiet.is_none_or(|(quiet, _)| at <= quiet));
             match (pending, quiet) {
                 (Some(at), _) if pending_first && at <= self.now_ns => {

@@ -52,15 +52,7 @@ pub(super) struct Open {
 
 impl Run {
     pub(super) fn new(key: Arc<RunKey>) -> Self {
-        Self {
-            key,
-            live: 0,
-            begun: None,
-            chain: None,
-            last: None,
-            connections: 0,
-            ended_ns: None,
-        }
+        Self { key, live: 0, begun: None, chain: None, last: None, connections: 0, ended_ns: None }
     }
 
     pub(super) fn is_root(&self, key: ProcessKey) -> bool {
@@ -112,9 +104,7 @@ impl Open {
         match &action.deed {
             ActionDeed::SecretOpen { file, .. } => truncated |= file.path.truncated,
             ActionDeed::Exec => self.summary.programs += 1,
-            ActionDeed::Connect {
-                to, port, outcome, ..
-            } => {
+            ActionDeed::Connect { to, port, outcome, .. } => {
                 if *outcome == ConnectOutcome::Established {
                     let mut known = self.summary.destinations.iter_mut();
                     if let Some(known) = known.find(|known| (known.0, known.1) == (*to, *port)) {

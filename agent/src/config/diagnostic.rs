@@ -77,10 +77,7 @@ impl Code {
     /// `C001` and so on.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(code, _)| *code == self)
-            .map_or("C000", |(_, number)| number)
+        Self::ALL.iter().find(|(code, _)| *code == self).map_or("C000", |(_, number)| number)
     }
 }
 
@@ -176,30 +173,21 @@ impl Report {
         let broken = self.found.iter().filter(|(_, code, ..)| *code == Code::Syntax);
         let broken = broken.map(|(span, ..)| line(span)).collect::<BTreeSet<_>>();
         // What the parser made of a broken line is a guess, and complaints about a guess are noise.
-        self.found
-            .retain(|(span, code, ..)| *code == Code::Syntax || !broken.contains(&line(span)));
+        self.found.retain(|(span, code, ..)| *code == Code::Syntax || !broken.contains(&line(span)));
         let count = self.found.len();
-        let list = self
-            .found
-            .into_iter()
-            .take(LIST_MAX)
-            .map(|(span, code, message, help)| {
-                let (line, column, source, width) = locate(text, span);
-                Diagnostic {
-                    code,
-                    line,
-                    column,
-                    message: visible(&message),
-                    help: help.map(|help| visible(&help)),
-                    source,
-                    width,
-                }
-            });
-        Diagnostics {
-            name: visible(name),
-            list: list.collect(),
-            count,
-        }
+        let list = self.found.into_iter().take(LIST_MAX).map(|(span, code, message, help)| {
+            let (line, column, source, width) = locate(text, span);
+            Diagnostic {
+                code,
+                line,
+                column,
+                message: visible(&message),
+                help: help.map(|help| visible(&help)),
+                source,
+                width,
+            }
+        });
+        Diagnostics { name: visible(name), list: list.collect(), count }
     }
 }
 
@@ -217,11 +205,7 @@ fn locate(text: &str, span: Range<usize>) -> (usize, usize, String, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
     let source = text.get(line_start..).unwrap_or_default();
-    let source = source
-        .split('\n')
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('\r');
+    let source = source.split('\n').next().unwrap_or_default().trim_end_matches('\r');
     let meant = text.get(start..end).unwrap_or_default();
     let meant = meant.split('\n').next().unwrap_or_default().trim_end();
     let width = meant.chars().count().clamp(1, SHOWN);

@@ -42,11 +42,7 @@ impl Type {
             Type::Duration => "duration: `s`, `m`, `h`, `d`, `w`".to_owned(),
             Type::Size => "size: `B`, `KiB` to `TiB`, `KB` to `TB`".to_owned(),
             Type::Count => "whole number".to_owned(),
-            Type::Word(words) => words
-                .iter()
-                .map(|word| format!("`{word}`"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            Type::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Type::Name => "name: `a-z`, `0-9`, `-`".to_owned(),
         }
     }
@@ -86,31 +82,19 @@ pub(super) const SECTIONS: &[Section] = &[
         many: false,
         about: "Limits what is watched, in the kernel: events outside leave no trace at all. Without it the whole host is watched.",
     },
-    Section {
-        name: "credentials",
-        many: false,
-        about: "Credentials beside the built-in catalogue.",
-    },
+    Section { name: "credentials", many: false, about: "Credentials beside the built-in catalogue." },
     Section {
         name: "store",
         many: false,
         about: "The evidence kept on this host. What is stored is what sinks forward.",
     },
-    Section {
-        name: "chain",
-        many: false,
-        about: "How the actions of a run become chains.",
-    },
+    Section { name: "chain", many: false, about: "How the actions of a run become chains." },
     Section {
         name: "sink",
         many: true,
         about: "Where records go. May come more than once; without any, records stay in the store.",
     },
-    Section {
-        name: "log",
-        many: false,
-        about: "The agent's own log, on standard error.",
-    },
+    Section { name: "log", many: false, about: "The agent's own log, on standard error." },
 ];
 
 const fn key(
@@ -120,15 +104,7 @@ const fn key(
     default: Option<&'static str>,
     meaning: &'static str,
 ) -> Key {
-    Key {
-        section,
-        name,
-        kind,
-        default,
-        meaning,
-        since: "0.1.0",
-        formerly: &[],
-    }
+    Key { section, name, kind, default, meaning, since: "0.1.0", formerly: &[] }
 }
 
 /// Every key, in the order of the page.
@@ -155,13 +131,7 @@ pub(super) const KEYS: &[Key] = &[
         None,
         "A catalogue of your own, in the format of the built-in one, which it adds to.",
     ),
-    key(
-        "store",
-        "path",
-        Type::Path,
-        Some("\"/var/lib/spoor\""),
-        "The state directory.",
-    ),
+    key("store", "path", Type::Path, Some("\"/var/lib/spoor\""), "The state directory."),
     key(
         "store",
         "keep",
@@ -205,20 +175,8 @@ pub(super) const KEYS: &[Key] = &[
         None,
         "Needed. Unique: what was already sent is remembered under this name.",
     ),
-    key(
-        "sink",
-        "type",
-        Type::Word(SINK_TYPES),
-        None,
-        "Needed. Where the records go.",
-    ),
-    key(
-        "sink",
-        "path",
-        Type::Path,
-        None,
-        "Needed for `file`, which is appended to.",
-    ),
+    key("sink", "type", Type::Word(SINK_TYPES), None, "Needed. Where the records go."),
+    key("sink", "path", Type::Path, None, "Needed for `file`, which is appended to."),
     key(
         "sink",
         "format",
@@ -226,13 +184,7 @@ pub(super) const KEYS: &[Key] = &[
         Some("\"native\""),
         "Schema of the records: `native` is one JSON object a line.",
     ),
-    key(
-        "log",
-        "level",
-        Type::Word(LEVELS),
-        Some("\"info\""),
-        "Least severity that is logged.",
-    ),
+    key("log", "level", Type::Word(LEVELS), Some("\"info\""), "Least severity that is logged."),
     key(
         "log",
         "probes",
@@ -251,18 +203,13 @@ pub fn reference() -> String {
          Unknown keys are mistakes; `spoor check FILE` tells all mistakes of a file at once.\n",
     );
     for section in SECTIONS {
-        let title = if section.many {
-            format!("[[{}]]", section.name)
-        } else {
-            format!("[{}]", section.name)
-        };
+        let title =
+            if section.many { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) };
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## `{title}`\n\n{}\n\n", section.about);
         page.push_str("| key | type | default | meaning | since |\n|---|---|---|---|---|\n");
         for key in KEYS.iter().filter(|key| key.section == section.name) {
-            let default = key
-                .default
-                .map_or("none".to_owned(), |default| format!("`{default}`"));
+            let default = key.default.map_or("none".to_owned(), |default| format!("`{default}`"));
             let _ = writeln!(
                 page,
                 "| `{}` | {} | {default} | {} | {} |",

@@ -158,20 +158,13 @@ impl Default for StoreConfig {
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        ChainConfig {
-            quiet: Duration::from_secs(15 * 60),
-            max_actions: 4096,
-            max_open: 4096,
-        }
+        ChainConfig { quiet: Duration::from_secs(15 * 60), max_actions: 4096, max_open: 4096 }
     }
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        LogConfig {
-            level: Level::Info,
-            probes: None,
-        }
+        LogConfig { level: Level::Info, probes: None }
     }
 }
 
@@ -197,16 +190,11 @@ pub enum ConfigError {
 /// # Errors
 /// Where the file cannot be read, or has any mistake; all of them are told.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let unreadable = |io| ConfigError::Unreadable {
-        path: path.to_owned(),
-        io,
-    };
+    let unreadable = |io| ConfigError::Unreadable { path: path.to_owned(), io };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
     // One byte more than allowed, so that `parse` sees that there was more.
-    file.take(TEXT_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(TEXT_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let name = path.display().to_string();
     match String::from_utf8(bytes) {
         Ok(text) => parse(&name, &text).map_err(ConfigError::Invalid),
@@ -232,9 +220,5 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Diagnostics> {
     }
     let raw = raw::read(text, keys::KEYS, &mut report);
     let config = validate::validate(&raw, &mut report);
-    if report.is_empty() {
-        Ok(config)
-    } else {
-        Err(report.finish(name, text))
-    }
+    if report.is_empty() { Ok(config) } else { Err(report.finish(name, text)) }
 }

@@ -76,10 +76,7 @@ fn alternatives(text: &str) -> Option<(Vec<&str>, &str)> {
 
 /// The one way patterns are read: `*` does not cross a `/`.
 pub(crate) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .backslash_escape(false)
-        .build()
+    GlobBuilder::new(pattern).literal_separator(true).backslash_escape(false).build()
 }
 
 /// Why an absolute pattern cannot be watched.
@@ -114,10 +111,7 @@ mod tests {
     #[test]
     fn braces() {
         assert_eq!(expand("/a").unwrap(), ["/a"]);
-        assert_eq!(
-            expand("/{a,b}/c{,d}").unwrap(),
-            ["/a/c", "/a/cd", "/b/c", "/b/cd"]
-        );
+        assert_eq!(expand("/{a,b}/c{,d}").unwrap(), ["/a/c", "/a/cd", "/b/c", "/b/cd"]);
         assert_eq!(expand("/{a{x,y},b}").unwrap(), ["/ax", "/ay", "/b"]);
         assert!(expand("/{a").is_err());
         assert!(expand("/a}").is_err());
@@ -127,14 +121,7 @@ mod tests {
 
     #[test]
     fn faults() {
-        for good in [
-            "/a",
-            "/a/*",
-            "/srv/app/**",
-            "/srv/*/token",
-            "/a/[0-9]x",
-            "/x{a,b}",
-        ] {
+        for good in ["/a", "/a/*", "/srv/app/**", "/srv/*/token", "/a/[0-9]x", "/x{a,b}"] {
             assert_eq!(fault(good), None, "{good}");
         }
         for bad in ["/**", "/*/a", "/{a,*}/b", "/a/[", "/a\\b", "/{a"] {

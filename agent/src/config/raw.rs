@@ -45,41 +45,22 @@ struct Found {
 impl Table {
     pub(super) fn text(&self, key: &str) -> Option<(&str, Range<usize>)> {
         match self.value(key)? {
-            At {
-                value: Value::Text(text),
-                span,
-            } => Some((text, span.clone())),
-            At {
-                value: Value::Count(_) | Value::List(_),
-                ..
-            } => None,
+            At { value: Value::Text(text), span } => Some((text, span.clone())),
+            At { value: Value::Count(_) | Value::List(_), .. } => None,
         }
     }
 
     pub(super) fn count(&self, key: &str) -> Option<(u64, Range<usize>)> {
         match self.value(key)? {
-            At {
-                value: Value::Count(count),
-                span,
-            } => Some((*count, span.clone())),
-            At {
-                value: Value::Text(_) | Value::List(_),
-                ..
-            } => None,
+            At { value: Value::Count(count), span } => Some((*count, span.clone())),
+            At { value: Value::Text(_) | Value::List(_), .. } => None,
         }
     }
 
     pub(super) fn list(&self, key: &str) -> &[At<String>] {
         match self.value(key) {
-            Some(At {
-                value: Value::List(list),
-                ..
-            }) => list,
-            Some(At {
-                value: Value::Text(_) | Value::Count(_),
-                ..
-            })
-            | None => &[],
+            Some(At { value: Value::List(list), .. }) => list,
+            Some(At { value: Value::Text(_) | Value::Count(_), .. }) | None => &[],
         }
     }
 
@@ -107,10 +88,7 @@ pub(super) fn read(text: &str, keys: &'static [Key], report: &mut Report) -> Vec
     }
     let mut tables = Vec::new();
     for (name, value) in tree.get_ref().iter() {
-        let Some(section) = SECTIONS
-            .iter()
-            .find(|section| section.name == name.get_ref().as_ref())
-        else {
+        let Some(section) = SECTIONS.iter().find(|section| section.name == name.get_ref().as_ref()) else {
             unknown_section(name, keys, report);
             continue;
         };
@@ -187,11 +165,7 @@ fn read_table(
         let mut own = keys.iter().filter(|key| key.section == section.name);
         if let Some(key) = own.clone().find(|key| key.name == word) {
             let value = read_value(key, value, report);
-            found.push(Found {
-                key: key.name,
-                at: name.span(),
-                value,
-            });
+            found.push(Found { key: key.name, at: name.span(), value });
             continue;
         }
         if let Some(key) = own.find(|key| key.formerly.contains(&word)) {
@@ -201,11 +175,7 @@ fn read_table(
         }
         unknown_key(section, name, keys, report);
     }
-    Table {
-        section: section.name,
-        span,
-        found,
-    }
+    Table { section: section.name, span, found }
 }
 
 fn unknown_key(
@@ -216,11 +186,7 @@ fn unknown_key(
 ) {
     let word = name.get_ref().as_ref();
     let message = format!("unknown key `{word}` in [{}]", section.name);
-    let own = || {
-        keys.iter()
-            .filter(|key| key.section == section.name)
-            .map(|key| key.name)
-    };
+    let own = || keys.iter().filter(|key| key.section == section.name).map(|key| key.name);
     let help = if let Some(near) = closest(word, own()) {
         format!("did you mean `{near}`?")
     } else if let Some(key) = keys.iter().find(|key| key.name == word) {
@@ -252,12 +218,7 @@ fn read_value(key: &Key, value: &Spanned<DeValue<'_>>, report: &mut Report) -> O
         report.add(Code::OutOfRange, span, format!("`{}` is out of range", key.name));
         return None;
     }
-    let message = format!(
-        "`{}` is {}, not {}",
-        key.name,
-        key.kind.shape(),
-        shape(value.get_ref())
-    );
+    let message = format!("`{}` is {}, not {}", key.name, key.kind.shape(), shape(value.get_ref()));
     let example = match (key.kind, key.default) {
         (Type::Cgroups, _) => "[\"/system.slice/backup.service\"]",
         (Type::Globs, _) => "[\"/srv/app/secrets/**\"]",
@@ -274,10 +235,7 @@ fn read_list(key: &Key, items: &toml::de::DeArray<'_>, report: &mut Report) -> O
     let mut list = Vec::new();
     for item in items {
         match item.get_ref().as_str() {
-            Some(text) => list.push(At {
-                value: text.to_owned(),
-                span: item.span(),
-            }),
+            Some(text) => list.push(At { value: text.to_owned(), span: item.span() }),
             None => {
                 let message = format!("`{}` lists texts, not {}", key.name, shape(item.get_ref()));
                 report.add(Code::WrongType, item.span(), message);

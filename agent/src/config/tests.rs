@@ -20,9 +20,7 @@ fn codes(text: &str) -> Vec<&'static str> {
 fn nothing_is_the_default() {
     assert_eq!(parse("t", "").unwrap(), Config::default());
     let all = SECTIONS.iter().filter(|section| !section.many);
-    let text = all
-        .map(|section| format!("[{}]\n", section.name))
-        .collect::<String>();
+    let text = all.map(|section| format!("[{}]\n", section.name)).collect::<String>();
     assert_eq!(parse("t", &text).unwrap(), Config::default());
 }
 
@@ -30,24 +28,15 @@ fn nothing_is_the_default() {
 fn the_shipped_file_changes_nothing_and_names_every_key() {
     assert_eq!(parse("spoor.toml", SHIPPED).unwrap(), Config::default());
     for section in SECTIONS {
-        let head = if section.many {
-            format!("[[{}]]", section.name)
-        } else {
-            format!("[{}]", section.name)
-        };
-        let (_, rest) = SHIPPED
-            .split_once(&head)
-            .unwrap_or_else(|| panic!("{head} is not in the shipped file"));
+        let head = if section.many { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) };
+        let (_, rest) =
+            SHIPPED.split_once(&head).unwrap_or_else(|| panic!("{head} is not in the shipped file"));
         let own = rest.split("\n[").next().unwrap().split("\n# [[").next().unwrap();
         for key in KEYS.iter().filter(|key| key.section == section.name) {
             let line = format!("# {} = ", key.name);
             assert!(own.contains(&line), "`{line}` is not under {head}");
             if let (Some(default), false) = (key.default, section.many) {
-                assert!(
-                    own.contains(&format!("{line}{default}")),
-                    "{} has another default",
-                    key.name
-                );
+                assert!(own.contains(&format!("{line}{default}")), "{} has another default", key.name);
             }
         }
     }
@@ -59,22 +48,13 @@ fn the_shipped_file_uncommented_is_a_config() {
     let mut text = String::new();
     for line in SHIPPED.lines() {
         let bare = line.strip_prefix("# ").unwrap_or(line);
-        let is_key = KEYS
-            .iter()
-            .any(|key| bare.starts_with(&format!("{} = ", key.name)));
-        text.push_str(if is_key || bare.starts_with("[[") {
-            bare
-        } else {
-            line
-        });
+        let is_key = KEYS.iter().any(|key| bare.starts_with(&format!("{} = ", key.name)));
+        text.push_str(if is_key || bare.starts_with("[[") { bare } else { line });
         text.push('\n');
     }
     let config = parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.store, StoreConfig::default());
-    assert_eq!(
-        config.credentials.catalogue,
-        Some(PathBuf::from("/etc/spoor/credentials.toml"))
-    );
+    assert_eq!(config.credentials.catalogue, Some(PathBuf::from("/etc/spoor/credentials.toml")));
     assert_eq!(config.sinks.len(), 1);
 }
 
@@ -117,9 +97,7 @@ fn everything_said_arrives() {
         probes = "warn"
     "#;
     let expected = Config {
-        scope: Scope {
-            cgroups: vec!["/system.slice/backup.service".into()],
-        },
+        scope: Scope { cgroups: vec!["/system.slice/backup.service".into()] },
         credentials: Credentials {
             paths: vec!["/srv/app/secrets/**".into(), "/etc/backup/token".into()],
             catalogue: Some("/etc/spoor/more.toml".into()),
@@ -129,29 +107,16 @@ fn everything_said_arrives() {
             keep: Duration::from_secs(1_209_600),
             max_bytes: 500_000_000,
         },
-        chain: ChainConfig {
-            quiet: Duration::from_secs(90),
-            max_actions: 1000,
-            max_open: 256,
-        },
+        chain: ChainConfig { quiet: Duration::from_secs(90), max_actions: 1000, max_open: 256 },
         sinks: vec![
             SinkConfig {
                 name: "local".into(),
-                kind: SinkKind::File {
-                    path: "/var/log/spoor/records.jsonl".into(),
-                },
+                kind: SinkKind::File { path: "/var/log/spoor/records.jsonl".into() },
                 format: Format::Native,
             },
-            SinkConfig {
-                name: "out".into(),
-                kind: SinkKind::Stdout,
-                format: Format::Native,
-            },
+            SinkConfig { name: "out".into(), kind: SinkKind::Stdout, format: Format::Native },
         ],
-        log: LogConfig {
-            level: Level::Debug,
-            probes: Some(Level::Warn),
-        },
+        log: LogConfig { level: Level::Debug, probes: Some(Level::Warn) },
     };
     assert_eq!(parse("t", text).unwrap(), expected);
 }
@@ -249,10 +214,7 @@ fn a_syntax_error_does_not_hide_the_others() {
 #[test]
 fn each_mistake_has_its_code() {
     let sink = "[[sink]]\nname = \"a\"\ntype = \"stdout\"\n";
-    let long = format!(
-        "[scope]\ncgroups = [{}]",
-        (0..9).map(|n| format!("\"/a{n}\",")).collect::<String>()
-    );
+    let long = format!("[scope]\ncgroups = [{}]", (0..9).map(|n| format!("\"/a{n}\",")).collect::<String>());
     let cases = [
         ("[store", "C001"),
         ("[store]\nkeep = \"1d\"\nkeep = \"1d\"", "C002"),
@@ -283,14 +245,8 @@ fn each_mistake_has_its_code() {
         ("[log]\nlevel = \"off\"", "C013"),
         ("[[sink]]\nname = \"a\"\ntype = \"kafka\"", "C013"),
         ("[[sink]]\nname = \"\"\ntype = \"stdout\"", "C014"),
-        (
-            &format!("{sink}[[sink]]\nname = \"a\"\ntype = \"file\"\npath = \"/a\""),
-            "C015",
-        ),
-        (
-            &format!("{sink}[[sink]]\nname = \"b\"\ntype = \"stdout\""),
-            "C015",
-        ),
+        (&format!("{sink}[[sink]]\nname = \"a\"\ntype = \"file\"\npath = \"/a\""), "C015"),
+        (&format!("{sink}[[sink]]\nname = \"b\"\ntype = \"stdout\""), "C015"),
         (&format!("{sink}path = \"/a\""), "C016"),
         ("[credentials]\npaths = [\"/**\"]", "C017"),
         ("[credentials]\npaths = [\"/a\", \"/a\"]", "C018"),
@@ -300,17 +256,12 @@ fn each_mistake_has_its_code() {
         let short = text.chars().take(200).collect::<String>();
         assert_eq!(codes(text), [code], "{short}");
     }
-    assert_eq!(
-        codes(&sink.repeat(40).replace("\"a\"", "\"b\"")).last(),
-        Some(&"C012")
-    );
+    assert_eq!(codes(&sink.repeat(40).replace("\"a\"", "\"b\"")).last(), Some(&"C012"));
 }
 
 #[test]
 fn codes_stay() {
-    let list = Code::ALL
-        .map(|(code, number)| format!("{number} {code:?}"))
-        .join("\n");
+    let list = Code::ALL.map(|(code, number)| format!("{number} {code:?}")).join("\n");
     let expected = "C001 Syntax\nC002 DuplicateKey\nC003 UnknownKey\nC004 RetiredKey\nC005 WrongType\nC006 MissingKey\n\
         C007 BadDuration\nC008 BadSize\nC009 OutOfRange\nC010 BadPath\nC011 BadCgroup\nC012 TooMany\nC013 BadWord\n\
         C014 BadName\nC015 DuplicateSink\nC016 NotForThisType\nC017 BadGlob\nC018 DuplicateItem\nC019 NotUtf8\n\
@@ -348,24 +299,15 @@ fn files() {
     std::fs::write(&path, "[log]\nlevel = \"warn\"").unwrap();
     assert_eq!(load(&path).unwrap().log.level, Level::Warn);
     std::fs::write(&path, b"[log]\n# \xff\n").unwrap();
-    let Err(ConfigError::Invalid(found)) = load(&path) else {
-        panic!()
-    };
-    assert_eq!(
-        (found.list[0].code, found.list[0].line, found.list[0].column),
-        (Code::NotUtf8, 2, 3)
-    );
+    let Err(ConfigError::Invalid(found)) = load(&path) else { panic!() };
+    assert_eq!((found.list[0].code, found.list[0].line, found.list[0].column), (Code::NotUtf8, 2, 3));
 }
 
 #[test]
 fn a_terminal_obeys_nothing_in_a_diagnostic() {
-    let shown = parse("\u{1b}[31m", "\"a\u{1b}[2J\" = 1\n")
-        .unwrap_err()
-        .to_string();
+    let shown = parse("\u{1b}[31m", "\"a\u{1b}[2J\" = 1\n").unwrap_err().to_string();
     assert!(!shown.contains('\u{1b}'));
-    let shown = parse("t", "[log]\nlevel = \"\\u001b[2J\"\n")
-        .unwrap_err()
-        .to_string();
+    let shown = parse("t", "[log]\nlevel = \"\\u001b[2J\"\n").unwrap_err().to_string();
     assert!(!shown.contains('\u{1b}'));
 }
 
@@ -374,11 +316,7 @@ fn a_flood_of_mistakes_is_cut() {
     let text = (0..20_000).map(|n| format!("key{n} = 1\n")).collect::<String>();
     let found = parse("t", &text).unwrap_err();
     assert_eq!((found.list.len(), found.count), (200, 20_000));
-    assert!(
-        found
-            .to_string()
-            .ends_with("… and 19800 more\n\nt: 20000 mistakes")
-    );
+    assert!(found.to_string().ends_with("… and 19800 more\n\nt: 20000 mistakes"));
 }
 
 #[test]

@@ -43,40 +43,23 @@ mod tests {
 
     #[test]
     fn what_people_write() {
-        for (text, seconds) in [
-            ("30s", 30),
-            ("15m", 900),
-            ("2h", 7200),
-            ("14d", 1_209_600),
-            ("1w", 604_800),
-            ("0s", 0),
-        ] {
+        for (text, seconds) in
+            [("30s", 30), ("15m", 900), ("2h", 7200), ("14d", 1_209_600), ("1w", 604_800), ("0s", 0)]
+        {
             assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for (text, bytes) in [
-            ("1KiB", 1024),
-            ("2 GiB", 2 << 30),
-            ("1kb", 1000),
-            ("7B", 7),
-            ("3TB", 3_000_000_000_000),
-        ] {
+        for (text, bytes) in
+            [("1KiB", 1024), ("2 GiB", 2 << 30), ("1kb", 1000), ("7B", 7), ("3TB", 3_000_000_000_000)]
+        {
             assert_eq!(size(text), Some(bytes), "{text}");
         }
     }
 
     #[test]
     fn what_they_should_not() {
-        for text in [
-            "",
-            "5",
-            "m",
-            "-1d",
-            "1.5h",
-            "1h30m",
-            "1y",
-            "99999999999999999999s",
-            "18446744073709551615w",
-        ] {
+        for text in
+            ["", "5", "m", "-1d", "1.5h", "1h30m", "1y", "99999999999999999999s", "18446744073709551615w"]
+        {
             assert_eq!(duration(text), None, "{text}");
         }
         for text in ["", "5", "GiB", "1 X", "18446744073709551615GiB", "1GiBs"] {

@@ -67,10 +67,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
 
 fn store(table: &Table, config: &mut Config, report: &mut Report) {
     set(&mut config.store.path, path(table, "path", report));
-    set(
-        &mut config.store.keep,
-        duration(table, "keep", WEEK * 520, report),
-    );
+    set(&mut config.store.keep, duration(table, "keep", WEEK * 520, report));
     let Some((text, span)) = table.text("max_bytes") else {
         return;
     };
@@ -209,9 +206,7 @@ fn duration(table: &Table, key: &str, most: Duration, report: &mut Report) -> Op
 
 fn count(table: &Table, key: &str, report: &mut Report) -> Option<u32> {
     let (number, span) = table.count(key)?;
-    let fits = u32::try_from(number)
-        .ok()
-        .filter(|number| (16..=1 << 20).contains(number));
+    let fits = u32::try_from(number).ok().filter(|number| (16..=1 << 20).contains(number));
     if fits.is_none() {
         report.add(Code::OutOfRange, span, format!("`{key}` is from 16 to 1048576"));
     }
@@ -252,26 +247,15 @@ fn cgroups(items: &[At<String>], report: &mut Report) -> Vec<String> {
     let most = spoor_wire::control::SCOPE_MAX;
     if let Some(first) = items.get(most) {
         let message = format!("at most {most} cgroups can be a scope");
-        report.add_help(
-            Code::TooMany,
-            first.span.clone(),
-            message,
-            "name a slice above them",
-        );
+        report.add_help(Code::TooMany, first.span.clone(), message, "name a slice above them");
     }
     let check = |text: &str| {
         if let Some(fault) = path_fault(text) {
             Some((Code::BadCgroup, fault))
         } else if text == "/" {
-            Some((
-                Code::BadCgroup,
-                "is the whole host: leave the scope away for that",
-            ))
+            Some((Code::BadCgroup, "is the whole host: leave the scope away for that"))
         } else if text.starts_with("/sys/fs/cgroup/") {
-            Some((
-                Code::BadCgroup,
-                "has its mount point in front: begin behind /sys/fs/cgroup",
-            ))
+            Some((Code::BadCgroup, "has its mount point in front: begin behind /sys/fs/cgroup"))
         } else {
             None
         }
@@ -281,11 +265,7 @@ fn cgroups(items: &[At<String>], report: &mut Report) -> Vec<String> {
 
 fn globs(items: &[At<String>], report: &mut Report) -> Vec<String> {
     if let Some(first) = items.get(PATHS_MAX) {
-        report.add(
-            Code::TooMany,
-            first.span.clone(),
-            format!("at most {PATHS_MAX} paths can be declared"),
-        );
+        report.add(Code::TooMany, first.span.clone(), format!("at most {PATHS_MAX} paths can be declared"));
     }
     let check = |text: &str| {
         if let Some(fault) = path_fault(text) {
@@ -308,11 +288,7 @@ fn list(
         if let Some((code, fault)) = check(&item.value) {
             report.add(code, item.span.clone(), format!("`{}` {fault}", item.value));
         } else if !seen.insert(&item.value) {
-            report.add(
-                Code::DuplicateItem,
-                item.span.clone(),
-                format!("`{}` is listed twice", item.value),
-            );
+            report.add(Code::DuplicateItem, item.span.clone(), format!("`{}` is listed twice", item.value));
         } else {
             good.push(item.value.clone());
         }

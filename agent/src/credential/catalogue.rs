@@ -126,10 +126,7 @@ struct KindForm {
 impl Catalogue {
     /// The catalogue that ships, alone.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "the embedded file is a constant that a test reads"
-    )]
+    #[expect(clippy::expect_used, reason = "the embedded file is a constant that a test reads")]
     pub fn builtin() -> Catalogue {
         Catalogue::new(&Credentials::default()).expect("the embedded catalogue is good")
     }
@@ -149,13 +146,7 @@ impl Catalogue {
         kinds.extend(builtin.into_iter().filter(|kind| !own.contains(&kind.id)));
         let (globs, glob_kinds) = globset(&kinds, |kind| &kind.globs)?;
         let (except, except_kinds) = globset(&kinds, |kind| &kind.except)?;
-        Ok(Catalogue {
-            kinds,
-            globs,
-            glob_kinds,
-            except,
-            except_kinds,
-        })
+        Ok(Catalogue { kinds, globs, glob_kinds, except, except_kinds })
     }
 
     /// All kinds.
@@ -183,18 +174,14 @@ impl Catalogue {
     /// The final word on a match of the kernel. [`None`]: it was wider than the catalogue.
     #[must_use]
     pub fn kind(&self, rule: u32, path: &[u8]) -> Option<&Kind> {
-        let own = usize::try_from(rule / 2)
-            .ok()
-            .filter(|index| *index < self.kinds.len())?;
+        let own = usize::try_from(rule / 2).ok().filter(|index| *index < self.kinds.len())?;
         let sure = rule % 2 == 1;
         let without_links = without_link_dirs(path);
         let path_of = |bytes| Path::new(OsStr::from_bytes(bytes));
         let both = [Some(path), without_links.as_deref()].map(|path| path.map(path_of));
         let hits = |set: &GlobSet, kinds: &[usize]| {
             let found = both.iter().flatten().flat_map(|path| set.matches(path));
-            found
-                .filter_map(|glob| kinds.get(glob).copied())
-                .collect::<BTreeSet<_>>()
+            found.filter_map(|glob| kinds.get(glob).copied()).collect::<BTreeSet<_>>()
         };
         let mut fits = hits(&self.globs, &self.glob_kinds);
         if path.starts_with(CUT) && self.tail_fits(own, path) {
@@ -208,11 +195,7 @@ impl Catalogue {
         }
         // A directory may carry marks of two kinds, of which the kernel knows one: another kind's glob counts as well.
         let first = fits.first().copied();
-        let index = if fits.contains(&own) {
-            Some(own)
-        } else {
-            first.or(sure.then_some(own))
-        };
+        let index = if fits.contains(&own) { Some(own) } else { first.or(sure.then_some(own)) };
         self.kinds.get(index?)
     }
 
@@ -224,10 +207,7 @@ impl Catalogue {
         let tail = path.get(slash + 1..).unwrap_or_default();
         let names = || tail.rsplit(|byte| *byte == b'/');
         let globs = self.kinds.get(index).map(|kind| kind.globs.as_slice());
-        globs
-            .unwrap_or_default()
-            .iter()
-            .any(|glob| watch::tail_fits(glob, names()))
+        globs.unwrap_or_default().iter().any(|glob| watch::tail_fits(glob, names()))
     }
 }
 
@@ -267,23 +247,15 @@ fn read(path: &Path) -> Result<String, CatalogueError> {
     let mut text = String::new();
     let file = std::fs::File::open(path);
     file.and_then(|file| file.take(TEXT_MAX).read_to_string(&mut text))
-        .map_err(|io| CatalogueError::Unreadable {
-            path: path.to_owned(),
-            io,
-        })?;
+        .map_err(|io| CatalogueError::Unreadable { path: path.to_owned(), io })?;
     Ok(text)
 }
 
 fn read_kinds(name: &str, text: &str) -> Result<Vec<Kind>, CatalogueError> {
-    let form: FileForm = toml::from_str(text).map_err(|error| CatalogueError::Syntax {
-        name: name.to_owned(),
-        error: Box::new(error),
-    })?;
+    let form: FileForm = toml::from_str(text)
+        .map_err(|error| CatalogueError::Syntax { name: name.to_owned(), error: Box::new(error) })?;
     if form.version != 1 {
-        return Err(CatalogueError::Version {
-            name: name.to_owned(),
-            found: form.version,
-        });
+        return Err(CatalogueError::Version { name: name.to_owned(), found: form.version });
     }
     let mut seen = HashSet::from([DECLARED.to_owned()]);
     let mut kinds = Vec::new();
@@ -299,11 +271,8 @@ fn read_kinds(name: &str, text: &str) -> Result<Vec<Kind>, CatalogueError> {
 }
 
 fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
-    let fault = |glob: &str, fault| CatalogueError::Glob {
-        id: form.id.clone(),
-        glob: glob.to_owned(),
-        fault,
-    };
+    let fault =
+        |glob: &str, fault| CatalogueError::Glob { id: form.id.clone(), glob: glob.to_owned(), fault };
     let (mut globs, mut watches) = (Vec::new(), Vec::new());
     for glob in &form.globs {
         let compiled = watch::compile(glob).map_err(|why| fault(glob, why))?;

@@ -16,11 +16,7 @@ fn kind(catalogue: &Catalogue, path: &str) -> Option<String> {
 
 fn declared(paths: &[&str]) -> Catalogue {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-    Catalogue::new(&Credentials {
-        paths,
-        catalogue: None,
-    })
-    .unwrap()
+    Catalogue::new(&Credentials { paths, catalogue: None }).unwrap()
 }
 
 #[test]
@@ -48,28 +44,16 @@ fn secrets_are_known() {
         ("/var/lib/docker/overlay2/x/merged/etc/shadow", "shadow"),
         ("/root/.kube/config", "kubeconfig"),
         ("/etc/kubernetes/admin.conf", "k8s-admin-kubeconfig"),
-        (
-            "/var/run/secrets/kubernetes.io/serviceaccount/token",
-            "k8s-service-account-token",
-        ),
-        (
-            "/run/secrets/kubernetes.io/serviceaccount/..2024_01_02_03/token",
-            "k8s-service-account-token",
-        ),
+        ("/var/run/secrets/kubernetes.io/serviceaccount/token", "k8s-service-account-token"),
+        ("/run/secrets/kubernetes.io/serviceaccount/..2024_01_02_03/token", "k8s-service-account-token"),
         (
             "/var/lib/kubelet/pods/u/volumes/kubernetes.io~projected/kube-api-access-x/token",
             "k8s-service-account-token",
         ),
-        (
-            "/var/lib/kubelet/pods/u/volumes/kubernetes.io~secret/db/password",
-            "k8s-secret-volume",
-        ),
+        ("/var/lib/kubelet/pods/u/volumes/kubernetes.io~secret/db/password", "k8s-secret-volume"),
         ("/root/.docker/config.json", "docker-config"),
         ("/run/user/1000/containers/auth.json", "docker-config"),
-        (
-            "/home/a/.config/gcloud/application_default_credentials.json",
-            "gcp-adc",
-        ),
+        ("/home/a/.config/gcloud/application_default_credentials.json", "gcp-adc"),
         ("/home/a/.azure/msal_token_cache.json", "azure-msal-cache"),
         ("/home/a/.netrc", "netrc"),
         ("/home/a/.npmrc", "npmrc"),
@@ -161,11 +145,7 @@ fn no_busy_directory_is_marked() {
                     Part::Deep => "**",
                 });
                 let path = names.collect::<Vec<_>>().join("/");
-                assert!(
-                    !path.is_empty() && (*home || !busy.contains(&path.as_str())),
-                    "{}: {path}",
-                    kind.id
-                );
+                assert!(!path.is_empty() && (*home || !busy.contains(&path.as_str())), "{}: {path}", kind.id);
             }
         }
     }
@@ -174,12 +154,8 @@ fn no_busy_directory_is_marked() {
 #[test]
 fn names_are_what_the_probes_look_up() {
     let names = Catalogue::builtin().names();
-    let roll = |names: &[&str]| {
-        names
-            .iter()
-            .rev()
-            .fold(HASH_START, |hash, name| hash_bytes(hash, name.as_bytes()))
-    };
+    let roll =
+        |names: &[&str]| names.iter().rev().fold(HASH_START, |hash, name| hash_bytes(hash, name.as_bytes()));
     let keys = names.iter().map(|(key, _)| *key).collect::<HashSet<_>>();
     assert_eq!(keys.len(), names.len());
     for (path, anchored) in [
@@ -190,14 +166,7 @@ fn names_are_what_the_probes_look_up() {
         (&["containers", "auth.json"], 0),
     ] {
         let depth = u32::try_from(path.len()).unwrap();
-        assert!(
-            keys.contains(&NameKey {
-                hash: roll(path),
-                depth,
-                anchored
-            }),
-            "{path:?}"
-        );
+        assert!(keys.contains(&NameKey { hash: roll(path), depth, anchored }), "{path:?}");
     }
 }
 
@@ -220,10 +189,7 @@ fn the_config_comes_first() {
     }
     assert_eq!(kind(&catalogue, "/home/a/.netrc").as_deref(), Some("netrc"));
     assert_eq!(kind(&catalogue, "/srv/other"), None);
-    assert_eq!(
-        catalogue.kind(rule(0, true), b"/elsewhere").unwrap().id,
-        "declared"
-    );
+    assert_eq!(catalogue.kind(rule(0, true), b"/elsewhere").unwrap().id, "declared");
     assert!(catalogue.kind(u32::MAX, b"/srv/app/x").is_none());
 }
 
@@ -250,10 +216,7 @@ fn ones_own_catalogue() {
     let path = dir.path().join("c.toml");
     let load = |text: &str| {
         std::fs::write(&path, text).unwrap();
-        Catalogue::new(&Credentials {
-            paths: Vec::new(),
-            catalogue: Some(path.clone()),
-        })
+        Catalogue::new(&Credentials { paths: Vec::new(), catalogue: Some(path.clone()) })
     };
     let entry = |id: &str, glob: &str| {
         format!(
@@ -263,14 +226,8 @@ fn ones_own_catalogue() {
     let good = load(&format!("version = 1\n{}", entry("netrc", "/opt/app/login"))).unwrap();
     assert_eq!(kind(&good, "/opt/app/login").as_deref(), Some("netrc"));
     assert_eq!(kind(&good, "/home/a/.netrc"), None, "replaced");
-    assert!(matches!(
-        load("version = 2"),
-        Err(CatalogueError::Version { found: 2, .. })
-    ));
-    assert!(matches!(
-        load("version = 1\nx = 1"),
-        Err(CatalogueError::Syntax { .. })
-    ));
+    assert!(matches!(load("version = 2"), Err(CatalogueError::Version { found: 2, .. })));
+    assert!(matches!(load("version = 1\nx = 1"), Err(CatalogueError::Syntax { .. })));
     let twice = format!("version = 1\n{0}{0}", entry("a", "/a"));
     assert!(matches!(load(&twice), Err(CatalogueError::Name { .. })));
     assert!(matches!(
@@ -281,14 +238,8 @@ fn ones_own_catalogue() {
         load(&format!("version = 1\n{}", entry("a", "**/*.pem"))),
         Err(CatalogueError::Glob { .. })
     ));
-    let missing = Credentials {
-        paths: Vec::new(),
-        catalogue: Some(dir.path().join("none")),
-    };
-    assert!(matches!(
-        Catalogue::new(&missing),
-        Err(CatalogueError::Unreadable { .. })
-    ));
+    let missing = Credentials { paths: Vec::new(), catalogue: Some(dir.path().join("none")) };
+    assert!(matches!(Catalogue::new(&missing), Err(CatalogueError::Unreadable { .. })));
 }
 
 proptest::proptest! {

@@ -46,11 +46,7 @@ impl Describer {
     /// With an empty memory.
     #[must_use]
     pub fn new(catalogue: Arc<Catalogue>) -> Describer {
-        Describer {
-            catalogue,
-            cache: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Describer { catalogue, cache: HashMap::new(), order: VecDeque::new() }
     }
 
     fn remember(&mut self, known: Known, credential: &Arc<Credential>) {
@@ -70,11 +66,7 @@ impl Describe for Describer {
         let path = &file.path.bytes;
         let kind = catalogue.kind(file.rule, path)?;
         // Without identifiers to read there is no reason to touch the file.
-        let opened = if kind.parser == Parser::None {
-            None
-        } else {
-            open_same(file, by)
-        };
+        let opened = if kind.parser == Parser::None { None } else { open_same(file, by) };
         let Some((opened, meta)) = opened else {
             return Some(Arc::new(credential(kind, path, Facts::default())));
         };
@@ -120,14 +112,12 @@ fn open_same(file: &OpenedFile, by: ProcessKey) -> Option<(File, Metadata)> {
     let mut inside = PathBuf::from(format!("/proc/{}/root", by.tgid));
     inside.as_mut_os_string().push(path);
     let process = by.tgid.to_string();
-    [(inside.as_path(), process.as_str()), (path, "self")]
-        .into_iter()
-        .find_map(|(path, process)| {
-            let opened = open(path)?;
-            let meta = opened.metadata().ok()?;
-            let dev = mounts::dev_of(&opened, meta.dev(), process);
-            (meta.is_file() && meta.ino() == file.ino && dev == file.dev).then_some((opened, meta))
-        })
+    [(inside.as_path(), process.as_str()), (path, "self")].into_iter().find_map(|(path, process)| {
+        let opened = open(path)?;
+        let meta = opened.metadata().ok()?;
+        let dev = mounts::dev_of(&opened, meta.dev(), process);
+        (meta.is_file() && meta.ino() == file.ino && dev == file.dev).then_some((opened, meta))
+    })
 }
 
 /// Opens a path only where a regular file lies; what else there is may do things when opened.
@@ -136,11 +126,7 @@ fn open(path: &Path) -> Option<File> {
         return None;
     }
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-        .ok()
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()
 }
 
 /// What is in the file; wiped when dropped.
@@ -165,10 +151,7 @@ mod tests {
         let meta = std::fs::metadata(path).unwrap();
         let file = File::open(path).unwrap();
         OpenedFile {
-            path: Text {
-                bytes: path.as_os_str().as_bytes().to_vec(),
-                truncated: false,
-            },
+            path: Text { bytes: path.as_os_str().as_bytes().to_vec(), truncated: false },
             dev: mounts::dev_of(&file, meta.dev(), "self"),
             ino: meta.ino(),
             generation: 0,
@@ -183,19 +166,10 @@ mod tests {
 
     fn describer(path: &Path) -> Describer {
         let paths = vec![path.to_str().unwrap().to_owned()];
-        Describer::new(Arc::new(
-            Catalogue::new(&Credentials {
-                paths,
-                catalogue: None,
-            })
-            .unwrap(),
-        ))
+        Describer::new(Arc::new(Catalogue::new(&Credentials { paths, catalogue: None }).unwrap()))
     }
 
-    const ME: ProcessKey = ProcessKey {
-        tgid: u32::MAX,
-        start_ns: 0,
-    };
+    const ME: ProcessKey = ProcessKey { tgid: u32::MAX, start_ns: 0 };
     const AWS: &str = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = CANARY\n";
 
     #[test]
@@ -206,10 +180,7 @@ mod tests {
         let mut describer = describer(&path);
         let first = describer.describe(&opened(&path, 1), ME).unwrap();
         assert_eq!(first.id, "declared:AKIAIOSFODNN7EXAMPLE");
-        assert_eq!(
-            first.identifiers[1],
-            ("account_id".to_owned(), "581039954779".to_owned())
-        );
+        assert_eq!(first.identifiers[1], ("account_id".to_owned(), "581039954779".to_owned()));
         let again = describer.describe(&opened(&path, 1), ME).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
         std::fs::write(&path, AWS.replace("AKIA", "ASIA") + "\n").unwrap();
@@ -222,10 +193,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().canonicalize().unwrap().join("key");
         std::fs::write(&path, AWS).unwrap();
-        let me = ProcessKey {
-            tgid: std::process::id(),
-            start_ns: 0,
-        };
+        let me = ProcessKey { tgid: std::process::id(), start_ns: 0 };
         let found = describer(&path).describe(&opened(&path, 1), me).unwrap();
         assert_eq!(found.id, "declared:AKIAIOSFODNN7EXAMPLE");
     }
@@ -283,19 +251,9 @@ mod tests {
             expects: Vec::new(),
         });
         for ino in 0..5000 {
-            let known = Known {
-                dev: 0,
-                ino,
-                mtime_ns: 0,
-                size: 0,
-                rule: 0,
-                path: Vec::new(),
-            };
+            let known = Known { dev: 0, ino, mtime_ns: 0, size: 0, rule: 0, path: Vec::new() };
             describer.remember(known, &one);
         }
-        assert_eq!(
-            (describer.cache.len(), describer.order.len()),
-            (CACHE_MAX, CACHE_MAX)
-        );
+        assert_eq!((describer.cache.len(), describer.order.len()), (CACHE_MAX, CACHE_MAX));
     }
 }

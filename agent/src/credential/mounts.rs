@@ -32,10 +32,7 @@ pub(super) fn of(process: &str) -> Vec<Mount> {
 }
 
 pub(super) fn parse(table: &[u8]) -> Vec<Mount> {
-    table
-        .split(|byte| *byte == b'\n')
-        .filter_map(parse_line)
-        .collect()
+    table.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
 }
 
 fn parse_line(line: &[u8]) -> Option<Mount> {
@@ -71,9 +68,7 @@ fn unescape(text: &[u8]) -> Vec<u8> {
             u8::from_str_radix(digits, 8).ok()
         });
         out.push(value.unwrap_or(*byte));
-        rest = after
-            .get(if value.is_some() { 3 } else { 0 }..)
-            .unwrap_or_default();
+        rest = after.get(if value.is_some() { 3 } else { 0 }..).unwrap_or_default();
     }
     out
 }
@@ -119,13 +114,7 @@ mod tests {
         assert_eq!(mounts.len(), 3);
         assert_eq!(
             mounts[0],
-            Mount {
-                id: 36,
-                dev: 98 << 20 | 2,
-                point: b"/mnt a".to_vec(),
-                btrfs: false,
-                memory: false
-            }
+            Mount { id: 36, dev: 98 << 20 | 2, point: b"/mnt a".to_vec(), btrfs: false, memory: false }
         );
         assert!(mounts[1].btrfs && !mounts[1].memory && mounts[2].memory);
     }

@@ -81,15 +81,9 @@ impl Catalogue {
     }
 
     pub(super) fn scan_with(&self, homes: &[PathBuf], mounts: Vec<Mount>) -> Scan {
-        let mut scanner = Scanner {
-            mounts,
-            ..Scanner::default()
-        };
+        let mut scanner = Scanner { mounts, ..Scanner::default() };
         if homes.len() > HOMES_MAX {
-            scanner.problem(ScanProblem::TooMany {
-                what: "home directories",
-                most: HOMES_MAX,
-            });
+            scanner.problem(ScanProblem::TooMany { what: "home directories", most: HOMES_MAX });
         }
         for (index, kind) in self.kinds.iter().enumerate() {
             scanner.kind = index;
@@ -109,9 +103,8 @@ fn homes(passwd: &[u8]) -> Vec<PathBuf> {
     let lines = passwd.split(|byte| *byte == b'\n');
     let fields = lines.filter_map(|line| line.split(|byte| *byte == b':').nth(5));
     let absolute = fields.filter(|home| home.len() > 1 && home.starts_with(b"/"));
-    let mut homes: Vec<PathBuf> = absolute
-        .map(|home| PathBuf::from(std::ffi::OsString::from_vec(home.to_vec())))
-        .collect();
+    let mut homes: Vec<PathBuf> =
+        absolute.map(|home| PathBuf::from(std::ffi::OsString::from_vec(home.to_vec()))).collect();
     homes.push(PathBuf::from("/root"));
     homes.sort();
     homes.dedup();
@@ -135,20 +128,12 @@ impl Scanner {
         match watch {
             Watch::Name(_) => {}
             Watch::Entry(path) => self.file(path),
-            Watch::Below {
-                home: false,
-                base,
-                whole,
-            } => {
+            Watch::Below { home: false, base, whole } => {
                 for dir in self.expand(Path::new("/"), base) {
                     self.dir(&dir, None, *whole);
                 }
             }
-            Watch::Below {
-                home: true,
-                base,
-                whole,
-            } => {
+            Watch::Below { home: true, base, whole } => {
                 for home in homes.iter().take(HOMES_MAX) {
                     for dir in self.expand(home, base) {
                         self.dir(&dir, Some(home), *whole);
@@ -211,15 +196,7 @@ impl Scanner {
         }
         let InodeKey { ino, dev, .. } = self.inode_key(&dir, &meta);
         let name = hash_bytes(HASH_START, name.as_bytes());
-        self.add(
-            Key::Entry(EntryKey {
-                dir_ino: ino,
-                name,
-                dev,
-                pad: 0,
-            }),
-            true,
-        );
+        self.add(Key::Entry(EntryKey { dir_ino: ino, name, dev, pad: 0 }), true);
         true
     }
 
@@ -232,27 +209,18 @@ impl Scanner {
             && let Some(home) = self.resolve(home)
             && !real.starts_with(&home)
         {
-            self.problem(ScanProblem::LeavesHome {
-                path: path.to_owned(),
-            });
+            self.problem(ScanProblem::LeavesHome { path: path.to_owned() });
             return;
         }
         if real.parent().is_none() {
-            self.problem(ScanProblem::IsRoot {
-                path: path.to_owned(),
-            });
+            self.problem(ScanProblem::IsRoot { path: path.to_owned() });
             return;
         }
         let below = |mount: &&Mount| {
             let point = Path::new(std::ffi::OsStr::from_bytes(&mount.point));
             point != real && point.starts_with(&real)
         };
-        let points = self
-            .mounts
-            .iter()
-            .filter(below)
-            .map(|mount| mount.point.clone())
-            .collect::<Vec<_>>();
+        let points = self.mounts.iter().filter(below).map(|mount| mount.point.clone()).collect::<Vec<_>>();
         self.mark(&real, whole);
         for point in points {
             self.mark(Path::new(std::ffi::OsStr::from_bytes(&point)), whole);
@@ -277,12 +245,7 @@ impl Scanner {
             let point = String::from_utf8_lossy(&mount.point);
             mount.memory && texts.iter().any(|text| point.contains(text.as_str()))
         };
-        let points = self
-            .mounts
-            .iter()
-            .filter(is)
-            .map(|mount| mount.point.clone())
-            .collect::<Vec<_>>();
+        let points = self.mounts.iter().filter(is).map(|mount| mount.point.clone()).collect::<Vec<_>>();
         for point in points {
             self.mark(Path::new(std::ffi::OsStr::from_bytes(&point)), true);
         }
@@ -318,10 +281,7 @@ impl Scanner {
             self.visited += 1;
             if self.visited > VISITED_MAX {
                 if self.visited == VISITED_MAX + 1 {
-                    self.problem(ScanProblem::TooMany {
-                        what: "directory entries",
-                        most: VISITED_MAX,
-                    });
+                    self.problem(ScanProblem::TooMany { what: "directory entries", most: VISITED_MAX });
                 }
                 break;
             }
@@ -351,21 +311,13 @@ impl Scanner {
         let mut dev = mounts::s_dev(meta.dev());
         // On btrfs `stat` tells a number of the subvolume. The last of the deepest mounts is the one on top.
         let holds = |mount: &&Mount| real.starts_with(Path::new(std::ffi::OsStr::from_bytes(&mount.point)));
-        let mount = self
-            .mounts
-            .iter()
-            .filter(holds)
-            .max_by_key(|mount| mount.point.len());
+        let mount = self.mounts.iter().filter(holds).max_by_key(|mount| mount.point.len());
         if let Some(mount) = mount
             && mount.btrfs
         {
             dev = mount.dev;
         }
-        InodeKey {
-            ino: meta.ino(),
-            dev,
-            pad: 0,
-        }
+        InodeKey { ino: meta.ino(), dev, pad: 0 }
     }
 
     fn add(&mut self, key: Key, sure: bool) {
@@ -373,20 +325,14 @@ impl Scanner {
         let fits = self.marks.add(key, rule);
         if !fits && !self.full {
             self.full = true;
-            self.problem(ScanProblem::TooMany {
-                what: "keys",
-                most: KEYS_MAX,
-            });
+            self.problem(ScanProblem::TooMany { what: "keys", most: KEYS_MAX });
         }
     }
 
     fn unreadable(&mut self, path: &Path, io: io::Error) {
         // Most places of the catalogue do not exist on a host.
         if !matches!(io.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-            self.problem(ScanProblem::Unreadable {
-                path: path.to_owned(),
-                io,
-            });
+            self.problem(ScanProblem::Unreadable { path: path.to_owned(), io });
         }
     }
 
@@ -398,13 +344,7 @@ impl Scanner {
 
     fn finish(self) -> Scan {
         let (inodes, dirs, entries) = self.marks.sorted();
-        Scan {
-            inodes,
-            dirs,
-            entries,
-            missing: self.missing,
-            problems: self.problems,
-        }
+        Scan { inodes, dirs, entries, missing: self.missing, problems: self.problems }
     }
 }
 
@@ -415,20 +355,12 @@ mod tests {
 
     fn catalogue(paths: &[&str]) -> Catalogue {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        Catalogue::new(&Credentials {
-            paths,
-            catalogue: None,
-        })
-        .unwrap()
+        Catalogue::new(&Credentials { paths, catalogue: None }).unwrap()
     }
 
     fn key_of(path: &Path) -> InodeKey {
         let meta = std::fs::metadata(path).unwrap();
-        InodeKey {
-            ino: meta.ino(),
-            dev: mounts::s_dev(meta.dev()),
-            pad: 0,
-        }
+        InodeKey { ino: meta.ino(), dev: mounts::s_dev(meta.dev()), pad: 0 }
     }
 
     /// Scans for one declared path only.
@@ -442,12 +374,7 @@ mod tests {
 
     fn entry(dir: &Path, name: &str) -> EntryKey {
         let InodeKey { ino, dev, .. } = key_of(dir);
-        EntryKey {
-            dir_ino: ino,
-            name: hash_bytes(HASH_START, name.as_bytes()),
-            dev,
-            pad: 0,
-        }
+        EntryKey { dir_ino: ino, name: hash_bytes(HASH_START, name.as_bytes()), dev, pad: 0 }
     }
 
     #[test]
@@ -479,11 +406,7 @@ mod tests {
         std::os::unix::fs::symlink("..data/token", dir.path().join("token")).unwrap();
         let found = scan(&dir.path().join("token"));
         assert_eq!(found.inodes, [(key_of(&dir.path().join("..1/token")), 1)]);
-        assert!(
-            found
-                .entries
-                .contains(&(entry(&dir.path().join("..1"), "token"), 1))
-        );
+        assert!(found.entries.contains(&(entry(&dir.path().join("..1"), "token"), 1)));
         assert_eq!(found.dirs, [(key_of(dir.path()), 0)]);
     }
 
@@ -511,19 +434,9 @@ mod tests {
         std::os::unix::fs::symlink("/", home.path().join(".kube")).unwrap();
         let homes = [home.path().to_owned(), other.path().to_owned()];
         let found = catalogue(&[]).scan_with(&homes, Vec::new());
-        assert!(
-            found
-                .dirs
-                .iter()
-                .any(|(key, _)| *key == key_of(&home.path().join(".ssh")))
-        );
+        assert!(found.dirs.iter().any(|(key, _)| *key == key_of(&home.path().join(".ssh"))));
         assert!(!found.dirs.iter().any(|(key, _)| *key == key_of(Path::new("/"))));
-        assert!(
-            found
-                .problems
-                .iter()
-                .any(|problem| matches!(problem, ScanProblem::LeavesHome { .. }))
-        );
+        assert!(found.problems.iter().any(|problem| matches!(problem, ScanProblem::LeavesHome { .. })));
     }
 
     #[test]
@@ -541,26 +454,13 @@ mod tests {
         let volume = dir.path().join("volumes/kubernetes.io~secret/db");
         std::fs::create_dir_all(&volume).unwrap();
         let point = volume.as_os_str().as_bytes().to_vec();
-        let mount = |memory| Mount {
-            id: 1,
-            dev: 1,
-            point: point.clone(),
-            btrfs: false,
-            memory,
-        };
+        let mount = |memory| Mount { id: 1, dev: 1, point: point.clone(), btrfs: false, memory };
         let catalogue = catalogue(&[]);
         let on_disk = catalogue.scan_with(&[], vec![mount(false)]);
         assert!(!on_disk.dirs.iter().any(|(key, _)| *key == key_of(&volume)));
         let found = catalogue.scan_with(&[], vec![mount(true)]);
-        let (_, rule) = found
-            .dirs
-            .iter()
-            .find(|(key, _)| *key == key_of(&volume))
-            .unwrap();
-        assert_eq!(
-            catalogue.kind(*rule, b"/app/conf/password").unwrap().id,
-            "k8s-secret-volume"
-        );
+        let (_, rule) = found.dirs.iter().find(|(key, _)| *key == key_of(&volume)).unwrap();
+        assert_eq!(catalogue.kind(*rule, b"/app/conf/password").unwrap().id, "k8s-secret-volume");
         assert!(catalogue.kind(*rule, b"/app/conf/ca.crt").is_none());
     }
 

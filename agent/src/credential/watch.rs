@@ -53,10 +53,7 @@ pub(super) fn compile(glob: &str) -> Result<Compiled, &'static str> {
     if glob.contains('\\') {
         return Err("has a backslash in it, which patterns do not know");
     }
-    let mut compiled = Compiled {
-        globs: Vec::new(),
-        watches: Vec::new(),
-    };
+    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new() };
     for one in pattern::expand(rest)? {
         let parts = pattern::parts(&one);
         if parts.is_empty() {
@@ -114,10 +111,7 @@ pub(super) fn declared(path: &str) -> Result<Compiled, &'static str> {
     if let Some(fault) = pattern::fault(path) {
         return Err(fault);
     }
-    let mut compiled = Compiled {
-        globs: Vec::new(),
-        watches: Vec::new(),
-    };
+    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new() };
     for one in pattern::expand(path)? {
         let parts = pattern::parts(&one);
         let literal = literals(&parts);
@@ -140,26 +134,15 @@ pub(super) fn declared(path: &str) -> Result<Compiled, &'static str> {
 fn push_below(home: bool, parts: &[Part], base: &[Part], watches: &mut Vec<Watch>) {
     let rest = parts.get(base.len()..).unwrap_or_default();
     let whole = matches!(rest, [Part::Deep]);
-    watches.push(Watch::Below {
-        home,
-        base: base.to_vec(),
-        whole,
-    });
+    watches.push(Watch::Below { home, base: base.to_vec(), whole });
     // `/run/credentials/*/*`: directories that appear later are covered by a mark on the one that holds them. Not where
     // plain names follow: that would be a mark on /home, or on all volumes of all pods.
-    let plain = parts
-        .iter()
-        .take_while(|part| matches!(part, Part::Literal(_)))
-        .count();
+    let plain = parts.iter().take_while(|part| matches!(part, Part::Literal(_))).count();
     let after = parts.get(plain..).unwrap_or_default();
     let all_wild = after.iter().all(|part| !matches!(part, Part::Literal(_)));
     if plain < base.len() && plain > 0 && all_wild {
         let base = parts.get(..plain).unwrap_or_default().to_vec();
-        watches.push(Watch::Below {
-            home,
-            base,
-            whole: false,
-        });
+        watches.push(Watch::Below { home, base, whole: false });
     }
 }
 
@@ -193,11 +176,7 @@ fn text(parts: &[Part]) -> String {
 
 /// Rolls names from the leaf up. Of too many, the last are enough: userspace sees the rest.
 pub(super) fn name_key(names: &[&str], anchored: bool) -> Result<NameKey, &'static str> {
-    let mut key = NameKey {
-        hash: HASH_START,
-        depth: 0,
-        anchored: 0,
-    };
+    let mut key = NameKey { hash: HASH_START, depth: 0, anchored: 0 };
     for name in names.iter().rev() {
         if key.depth == DEPTH_MAX {
             return Ok(key);
@@ -244,10 +223,7 @@ mod tests {
     }
 
     fn plain(names: &[&str]) -> Vec<Part> {
-        names
-            .iter()
-            .map(|name| Part::Literal((*name).to_owned()))
-            .collect()
+        names.iter().map(|name| Part::Literal((*name).to_owned())).collect()
     }
 
     #[test]
@@ -259,14 +235,7 @@ mod tests {
         }
         let expected = hash_bytes(hash_bytes(HASH_START, b"credentials"), b".aws");
         let found = name_key(&[".aws", "credentials"], false).unwrap();
-        assert_eq!(
-            found,
-            NameKey {
-                hash: expected,
-                depth: 2,
-                anchored: 0
-            }
-        );
+        assert_eq!(found, NameKey { hash: expected, depth: 2, anchored: 0 });
     }
 
     #[test]
@@ -285,27 +254,14 @@ mod tests {
 
     #[test]
     fn wildcards_mark_directories() {
-        let below = |home, base: &[&str], whole| Watch::Below {
-            home,
-            base: plain(base),
-            whole,
-        };
+        let below = |home, base: &[&str], whole| Watch::Below { home, base: plain(base), whole };
         assert_eq!(
             compile("/etc/ssl/private/*").unwrap().watches,
             [below(false, &["etc", "ssl", "private"], false)]
         );
-        assert_eq!(
-            compile("/a/b/**").unwrap().watches,
-            [below(false, &["a", "b"], true)]
-        );
-        assert_eq!(
-            compile("/a/**/*.key").unwrap().watches,
-            [below(false, &["a"], false)]
-        );
-        assert_eq!(
-            compile("{home}/.ssh/id_*").unwrap().watches,
-            [below(true, &[".ssh"], false)]
-        );
+        assert_eq!(compile("/a/b/**").unwrap().watches, [below(false, &["a", "b"], true)]);
+        assert_eq!(compile("/a/**/*.key").unwrap().watches, [below(false, &["a"], false)]);
+        assert_eq!(compile("{home}/.ssh/id_*").unwrap().watches, [below(true, &[".ssh"], false)]);
         let credentials = compile("/run/credentials/*/*").unwrap().watches;
         assert!(credentials.contains(&below(false, &["run", "credentials"], false)));
         let pods = compile("/var/pods/*/volumes/**").unwrap().watches;
@@ -316,9 +272,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_watched() {
-        for glob in [
-            "**/*.pem", "/*/x/*", "/**", "{home}/*", "a/b", "{home}/", "**/", "/", "/a/[", "/{a",
-        ] {
+        for glob in ["**/*.pem", "/*/x/*", "/**", "{home}/*", "a/b", "{home}/", "**/", "/", "/a/[", "/{a"] {
             assert!(compile(glob).is_err(), "{glob}");
         }
     }

@@ -64,17 +64,11 @@ pub(super) struct Taken {
 
 impl Taken {
     pub(super) fn all(records: &[Stored]) -> Self {
-        Self {
-            count: records.len(),
-            error: None,
-        }
+        Self { count: records.len(), error: None }
     }
 
     pub(super) fn failed(count: usize, error: io::Error) -> Self {
-        Self {
-            count,
-            error: Some(error),
-        }
+        Self { count, error: Some(error) }
     }
 }
 
@@ -117,9 +111,7 @@ impl Worker {
         };
         if let Some(last) = taken.count.checked_sub(1).and_then(|last| records.get(last)) {
             self.at = last.seq;
-            self.ledger
-                .records_forwarded
-                .add(u64::try_from(taken.count).unwrap_or(u64::MAX));
+            self.ledger.records_forwarded.add(u64::try_from(taken.count).unwrap_or(u64::MAX));
         }
         self.cursors.advance(&self.name, self.at)?;
         match taken.error {
@@ -165,18 +157,7 @@ impl Sink {
         };
         let cursors = store.cursors()?;
         let at = cursors.cursor(&spec.name)?;
-        Ok(Self {
-            worker: Worker {
-                name: spec.name,
-                reader,
-                cursors,
-                output,
-                ledger,
-                at,
-            },
-            stored,
-            stop,
-        })
+        Ok(Self { worker: Worker { name: spec.name, reader, cursors, output, ledger, at }, stored, stop })
     }
 
     /// For tests: the same, with another stream in the place of standard output.
@@ -188,11 +169,7 @@ impl Sink {
 
     /// Runs until told to stop. Fails never: what goes wrong is tried again, counted and logged.
     pub async fn run(self) -> SinkEnd {
-        let Sink {
-            mut worker,
-            mut stored,
-            mut stop,
-        } = self;
+        let Sink { mut worker, mut stored, mut stop } = self;
         let name = worker.name.clone();
         let mut pause = RETRY_FIRST;
         loop {
@@ -211,10 +188,7 @@ impl Sink {
                 Ok(false) if stopping => break,
                 Ok(false) => wait(&mut stored, &mut stop).await,
                 Err(error) if error.closed() => {
-                    warn!(
-                        sink = name,
-                        "nobody reads its output any more; it stays where it is"
-                    );
+                    warn!(sink = name, "nobody reads its output any more; it stays where it is");
                     return SinkEnd::Closed;
                 }
                 Err(error) => {

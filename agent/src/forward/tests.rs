@@ -54,10 +54,7 @@ impl Bench {
     }
 
     fn sink(&self, target: Target) -> Sink {
-        let spec = SinkSpec {
-            name: "test".to_owned(),
-            target,
-        };
+        let spec = SinkSpec { name: "test".to_owned(), target };
         let reader = Reader::open(&self.dir.path().join("store")).unwrap();
         let (stored, stop) = (self.stored.subscribe(), self.stop.subscribe());
         Sink::new(spec, &self.store, reader, stored, stop, Arc::clone(&self.ledger)).unwrap()
@@ -69,25 +66,18 @@ impl Bench {
     }
 
     async fn end(&self, sink: JoinHandle<SinkEnd>) -> SinkEnd {
-        self.stop
-            .send_replace(Some(Instant::now() + Duration::from_secs(20)));
+        self.stop.send_replace(Some(Instant::now() + Duration::from_secs(20)));
         let end = sink.await.unwrap();
         self.stop.send_replace(None);
         end
     }
 
     fn lines(&self) -> String {
-        self.made
-            .iter()
-            .map(|record| format!("{}\n", String::from_utf8_lossy(&record.body)))
-            .collect()
+        self.made.iter().map(|record| format!("{}\n", String::from_utf8_lossy(&record.body))).collect()
     }
 }
 
-const KEEP: Retention = Retention {
-    keep: Duration::from_hours(24),
-    max_bytes: 1 << 30,
-};
+const KEEP: Retention = Retention { keep: Duration::from_hours(24), max_bytes: 1 << 30 };
 
 /// Until it is so; not a fixed sleep.
 async fn until(what: &str, so: impl Fn() -> bool) {
@@ -123,10 +113,7 @@ async fn a_sink_wakes_for_what_is_stored_while_it_waits() {
     let sink = bench.run();
     for _ in 0..3 {
         bench.night();
-        until("the night in the file", || {
-            length(&bench.path()) == bench.lines().len()
-        })
-        .await;
+        until("the night in the file", || length(&bench.path()) == bench.lines().len()).await;
     }
     assert_eq!(bench.end(sink).await, SinkEnd::Drained);
 }
@@ -144,14 +131,8 @@ async fn a_rotated_file_is_left_whole_and_a_new_one_begun() {
     bench.night();
     assert_eq!(bench.end(sink).await, SinkEnd::Drained);
     assert_eq!(fs::read_to_string(&rotated).unwrap(), first);
-    assert_eq!(
-        fs::read_to_string(bench.path()).unwrap(),
-        bench.lines()[first.len()..]
-    );
-    assert_eq!(
-        fs::metadata(bench.path()).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::read_to_string(bench.path()).unwrap(), bench.lines()[first.len()..]);
+    assert_eq!(fs::metadata(bench.path()).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test]
@@ -162,10 +143,7 @@ async fn a_line_torn_by_a_crash_spoils_no_other() {
     let sink = bench.run();
     assert_eq!(bench.end(sink).await, SinkEnd::Drained);
     let text = fs::read_to_string(bench.path()).unwrap();
-    assert_eq!(
-        text,
-        format!("{{\"whole\":1}}\n{{\"v\":1,\"se\n{}", bench.lines())
-    );
+    assert_eq!(text, format!("{{\"whole\":1}}\n{{\"v\":1,\"se\n{}", bench.lines()));
 }
 
 #[tokio::test]
@@ -188,9 +166,7 @@ async fn what_can_never_be_written_ends_at_the_deadline() {
     let path = bench.dir.path().join("no/such/folder");
     let sink = tokio::spawn(bench.sink(Target::File { path }).run());
     until("a retry", || bench.ledger.forward_retries.get() >= 1).await;
-    bench
-        .stop
-        .send_replace(Some(Instant::now() + Duration::from_millis(50)));
+    bench.stop.send_replace(Some(Instant::now() + Duration::from_millis(50)));
     assert_eq!(sink.await.unwrap(), SinkEnd::Deadline);
     assert_eq!(bench.store.cursor("test").unwrap(), 0);
 }
@@ -223,9 +199,7 @@ async fn a_reader_that_does_not_read_cannot_hold_up_the_stop() {
     let (reader, writer) = io::pipe().unwrap();
     let sink = tokio::spawn(bench.sink(Target::Stdout).with_stream(Box::new(writer)).run());
     tokio::task::yield_now().await;
-    bench
-        .stop
-        .send_replace(Some(Instant::now() + Duration::from_millis(200)));
+    bench.stop.send_replace(Some(Instant::now() + Duration::from_millis(200)));
     assert_eq!(sink.await.unwrap(), SinkEnd::Deadline);
     drop(reader);
 }
@@ -257,9 +231,6 @@ async fn a_stream_that_takes_parts_gets_each_byte_once() {
     let stream = Stuttering(Arc::clone(&got), false);
     let sink = tokio::spawn(bench.sink(Target::Stdout).with_stream(Box::new(stream)).run());
     assert_eq!(bench.end(sink).await, SinkEnd::Drained);
-    assert_eq!(
-        String::from_utf8(got.lock().unwrap().clone()).unwrap(),
-        bench.lines()
-    );
+    assert_eq!(String::from_utf8(got.lock().unwrap().clone()).unwrap(), bench.lines());
     assert!(bench.ledger.forward_retries.get() > 0);
 }

@@ -25,10 +25,7 @@ pub struct Slot {
 
 impl From<ProcessKey> for Slot {
     fn from(key: ProcessKey) -> Self {
-        Self {
-            tgid: key.tgid,
-            tick: key.start_ns / ProcessKey::PROC_TICK_NS,
-        }
+        Self { tgid: key.tgid, tick: key.start_ns / ProcessKey::PROC_TICK_NS }
     }
 }
 

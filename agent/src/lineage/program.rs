@@ -41,19 +41,9 @@ mod tests {
     #[test]
     fn scripts_and_what_only_looks_like_one() {
         let cases: [(&str, &str, &[&str], bool); 8] = [
-            (
-                "/usr/bin/python3.11",
-                "/opt/job.py",
-                &["/usr/bin/python3", "/opt/job.py", "-v"],
-                true,
-            ),
+            ("/usr/bin/python3.11", "/opt/job.py", &["/usr/bin/python3", "/opt/job.py", "-v"], true),
             ("/usr/bin/dash", "./job.sh", &["/bin/sh", "-e", "./job.sh"], true),
-            (
-                "/usr/bin/env",
-                "/opt/x",
-                &["/usr/bin/env", "python3", "/opt/x"],
-                true,
-            ),
+            ("/usr/bin/env", "/opt/x", &["/usr/bin/env", "python3", "/opt/x"], true),
             ("/usr/bin/dash", "/bin/sh", &["/bin/sh", "/opt/job.sh"], false),
             ("/usr/bin/dash", "/bin/sh", &["sh", "/bin/sh"], false),
             ("/usr/bin/busybox", "/bin/ls", &["ls", "-l"], false),
@@ -61,10 +51,7 @@ mod tests {
             ("/usr/bin/dash", "/opt/job.sh", &[], false),
         ];
         for (exe, filename, argv, expected) in cases {
-            let text = |path: &str| Text {
-                bytes: path.as_bytes().to_vec(),
-                truncated: false,
-            };
+            let text = |path: &str| Text { bytes: path.as_bytes().to_vec(), truncated: false };
             let argv: Vec<Vec<u8>> = argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
             let found = script(&text(exe), &text(filename), &argv);
             assert_eq!(found.is_some(), expected, "{exe} {filename}");

@@ -72,9 +72,7 @@ impl Table {
     #[must_use]
     pub fn new(limits: Limits, boot_id: [u8; 16]) -> Self {
         Self {
-            limits: Limits {
-                processes_max: limits.processes_max.max(2),
-            },
+            limits: Limits { processes_max: limits.processes_max.max(2) },
             boot_id,
             entries: HashMap::new(),
             children: HashMap::new(),
@@ -219,9 +217,7 @@ impl Table {
                 break;
             }
         }
-        let parent = parent
-            .map(Slot::from)
-            .filter(|parent| self.may_be_parent(*parent, slot));
+        let parent = parent.map(Slot::from).filter(|parent| self.may_be_parent(*parent, slot));
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().insert(slot);
         }
@@ -230,13 +226,7 @@ impl Table {
         self.live.push_back((slot, self.serial));
         self.entries.insert(
             slot,
-            Entry {
-                process: Arc::new(process),
-                parent,
-                ended: None,
-                serial: self.serial,
-                touched: false,
-            },
+            Entry { process: Arc::new(process), parent, ended: None, serial: self.serial, touched: false },
         );
         self.tidy();
     }

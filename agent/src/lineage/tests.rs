@@ -40,29 +40,16 @@ fn seen(facts: Facts, deed: Deed) -> Event {
         process: facts,
         deed,
     };
-    Event {
-        time_ns: 0,
-        what: What::Seen(Box::new(seen)),
-    }
+    Event { time_ns: 0, what: What::Seen(Box::new(seen)) }
 }
 
 fn fork(maker: ProcessKey, child: ProcessKey, parent: ProcessKey, cgroup_id: u64) -> Event {
-    let deed = Deed::Fork {
-        child,
-        parent,
-        cgroup_id,
-        ns_tgid: 7,
-        pid_ns: 4,
-        marks: Marks(0),
-    };
+    let deed = Deed::Fork { child, parent, cgroup_id, ns_tgid: 7, pid_ns: 4, marks: Marks(0) };
     seen(facts(maker, None), deed)
 }
 
 fn text(bytes: &str) -> Text {
-    Text {
-        bytes: bytes.as_bytes().to_vec(),
-        truncated: false,
-    }
+    Text { bytes: bytes.as_bytes().to_vec(), truncated: false }
 }
 
 fn exec(facts: Facts, exe: &str, cgroup: &str) -> Event {
@@ -90,10 +77,7 @@ fn row(key: ProcessKey, parent: Option<ProcessKey>, exe: &str) -> Event {
         cgroup: text("/a"),
         open: Vec::new(),
     };
-    Event {
-        time_ns: 0,
-        what: What::Seeded(Box::new(seeded)),
-    }
+    Event { time_ns: 0, what: What::Seeded(Box::new(seeded)) }
 }
 
 fn table(processes_max: usize) -> Table {
@@ -111,12 +95,7 @@ fn a_rounded_row_becomes_exact() {
     assert_eq!(process.exe, text("/usr/bin/a"));
     assert!(table.is_empty());
     // The row of `/proc` that was read before, and an exit told twice.
-    assert!(
-        table
-            .apply(&row(key(5, 3 * TICK), None, "/usr/bin/a"))
-            .process
-            .is_none()
-    );
+    assert!(table.apply(&row(key(5, 3 * TICK), None, "/usr/bin/a")).process.is_none());
     assert!(table.apply(&exit(exact)).late);
     assert!(table.is_empty());
 }
@@ -130,10 +109,7 @@ fn a_row_does_not_undo_what_was_seen() {
     table.apply(&exec(facts(child, None), "/usr/bin/new", "/b"));
     table.apply(&row(key(5, 3 * TICK), Some(maker), "/usr/bin/old"));
     let process = table.get(child).unwrap();
-    assert_eq!(
-        (process.exe.clone(), process.known_by),
-        (text("/usr/bin/new"), KnownBy::Fork)
-    );
+    assert_eq!((process.exe.clone(), process.known_by), (text("/usr/bin/new"), KnownBy::Fork));
     // Nor does a fork that is told after the row.
     let late = key(6, 3 * TICK + 2);
     table.apply(&row(key(6, 3 * TICK), Some(maker), "/usr/bin/second"));
@@ -152,31 +128,17 @@ fn parent_and_maker_may_differ() {
     let applied = table.apply(&fork(maker, child, parent, 9));
     let child = applied.child.unwrap();
     assert_eq!(child.exe, text("/usr/bin/maker"));
-    assert_eq!(
-        child.cgroup,
-        Text::default(),
-        "another cgroup, whose path nobody told"
-    );
-    let up: Vec<u32> = table
-        .ancestry(child.key)
-        .iter()
-        .map(|process| process.key.tgid)
-        .collect();
+    assert_eq!(child.cgroup, Text::default(), "another cgroup, whose path nobody told");
+    let up: Vec<u32> = table.ancestry(child.key).iter().map(|process| process.key.tgid).collect();
     assert_eq!(up, [1]);
-    let below: Vec<u32> = table
-        .children(parent)
-        .iter()
-        .map(|process| process.key.tgid)
-        .collect();
+    let below: Vec<u32> = table.children(parent).iter().map(|process| process.key.tgid).collect();
     assert_eq!(below, [2, 3]);
 }
 
 #[test]
 fn forebears_stay_while_they_have_descendants() {
     let mut table = table(10);
-    let keys: Vec<ProcessKey> = (1..5)
-        .map(|number| key(number, u64::from(number) * TICK))
-        .collect();
+    let keys: Vec<ProcessKey> = (1..5).map(|number| key(number, u64::from(number) * TICK)).collect();
     table.apply(&row(keys[0], None, "/usr/bin/a"));
     for pair in keys.windows(2) {
         table.apply(&fork(pair[0], pair[1], pair[0], 1));
@@ -193,9 +155,7 @@ fn forebears_stay_while_they_have_descendants() {
 #[test]
 fn the_dead_go_before_the_living() {
     let mut table = table(4);
-    let keys: Vec<ProcessKey> = (1..7)
-        .map(|number| key(number, u64::from(number) * TICK))
-        .collect();
+    let keys: Vec<ProcessKey> = (1..7).map(|number| key(number, u64::from(number) * TICK)).collect();
     table.apply(&row(keys[0], None, "/usr/bin/a"));
     table.apply(&fork(keys[0], keys[1], keys[0], 1));
     table.apply(&fork(keys[1], keys[2], keys[1], 1));
@@ -217,10 +177,7 @@ fn a_cgroup_told_once_is_known_to_those_moved_there() {
     table.apply(&row(key(6, TICK), None, "/usr/bin/b"));
     let mut other = facts(key(6, TICK + 1), None);
     other.cgroup_id = 8;
-    let process = table
-        .apply(&seen(other, Deed::Exit(ExitStatus::Code(0))))
-        .process
-        .unwrap();
+    let process = table.apply(&seen(other, Deed::Exit(ExitStatus::Code(0)))).process.unwrap();
     assert_eq!(process.cgroup, text("/system.slice/a.service"));
 }
 

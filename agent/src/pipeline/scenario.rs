@@ -59,10 +59,7 @@ pub(crate) struct Scenario {
 }
 
 pub(crate) fn text(bytes: &str) -> Text {
-    Text {
-        bytes: bytes.as_bytes().to_vec(),
-        truncated: false,
-    }
+    Text { bytes: bytes.as_bytes().to_vec(), truncated: false }
 }
 
 fn file(path: &str) -> OpenedFile {
@@ -83,10 +80,7 @@ fn file(path: &str) -> OpenedFile {
 impl Scenario {
     /// A host whose init and root shell are known from `/proc`. Tells the shell.
     pub(crate) fn begin() -> (Self, ProcessKey) {
-        let mut story = Self {
-            now_ns: 1000 * SECOND,
-            ..Self::default()
-        };
+        let mut story = Self { now_ns: 1000 * SECOND, ..Self::default() };
         let init = story.seed(1, 10 * SECOND, None, "/usr/lib/systemd/systemd", &[]);
         let shell = story.seed(100, 500 * SECOND, Some(init), "/usr/bin/bash", &[]);
         (story, shell)
@@ -140,10 +134,7 @@ impl Scenario {
 
     /// Makes a process whose parent is not its maker.
     pub(crate) fn fork_for(&mut self, maker: ProcessKey, parent: ProcessKey, tgid: u32) -> ProcessKey {
-        let child = ProcessKey {
-            tgid,
-            start_ns: self.now_ns + 17,
-        };
+        let child = ProcessKey { tgid, start_ns: self.now_ns + 17 };
         let mut facts = self.facts[&maker].clone();
         facts.key = child;
         facts.tid = tgid;
@@ -223,11 +214,7 @@ impl Scenario {
     }
 
     pub(crate) fn end(&mut self, of: SampleId, outcome: Result<(), ConnectFailure>) {
-        let deed = Deed::ConnectEnd {
-            of,
-            outcome,
-            from: None,
-        };
+        let deed = Deed::ConnectEnd { of, outcome, from: None };
         let nobody = ProcessKey { tgid: 0, start_ns: 0 };
         let mut facts = self.facts.values().next().unwrap().clone();
         facts.key = nobody;
@@ -245,10 +232,7 @@ impl Scenario {
 
     pub(crate) fn lost(&mut self) {
         let since_ns = self.now_ns - MS;
-        self.push(What::Lost(Loss {
-            since_ns,
-            counts: vec![(crate::event::Kind::Fork, 3)],
-        }));
+        self.push(What::Lost(Loss { since_ns, counts: vec![(crate::event::Kind::Fork, 3)] }));
     }
 
     pub(crate) fn tick(&mut self) {
@@ -257,10 +241,7 @@ impl Scenario {
 
     fn deed(&mut self, key: ProcessKey, source: Source, deed: Deed) -> SampleId {
         self.seq += 1;
-        let id = SampleId {
-            cpu: 0,
-            seq: self.seq,
-        };
+        let id = SampleId { cpu: 0, seq: self.seq };
         let seen = Seen {
             id,
             source,
@@ -274,10 +255,7 @@ impl Scenario {
 
     fn push(&mut self, what: What) {
         self.now_ns += MS;
-        self.events.push(Event {
-            time_ns: self.now_ns,
-            what,
-        });
+        self.events.push(Event { time_ns: self.now_ns, what });
     }
 
     /// Plays the story to its end.
@@ -292,11 +270,7 @@ impl Scenario {
         for event in &self.events {
             stages.step(event, &mut notes, &mut wishes);
         }
-        Played {
-            stages,
-            notes,
-            wishes,
-        }
+        Played { stages, notes, wishes }
     }
 }
 

@@ -59,17 +59,9 @@ fn a_job_and_its_neighbours() {
         panic!("no chain closed");
     };
     assert_eq!(closed.root_exit, Some(ExitStatus::Code(0)));
-    assert_eq!(
-        closed.summary.destinations,
-        [("10.0.0.9".parse().unwrap(), 5432, 2, 1)]
-    );
+    assert_eq!(closed.summary.destinations, [("10.0.0.9".parse().unwrap(), 5432, 2, 1)]);
     assert_eq!((closed.summary.processes, closed.summary.programs), (2, 1));
-    let kinds: Vec<&str> = closed
-        .summary
-        .credentials
-        .iter()
-        .map(|known| known.kind.as_str())
-        .collect();
+    let kinds: Vec<&str> = closed.summary.credentials.iter().map(|known| known.kind.as_str()).collect();
     assert_eq!(kinds, ["aws", "pgpass"]);
     let Some(Note::Opened(opened)) = played.notes.first() else {
         panic!("nothing opened");
@@ -87,9 +79,7 @@ fn a_stream_replays_to_the_same_notes() {
         let mut notes = Vec::new();
         for events in story.events.chunks(batch) {
             let mut some = Vec::new();
-            events
-                .iter()
-                .for_each(|event| stages.step(event, &mut some, &mut Vec::new()));
+            events.iter().for_each(|event| stages.step(event, &mut some, &mut Vec::new()));
             notes.append(&mut some);
         }
         assert_eq!(notes, first);
@@ -99,10 +89,7 @@ fn a_stream_replays_to_the_same_notes() {
     let mut notes = Vec::new();
     for event in &story.events {
         stages.step(event, &mut notes, &mut Vec::new());
-        let tick = crate::event::Event {
-            time_ns: event.time_ns,
-            what: crate::event::What::Tick,
-        };
+        let tick = crate::event::Event { time_ns: event.time_ns, what: crate::event::What::Tick };
         stages.step(&tick, &mut notes, &mut Vec::new());
     }
     assert_eq!(notes, first);
@@ -288,17 +275,8 @@ fn a_long_run_is_cut_into_episodes() {
 #[test]
 fn what_was_held_before_the_agent() {
     let (mut story, shell) = Scenario::begin();
-    let holder = story.seed(
-        90,
-        400 * SECOND,
-        Some(shell),
-        "/usr/bin/holder",
-        &["/run/token", "/etc/motd"],
-    );
-    let exact = crate::event::ProcessKey {
-        start_ns: holder.start_ns + 7,
-        ..holder
-    };
+    let holder = story.seed(90, 400 * SECOND, Some(shell), "/usr/bin/holder", &["/run/token", "/etc/motd"]);
+    let exact = crate::event::ProcessKey { start_ns: holder.start_ns + 7, ..holder };
     let worker = story.fork(holder, 201);
     let asked = story.connect(worker, "10.0.0.1", 1);
     story.end(asked, REFUSED);
@@ -308,11 +286,7 @@ fn what_was_held_before_the_agent() {
         played.lines().last().unwrap(),
         "A 201 connect 10.0.0.1:1 refused < token of  held/1 only-credential"
     );
-    let wishes: Vec<(u32, u32)> = played
-        .wishes
-        .iter()
-        .map(|wish| (wish.key.tgid, wish.flags))
-        .collect();
+    let wishes: Vec<(u32, u32)> = played.wishes.iter().map(|wish| (wish.key.tgid, wish.flags)).collect();
     assert_eq!(wishes, [(90, MARK_HOLDS), (201, MARK_HOLDS)]);
 }
 
@@ -320,10 +294,7 @@ fn what_was_held_before_the_agent() {
 fn rows_of_proc_come_in_any_order() {
     let mut story = Scenario::default();
     story.now_ns = 1000 * SECOND;
-    let at = |tgid: u32| crate::event::ProcessKey {
-        tgid,
-        start_ns: u64::from(tgid) * SECOND,
-    };
+    let at = |tgid: u32| crate::event::ProcessKey { tgid, start_ns: u64::from(tgid) * SECOND };
     let job = story.seed(53, 53 * SECOND, Some(at(52)), "/usr/local/bin/job", &[]);
     story.seed(52, 52 * SECOND, Some(at(51)), "/usr/sbin/cron", &[]);
     story.seed(51, 51 * SECOND, Some(at(1)), "/usr/sbin/cron", &[]);
@@ -375,31 +346,18 @@ fn losses_are_told_to_the_chains_they_concern() {
 #[test]
 fn chains_are_bounded() {
     let (mut story, shell) = Scenario::begin();
-    let jobs: Vec<_> = (0..3)
-        .map(|index| story.run(shell, 200 + index, BACKUP, "/usr/bin/job"))
-        .collect();
+    let jobs: Vec<_> = (0..3).map(|index| story.run(shell, 200 + index, BACKUP, "/usr/bin/job")).collect();
     for job in &jobs {
         story.open(*job, AWS);
     }
     for _ in 0..3 {
         story.open(jobs[2], PGPASS);
     }
-    let limits = Limits {
-        max_open: 2,
-        max_actions: 2,
-        max_pending: 1,
-        ..Limits::default()
-    };
-    let asked: Vec<_> = (1..3)
-        .map(|port| story.connect(jobs[1], "10.0.0.1", port))
-        .collect();
+    let limits = Limits { max_open: 2, max_actions: 2, max_pending: 1, ..Limits::default() };
+    let asked: Vec<_> = (1..3).map(|port| story.connect(jobs[1], "10.0.0.1", port)).collect();
     story.end(asked[1], Ok(()));
     let played = story.play_with(limits, 100);
-    let lines: Vec<String> = played
-        .lines()
-        .into_iter()
-        .filter(|line| !line.contains("opened"))
-        .collect();
+    let lines: Vec<String> = played.lines().into_iter().filter(|line| !line.contains("opened")).collect();
     assert_eq!(
         lines,
         [
@@ -453,33 +411,16 @@ fn actors_of_all_kinds() {
     unit(&mut story, "/system.slice/web.service", false, BACKUP);
     unit(&mut story, "/system.slice/dump.service", false, 0);
     unit(&mut story, "/system.slice/web.service", true, BACKUP);
-    unit(
-        &mut story,
-        &format!("/system.slice/docker-{id}.scope"),
-        false,
-        12_345,
-    );
+    unit(&mut story, &format!("/system.slice/docker-{id}.scope"), false, 12_345);
     unit(&mut story, &format!("{user}/session-3.scope"), true, ALICE);
     unit(&mut story, &format!("{user}/session-3.scope"), true, 0);
     unit(&mut story, &format!("{user}/session-3.scope"), true, BACKUP);
     unit(&mut story, &format!("{user}/session-3.scope"), false, BACKUP);
-    unit(
-        &mut story,
-        &format!("{user}/user@1000.service/app.slice/sync.service"),
-        true,
-        ALICE,
-    );
-    unit(
-        &mut story,
-        &format!("/system.slice/pod.service/libpod-payload-{id}"),
-        false,
-        0,
-    );
+    unit(&mut story, &format!("{user}/user@1000.service/app.slice/sync.service"), true, ALICE);
+    unit(&mut story, &format!("/system.slice/pod.service/libpod-payload-{id}"), false, 0);
     let lines = story.play().lines();
-    let opened: Vec<&str> = lines
-        .iter()
-        .filter_map(|line| line.split_once(" opened ").map(|(_, rest)| rest))
-        .collect();
+    let opened: Vec<&str> =
+        lines.iter().filter_map(|line| line.split_once(" opened ").map(|(_, rest)| rest)).collect();
     assert_eq!(
         opened,
         [
@@ -505,11 +446,7 @@ fn a_job_of_cron() {
     story.login(child, BACKUP, 9);
     let job = story.fork(child, 52);
     story.become_user(job, BACKUP);
-    story.exec_with(
-        job,
-        "/usr/bin/dash",
-        &["/bin/sh", "-c", "/usr/local/bin/job --all"],
-    );
+    story.exec_with(job, "/usr/bin/dash", &["/bin/sh", "-c", "/usr/local/bin/job --all"]);
     let inner = story.run(job, 53, BACKUP, "/usr/local/bin/job");
     story.open(inner, AWS);
     story.exec(job, "/usr/bin/last");
@@ -534,11 +471,7 @@ fn a_job_of_cron() {
         ]
         .map(str::to_owned)
     );
-    let wishes: Vec<(u32, u32)> = played
-        .wishes
-        .iter()
-        .map(|wish| (wish.key.tgid, wish.flags))
-        .collect();
+    let wishes: Vec<(u32, u32)> = played.wishes.iter().map(|wish| (wish.key.tgid, wish.flags)).collect();
     assert_eq!(wishes, [(52, MARK_SERVICE), (53, MARK_SERVICE)]);
 }
 
@@ -562,10 +495,7 @@ fn a_run_keeps_its_name_once_it_acted() {
             Note::Opened(_) | Note::Closed(_) | Note::Gap(_) => None,
         })
         .collect();
-    assert_eq!(
-        actors.into_iter().collect::<Vec<_>>(),
-        ["user:backup:/usr/bin/job"]
-    );
+    assert_eq!(actors.into_iter().collect::<Vec<_>>(), ["user:backup:/usr/bin/job"]);
     assert_eq!(played.lines().last().unwrap(), "A closed run-ended 6+0");
 }
 
@@ -595,11 +525,7 @@ fn a_run_waits_for_the_outcome_of_its_last_connection() {
         panic!("no connection");
     };
     assert_eq!(took_ns, Some(SECOND + 2 * MS));
-    assert_eq!(
-        played.stages.machine.sizes(),
-        (2, 1, 0),
-        "init and the shell, in one run"
-    );
+    assert_eq!(played.stages.machine.sizes(), (2, 1, 0), "init and the shell, in one run");
 }
 
 #[test]
@@ -626,10 +552,7 @@ fn a_flood_of_helpers_is_cheap() {
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
     story.open(job, AWS);
     let rounds: u32 = if cfg!(debug_assertions) { 60_000 } else { 500_000 };
-    let limits = Limits {
-        quiet_ns: u64::MAX,
-        ..Limits::default()
-    };
+    let limits = Limits { quiet_ns: u64::MAX, ..Limits::default() };
     let mut stages = stages(limits, 1000);
     let mut notes = Vec::new();
     let mut wishes = Vec::new();
@@ -668,9 +591,7 @@ fn a_pool_of_workers_is_one_run() {
     let connections: Vec<&String> = lines.iter().filter(|line| line.contains("connect")).collect();
     assert_eq!(connections.len(), 3);
     assert!(
-        connections
-            .iter()
-            .all(|line| line.starts_with("A 20") && line.contains("inherited/1")),
+        connections.iter().all(|line| line.starts_with("A 20") && line.contains("inherited/1")),
         "{lines:?}"
     );
 }
@@ -718,19 +639,11 @@ fn opening_again_and_again_hides_no_other_credential() {
     story.connect(job, "10.0.0.1", 1);
     let mut played = story.play();
     played.stages.stop(story.now_ns, &mut played.notes);
-    let Some(Note::Acted(acted)) = played
-        .notes
-        .iter()
-        .rev()
-        .find(|note| matches!(note, Note::Acted(_)))
+    let Some(Note::Acted(acted)) = played.notes.iter().rev().find(|note| matches!(note, Note::Acted(_)))
     else {
         panic!("nothing acted");
     };
-    let kinds: Vec<&str> = acted
-        .credentials
-        .iter()
-        .map(|known| known.kind.as_str())
-        .collect();
+    let kinds: Vec<&str> = acted.credentials.iter().map(|known| known.kind.as_str()).collect();
     assert_eq!(kinds, ["pgpass", "aws"]);
     assert_eq!(acted.link.as_ref().unwrap().of.len(), crate::chain::Link::OF_MAX);
 }
@@ -747,14 +660,8 @@ fn a_process_nobody_saw_made() {
     let mut played = story.play();
     played.stages.stop(story.now_ns, &mut played.notes);
     let lines = played.lines();
-    assert_eq!(
-        lines[0],
-        "A opened user:backup:? init backup gaps [\"unknown-parent\"]"
-    );
-    assert!(
-        lines.last().unwrap().starts_with("A closed run-ended"),
-        "{lines:?}"
-    );
+    assert_eq!(lines[0], "A opened user:backup:? init backup gaps [\"unknown-parent\"]");
+    assert!(lines.last().unwrap().starts_with("A closed run-ended"), "{lines:?}");
 }
 
 mod any {

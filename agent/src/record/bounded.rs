@@ -14,11 +14,7 @@ pub(super) struct Bounded<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     pub(super) fn new(max: usize) -> Self {
-        Self {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            max,
-        }
+        Self { entries: HashMap::new(), order: VecDeque::new(), max }
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
@@ -50,9 +46,6 @@ mod tests {
         map.insert(1, 'c');
         assert_eq!(map.get(&1), Some(&'c'));
         map.insert(3, 'd');
-        assert_eq!(
-            (map.get(&1), map.get(&2), map.get(&3)),
-            (None, Some(&'b'), Some(&'d'))
-        );
+        assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (None, Some(&'b'), Some(&'d')));
     }
 }

@@ -110,11 +110,7 @@ impl Builder {
                     attach: &signal.attach,
                     proven: signal.proven,
                     blind: &signal.blind,
-                    refused: signal
-                        .refused
-                        .iter()
-                        .map(|(tier, why)| RefusedShape { tier, why })
-                        .collect(),
+                    refused: signal.refused.iter().map(|(tier, why)| RefusedShape { tier, why }).collect(),
                 })
                 .collect(),
         });
@@ -165,13 +161,7 @@ impl Builder {
             after: opened.after.map(|after| after.to_string()),
             actor: actor_shape(&opened.actor),
             root: self.process(&opened.root, None),
-            lineage: Some(
-                opened
-                    .lineage
-                    .iter()
-                    .map(|process| self.process(process, None))
-                    .collect(),
-            ),
+            lineage: Some(opened.lineage.iter().map(|process| self.process(process, None)).collect()),
             gaps: Some(opened.gaps.iter().map(|gap| gap.name()).collect()),
             reason: None,
             exit: None,
@@ -236,13 +226,7 @@ impl Builder {
         };
         self.deed(action, &mut shape);
         let body = bytes(&shape);
-        let pending = matches!(
-            action.deed,
-            ActionDeed::Connect {
-                outcome: ConnectOutcome::Pending,
-                ..
-            }
-        );
+        let pending = matches!(action.deed, ActionDeed::Connect { outcome: ConnectOutcome::Pending, .. });
         if pending || matches!(action.deed, ActionDeed::SecretOpen { .. }) {
             self.seqs.insert(action.id, seq);
         }
@@ -263,14 +247,7 @@ impl Builder {
                 shape.action = "exit";
                 shape.exit = Some(exit_shape(*status));
             }
-            ActionDeed::Connect {
-                to,
-                port,
-                from,
-                outcome,
-                took_ns,
-                completes,
-            } => {
+            ActionDeed::Connect { to, port, from, outcome, took_ns, completes } => {
                 shape.action = "connect";
                 shape.outcome = Some(outcome.name());
                 if let ConnectOutcome::Error(errno) = outcome {
@@ -278,11 +255,7 @@ impl Builder {
                 }
                 shape.took_ms = took_ns.map(milliseconds);
                 shape.completes = completes.and_then(|id| self.seqs.get(&id).copied());
-                shape.destination = Some(DestinationShape {
-                    ip: *to,
-                    port: *port,
-                    transport: "tcp",
-                });
+                shape.destination = Some(DestinationShape { ip: *to, port: *port, transport: "tcp" });
                 shape.source = from.map(|(ip, port)| SourceShape { ip, port });
             }
         }
@@ -290,11 +263,7 @@ impl Builder {
 
     fn gap(&mut self, gap: &Gap) -> Record {
         let chains: Vec<String> = gap.chains.iter().map(ToString::to_string).collect();
-        let counts = gap
-            .counts
-            .iter()
-            .map(|(kind, count)| (kind.name(), *count))
-            .collect();
+        let counts = gap.counts.iter().map(|(kind, count)| (kind.name(), *count)).collect();
         let (seq, time_ns) = self.head(gap.time_ns);
         let body = bytes(&GapShape {
             v: VERSION,
@@ -324,14 +293,7 @@ impl Builder {
 }
 
 fn record(seq: u64, time_ns: i64, kind: RecordType, chain: Option<String>, body: Vec<u8>) -> Record {
-    Record {
-        seq,
-        time_ns,
-        kind,
-        chain,
-        gap_chains: Vec::new(),
-        body,
-    }
+    Record { seq, time_ns, kind, chain, gap_chains: Vec::new(), body }
 }
 
 /// One object of strings, numbers and lists: `serde_json` refuses only keys that are no strings, and there are none.

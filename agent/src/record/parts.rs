@@ -58,19 +58,12 @@ impl Builder {
             id: &credential.id,
             kind: &credential.kind,
             path: (self.redaction.printable)(&credential.path),
-            identifiers: Pairs(
-                identifiers
-                    .map(|(name, value)| (name.as_str(), value.as_str()))
-                    .collect(),
-            ),
+            identifiers: Pairs(identifiers.map(|(name, value)| (name.as_str(), value.as_str())).collect()),
         }
     }
 
     pub(super) fn credentials<'a>(&self, credentials: &'a [Arc<Credential>]) -> Vec<CredentialShape<'a>> {
-        credentials
-            .iter()
-            .map(|credential| self.credential(credential))
-            .collect()
+        credentials.iter().map(|credential| self.credential(credential)).collect()
     }
 
     pub(super) fn file(&self, file: &OpenedFile) -> FileShape {
@@ -101,11 +94,7 @@ impl Builder {
     }
 
     pub(super) fn link(&self, link: &Link) -> LinkShape {
-        let of: Vec<u64> = link
-            .of
-            .iter()
-            .filter_map(|id| self.seqs.get(id).copied())
-            .collect();
+        let of: Vec<u64> = link.of.iter().filter_map(|id| self.seqs.get(id).copied()).collect();
         LinkShape {
             relation: "observed_after",
             of_unknown: link.of.len() - of.len(),
@@ -149,33 +138,18 @@ pub(super) fn tick(key: ProcessKey) -> (u32, u64) {
 }
 
 pub(super) fn host_shape(host: &Host) -> HostShape<'_> {
-    HostShape {
-        id: &host.id,
-        name: &host.name,
-        boot_id: &host.boot_id,
-    }
+    HostShape { id: &host.id, name: &host.name, boot_id: &host.boot_id }
 }
 
 pub(super) fn actor_shape(actor: &Actor) -> ActorShape<'_> {
-    ActorShape {
-        id: &actor.id,
-        kind: actor.kind.name(),
-        origin: &actor.origin,
-        user: &actor.user,
-    }
+    ActorShape { id: &actor.id, kind: actor.kind.name(), origin: &actor.origin, user: &actor.user }
 }
 
 pub(super) fn exit_shape(status: ExitStatus) -> ExitShape {
     match status {
-        ExitStatus::Code(code) => ExitShape {
-            code: Some(code),
-            signal: None,
-            core: None,
-        },
-        ExitStatus::Signal { signal, core } => ExitShape {
-            code: None,
-            signal: Some(signal),
-            core: Some(core),
-        },
+        ExitStatus::Code(code) => ExitShape { code: Some(code), signal: None, core: None },
+        ExitStatus::Signal { signal, core } => {
+            ExitShape { code: None, signal: Some(signal), core: Some(core) }
+        }
     }
 }

@@ -31,9 +31,7 @@ pub(crate) fn host() -> Host {
 pub(crate) fn redaction() -> Redaction {
     Redaction {
         argv: |argv| {
-            argv.iter()
-                .map(|arg| String::from_utf8_lossy(arg).replace("hunter2", "[redacted]"))
-                .collect()
+            argv.iter().map(|arg| String::from_utf8_lossy(arg).replace("hunter2", "[redacted]")).collect()
         },
         printable: |bytes| String::from_utf8_lossy(bytes).replace('\u{1b}', "\\x1b"),
     }
@@ -50,31 +48,17 @@ pub(crate) fn records(notes: &[Note]) -> Vec<Record> {
 
 /// Every golden: its name and records.
 pub(crate) fn goldens() -> Vec<(&'static str, Vec<Record>)> {
-    vec![
-        ("backup", records(&backup())),
-        ("edges", records(&edges())),
-        ("agent", agent()),
-    ]
+    vec![("backup", records(&backup())), ("edges", records(&edges())), ("agent", agent())]
 }
 
 fn text(text: &str) -> Text {
-    Text {
-        bytes: text.as_bytes().to_vec(),
-        truncated: false,
-    }
+    Text { bytes: text.as_bytes().to_vec(), truncated: false }
 }
 
 fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Option<&Process>) -> Process {
-    let cgroup = if pid == 1 {
-        "/init.scope"
-    } else {
-        "/system.slice/backup.service"
-    };
+    let cgroup = if pid == 1 { "/init.scope" } else { "/system.slice/backup.service" };
     Process {
-        key: ProcessKey {
-            tgid: pid,
-            start_ns: at_ns,
-        },
+        key: ProcessKey { tgid: pid, start_ns: at_ns },
         cpid: format!("b770a0ed-8463-822c-b5f6-{pid:012x}"),
         ns_tgid: pid,
         pid_ns: 4_026_531_836,
@@ -151,13 +135,7 @@ impl Night {
     fn new(chain: u128, actor: Actor) -> Self {
         // The first 48 bits of a ULID are milliseconds since 1970.
         let ulid = |low| Ulid(((1_767_322_800_000 + low % 100_000) << 80) | low);
-        Self {
-            chain: ulid(chain),
-            run: ulid(chain - 1),
-            actor: Arc::new(actor),
-            next: 1,
-            notes: Vec::new(),
-        }
+        Self { chain: ulid(chain), run: ulid(chain - 1), actor: Arc::new(actor), next: 1, notes: Vec::new() }
     }
 
     fn opened(&mut self, root: &Arc<Process>, lineage: &[&Arc<Process>]) {
@@ -202,10 +180,7 @@ impl Night {
                 deed,
                 seen_by,
             },
-            credentials: credentials
-                .iter()
-                .map(|credential| Arc::clone(credential))
-                .collect(),
+            credentials: credentials.iter().map(|credential| Arc::clone(credential)).collect(),
             link,
         })));
         id
@@ -241,13 +216,7 @@ impl Night {
 }
 
 fn link(of: &[ActionId], basis: Basis, delay_us: u64, hops: u32, facts: &[LinkFact]) -> Link {
-    Link {
-        of: of.to_vec(),
-        basis,
-        delay_ns: delay_us * 1_000,
-        hops,
-        facts: facts.to_vec(),
-    }
+    Link { of: of.to_vec(), basis, delay_ns: delay_us * 1_000, hops, facts: facts.to_vec() }
 }
 
 fn connect(last: u8, port: u16, outcome: ConnectOutcome, took_us: Option<u64>) -> ActionDeed {
@@ -273,10 +242,7 @@ fn backup_actor() -> Actor {
 
 /// The night job of user backup: opens two credentials, executes a second program, which is refused once and then
 /// connects; everything ends well.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one night, told from its beginning to its end"
-)]
+#[expect(clippy::too_many_lines, reason = "one night, told from its beginning to its end")]
 pub(crate) fn backup() -> Vec<Note> {
     let mut night = Night::new(0x3f2_81c4_77aa_90e1, backup_actor());
     let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
@@ -293,26 +259,13 @@ pub(crate) fn backup() -> Vec<Note> {
         815,
         T0 + 11 * MS,
         "/usr/bin/restic",
-        &[
-            "restic",
-            "--password=hunter2",
-            "-r",
-            "s3:https://10.0.0.9/backup",
-            "backup",
-            "/srv",
-        ],
+        &["restic", "--password=hunter2", "-r", "s3:https://10.0.0.9/backup", "backup", "/srv"],
         Some(&job),
     ));
-    let aws = credential(
-        "aws-access-key",
-        "/home/backup/.aws/credentials",
-        &[("key_id", "AKIAIOSFODNN7EXAMPLE")],
-    );
-    let pgpass = credential(
-        "pgpass",
-        "/home/backup/.pgpass",
-        &[("host", "db.example.com"), ("user", "backup")],
-    );
+    let aws =
+        credential("aws-access-key", "/home/backup/.aws/credentials", &[("key_id", "AKIAIOSFODNN7EXAMPLE")]);
+    let pgpass =
+        credential("pgpass", "/home/backup/.pgpass", &[("host", "db.example.com"), ("user", "backup")]);
 
     night.opened(&job, &[&init]);
     let open = |path: &str, ino, credential: &Arc<Credential>| ActionDeed::SecretOpen {
@@ -328,30 +281,12 @@ pub(crate) fn backup() -> Vec<Note> {
     let hop = |delay_us| Some(link(&both, Basis::Inherited, delay_us, 1, &[]));
     night.act(12, &restic, ActionDeed::Exec, &creds, hop(9_000));
     let after = link(&both, Basis::Inherited, 21_000, 1, &[LinkFact::FirstConnection]);
-    night.act(
-        24,
-        &restic,
-        connect(9, 443, ConnectOutcome::Refused, Some(412)),
-        &creds,
-        Some(after),
-    );
+    night.act(24, &restic, connect(9, 443, ConnectOutcome::Refused, Some(412)), &creds, Some(after));
     let deed = connect(9, 443, ConnectOutcome::Established, Some(1_830));
     night.act(1_031, &restic, deed, &creds, hop(1_028_000));
-    night.act(
-        48_210,
-        &restic,
-        ActionDeed::Exit(ExitStatus::Code(0)),
-        &creds,
-        hop(48_207_000),
-    );
+    night.act(48_210, &restic, ActionDeed::Exit(ExitStatus::Code(0)), &creds, hop(48_207_000));
     let same = link(&both, Basis::SameProcess, 48_209_500, 0, &[]);
-    night.act(
-        48_213,
-        &job,
-        ActionDeed::Exit(ExitStatus::Code(0)),
-        &creds,
-        Some(same),
-    );
+    night.act(48_213, &job, ActionDeed::Exit(ExitStatus::Code(0)), &creds, Some(same));
     let summary = Summary {
         actions: 7,
         folded: 0,
@@ -361,22 +296,13 @@ pub(crate) fn backup() -> Vec<Note> {
         processes: 2,
         gaps: Vec::new(),
     };
-    night.closed(
-        48_213,
-        &job,
-        CloseReason::RunEnded,
-        Some(ExitStatus::Code(0)),
-        summary,
-    );
+    night.closed(48_213, &job, CloseReason::RunEnded, Some(ExitStatus::Code(0)), summary);
     night.notes
 }
 
 /// A container's run in which everything that can be odd is odd: gaps, cut names, a pending connection, links to what is
 /// no longer known, an end by a signal.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one night, told from its beginning to its end"
-)]
+#[expect(clippy::too_many_lines, reason = "one night, told from its beginning to its end")]
 pub(crate) fn edges() -> Vec<Note> {
     let actor = Actor {
         id: "container:docker:0123456789ab".to_owned(),
@@ -385,20 +311,8 @@ pub(crate) fn edges() -> Vec<Note> {
         user: "10001".to_owned(),
     };
     let mut night = Night::new(0x7_1177_0042_9c3d_55f0, actor);
-    let shim = Arc::new(process(
-        700,
-        T0 - 90_000 * MS,
-        "/usr/bin/containerd-shim",
-        &["shim"],
-        None,
-    ));
-    let mut agent = process(
-        901,
-        T0 - 80_000 * MS,
-        "/app/agent",
-        &["agent", "--serve"],
-        Some(&shim),
-    );
+    let shim = Arc::new(process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None));
+    let mut agent = process(901, T0 - 80_000 * MS, "/app/agent", &["agent", "--serve"], Some(&shim));
     agent.ns_tgid = 7;
     agent.argv_truncated = true;
     agent.known_by = KnownBy::Proc;
@@ -416,20 +330,13 @@ pub(crate) fn edges() -> Vec<Note> {
     let mut opened = file("…/run/secrets/tok\u{1b}en", 99);
     opened.path.truncated = true;
     (opened.flags, opened.matched, opened.links) = (2, Matched::Directory, 2);
-    let deed = ActionDeed::SecretOpen {
-        file: opened,
-        credential: Arc::clone(&token),
-    };
+    let deed = ActionDeed::SecretOpen { file: opened, credential: Arc::clone(&token) };
     let before = ActionId(9_999);
     let held = link(&[before], Basis::Held, 5_000_000, 0, &[]);
     let open = night.act(5, &agent, deed, &[&token], Some(held));
     let linked =
         |delay_us, facts: &[LinkFact]| Some(link(&[open, before], Basis::SameProcess, delay_us, 0, facts));
-    let facts = [
-        LinkFact::DestinationNamed,
-        LinkFact::OnlyCredential,
-        LinkFact::FirstConnection,
-    ];
+    let facts = [LinkFact::DestinationNamed, LinkFact::OnlyCredential, LinkFact::FirstConnection];
     let pending = night.act(
         6,
         &agent,
@@ -439,13 +346,7 @@ pub(crate) fn edges() -> Vec<Note> {
     );
     Arc::make_mut(&mut night.last().action.facts).session = Some(3);
     Arc::make_mut(&mut night.last().action.facts).login_uid = Some(1000);
-    night.act(
-        7,
-        &agent,
-        connect(21, 25, ConnectOutcome::Error(13), Some(40)),
-        &[&token],
-        linked(1_900, &[]),
-    );
+    night.act(7, &agent, connect(21, 25, ConnectOutcome::Error(13), Some(40)), &[&token], linked(1_900, &[]));
     let mut v6 = connect(0, 8443, ConnectOutcome::TimedOut, Some(1_000_000));
     if let ActionDeed::Connect { to, .. } = &mut v6 {
         *to = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9));
@@ -468,10 +369,7 @@ pub(crate) fn edges() -> Vec<Note> {
     if let ActionDeed::Connect { completes, .. } = &mut night.last().action.deed {
         *completes = Some(pending);
     }
-    let killed = ExitStatus::Signal {
-        signal: 11,
-        core: true,
-    };
+    let killed = ExitStatus::Signal { signal: 11, core: true };
     night.act(
         2_100,
         &agent,
@@ -487,12 +385,7 @@ pub(crate) fn edges() -> Vec<Note> {
         destinations: vec![
             (v4(20), 6443, 1, 1),
             (v4(21), 25, 1, 0),
-            (
-                IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)),
-                8443,
-                4,
-                0,
-            ),
+            (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)), 8443, 4, 0),
         ],
         programs: 0,
         processes: 1,
@@ -514,14 +407,8 @@ fn agent() -> Vec<Record> {
     };
     let mut connect = signal("connect", "kprobe", "kprobe/security_socket_connect");
     connect.blind = vec!["connections that io_uring asks for".to_owned()];
-    connect.refused = vec![(
-        "lsm".to_owned(),
-        "bpf is not in the list of active LSMs".to_owned(),
-    )];
-    let unseen = SignalCoverage {
-        signal: "connect.outcome".to_owned(),
-        ..SignalCoverage::default()
-    };
+    connect.refused = vec![("lsm".to_owned(), "bpf is not in the list of active LSMs".to_owned())];
+    let unseen = SignalCoverage { signal: "connect.outcome".to_owned(), ..SignalCoverage::default() };
     let coverage = Coverage {
         agent_version: "0.1.0".to_owned(),
         kernel: "6.1.0-18-amd64".to_owned(),
@@ -530,14 +417,8 @@ fn agent() -> Vec<Record> {
     };
     vec![
         builder.coverage(T0, &coverage),
-        builder.heartbeat(
-            T0 + 60_000 * MS,
-            &[("samples_read", 4_211), ("samples_dropped", 0)],
-        ),
-        builder.stopped(
-            T0 + 61_000 * MS,
-            &[("samples_read", 4_300), ("samples_dropped", 0)],
-        ),
+        builder.heartbeat(T0 + 60_000 * MS, &[("samples_read", 4_211), ("samples_dropped", 0)]),
+        builder.stopped(T0 + 61_000 * MS, &[("samples_read", 4_300), ("samples_dropped", 0)]),
     ]
 }
 

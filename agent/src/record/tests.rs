@@ -17,10 +17,7 @@ fn records_are_the_golden_ones() {
     let made: BTreeMap<String, Vec<u8>> = goldens()
         .into_iter()
         .map(|(name, records)| {
-            let lines = records
-                .iter()
-                .flat_map(|record| [record.body.as_slice(), b"\n"].concat())
-                .collect();
+            let lines = records.iter().flat_map(|record| [record.body.as_slice(), b"\n"].concat()).collect();
             (format!("{name}.jsonl"), lines)
         })
         .collect();
@@ -54,25 +51,11 @@ fn links_name_records_and_no_secret_passes() {
     let all: Vec<u8> = records.iter().flat_map(|record| record.body.clone()).collect();
     let all = String::from_utf8(all).unwrap();
     assert!(!all.contains("hunter2") && all.contains("--password=[redacted]"));
-    let views: Vec<View> = records
-        .iter()
-        .map(|record| View::parse(&record.body).unwrap())
-        .collect();
-    let opens: Vec<u64> = views
-        .iter()
-        .filter(|view| view.text("action") == Some("secret.open"))
-        .map(View::seq)
-        .collect();
-    let connect = views
-        .iter()
-        .find(|view| view.text("action") == Some("connect"))
-        .unwrap();
-    let of: Vec<u64> = connect
-        .list("link.of")
-        .iter()
-        .filter_map(Value::as_u64)
-        .rev()
-        .collect();
+    let views: Vec<View> = records.iter().map(|record| View::parse(&record.body).unwrap()).collect();
+    let opens: Vec<u64> =
+        views.iter().filter(|view| view.text("action") == Some("secret.open")).map(View::seq).collect();
+    let connect = views.iter().find(|view| view.text("action") == Some("connect")).unwrap();
+    let of: Vec<u64> = connect.list("link.of").iter().filter_map(Value::as_u64).rev().collect();
     assert_eq!(of, opens);
     assert_eq!(connect.at("link.of_unknown"), None);
     assert_eq!(connect.at("process.auid"), Some(&Value::Null));
@@ -86,9 +69,9 @@ fn nothing_but_auid_is_null() {
                 found.insert(path.to_owned());
             }
             Value::Array(items) => items.iter().for_each(|item| nulls(path, item, found)),
-            Value::Object(map) => map
-                .iter()
-                .for_each(|(key, value)| nulls(&format!("{path}.{key}"), value, found)),
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| nulls(&format!("{path}.{key}"), value, found))
+            }
             Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
@@ -103,35 +86,24 @@ fn nothing_but_auid_is_null() {
 fn an_opening_that_is_forgotten_is_counted_not_invented() {
     let mut builder = builder(1);
     let notes = backup();
-    let exec = notes
-        .iter()
-        .rfind(|note| matches!(note, Note::Acted(acted) if acted.link.is_some()))
-        .unwrap();
+    let exec = notes.iter().rfind(|note| matches!(note, Note::Acted(acted) if acted.link.is_some())).unwrap();
     let view = View::parse(&builder.note(exec).body).unwrap();
-    assert_eq!(
-        (view.list("link.of").len(), view.number("link.of_unknown")),
-        (0, Some(2))
-    );
+    assert_eq!((view.list("link.of").len(), view.number("link.of_unknown")), (0, Some(2)));
 }
 
 /// Every path in a record, with the label of the record it is in. Paths below objects that occur at several places are
 /// those of the place where they are described.
 fn paths(view: &View) -> BTreeSet<(String, String)> {
     fn walk(path: &str, value: &Value, found: &mut BTreeSet<String>) {
-        let path = SAME
-            .iter()
-            .find(|(place, _)| *place == path)
-            .map_or(path, |(place, same)| {
-                found.insert((*place).to_owned());
-                same
-            });
+        let path = SAME.iter().find(|(place, _)| *place == path).map_or(path, |(place, same)| {
+            found.insert((*place).to_owned());
+            same
+        });
         if !path.is_empty() {
             found.insert(path.to_owned());
         }
         match value {
-            Value::Array(items) => items
-                .iter()
-                .for_each(|item| walk(&format!("{path}[]"), item, found)),
+            Value::Array(items) => items.iter().for_each(|item| walk(&format!("{path}[]"), item, found)),
             Value::Object(map) => {
                 let any = path == "counters" || path == "counts" || path.ends_with("identifiers");
                 for (key, value) in map {
@@ -173,11 +145,7 @@ fn the_reference_and_the_records_agree() {
     }
     for field in FIELDS {
         let occurs = seen.iter().any(|(path, _)| path == field.path);
-        assert!(
-            occurs,
-            "`{}` is in the reference and in no golden record",
-            field.path
-        );
+        assert!(occurs, "`{}` is in the reference and in no golden record", field.path);
     }
     let names: BTreeSet<&str> = FIELDS.iter().map(|field| field.path).collect();
     assert_eq!(names.len(), FIELDS.len(), "a field is described twice");
@@ -187,11 +155,6 @@ fn the_reference_and_the_records_agree() {
 fn the_reference_has_a_row_for_every_field() {
     let text = reference();
     for field in FIELDS {
-        assert_eq!(
-            text.matches(&format!("| `{}` |", field.path)).count(),
-            1,
-            "{}",
-            field.path
-        );
+        assert_eq!(text.matches(&format!("| `{}` |", field.path)).count(), 1, "{}", field.path);
     }
 }

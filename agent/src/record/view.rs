@@ -30,10 +30,7 @@ impl View {
     /// [`ViewError`] where they are no record of any version.
     pub fn parse(body: &[u8]) -> Result<Self, ViewError> {
         let value: Value = serde_json::from_slice(body)?;
-        let seq = value
-            .get("seq")
-            .and_then(Value::as_u64)
-            .ok_or(ViewError::Missing("seq"))?;
+        let seq = value.get("seq").and_then(Value::as_u64).ok_or(ViewError::Missing("seq"))?;
         let time_ns = value
             .get("time")
             .and_then(Value::as_str)
@@ -72,8 +69,7 @@ impl View {
     /// The value at a path of names with dots between.
     #[must_use]
     pub fn at(&self, path: &str) -> Option<&Value> {
-        path.split('.')
-            .try_fold(&self.value, |value, name| value.get(name))
+        path.split('.').try_fold(&self.value, |value, name| value.get(name))
     }
 
     /// The text there.
@@ -122,13 +118,7 @@ mod tests {
         let why = |bytes: &[u8]| View::parse(bytes).unwrap_err().to_string();
         assert_eq!(why(b"{"), "a record that is no JSON");
         assert_eq!(why(b"[]"), "a record without `seq`");
-        assert_eq!(
-            why(br#"{"seq":1,"time":"noon","type":"x"}"#),
-            "a record without `time`"
-        );
-        assert_eq!(
-            why(br#"{"seq":1,"time":"2026-01-02T03:04:05Z"}"#),
-            "a record without `type`"
-        );
+        assert_eq!(why(br#"{"seq":1,"time":"noon","type":"x"}"#), "a record without `time`");
+        assert_eq!(why(br#"{"seq":1,"time":"2026-01-02T03:04:05Z"}"#), "a record without `type`");
     }
 }

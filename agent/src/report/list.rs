@@ -23,39 +23,21 @@ pub fn chains(reader: &Reader, filter: &ChainsFilter, style: &Style) -> Result<S
     if heads.is_empty() {
         return Ok("no chains\n".to_owned());
     }
-    let chains: Vec<Chain> = heads
-        .into_iter()
-        .map(|head| Chain::new(head.id, head.records))
-        .collect();
+    let chains: Vec<Chain> = heads.into_iter().map(|head| Chain::new(head.id, head.records)).collect();
     let short = unique(&chains);
-    let wide = if style.width == 0 {
-        160
-    } else {
-        style.width.max(60)
-    };
+    let wide = if style.width == 0 { 160 } else { style.width.max(60) };
     // What is left after id, time, status and blanks goes to the actor and to what it did.
     let left = wide.saturating_sub(short + 2 + 13 + STATUS);
     let (when, actor) = (short + 2, short + 2 + 13);
     let (did, end) = (actor + left * 2 / 5, wide - STATUS);
     let mut out = String::new();
-    let title = Line::new()
-        .put(Paint::Strong, "CHAIN")
-        .to(when)
-        .put(Paint::Strong, "WHEN, UTC")
-        .to(actor);
-    let title = title
-        .put(Paint::Strong, "ACTOR")
-        .to(did)
-        .put(Paint::Strong, "OPENED, RAN, TRIED");
+    let title = Line::new().put(Paint::Strong, "CHAIN").to(when).put(Paint::Strong, "WHEN, UTC").to(actor);
+    let title = title.put(Paint::Strong, "ACTOR").to(did).put(Paint::Strong, "OPENED, RAN, TRIED");
     title.to(end).put(Paint::Strong, "STATUS").end(style, &mut out);
     for chain in &chains {
         let id: String = chain.id.chars().take(short).collect();
         let time = words::moment(&crate::record::rfc3339(chain.since_ns));
-        let line = Line::new()
-            .plain(&id)
-            .to(when)
-            .plain(time.get(5..16).unwrap_or_default())
-            .to(actor);
+        let line = Line::new().plain(&id).to(when).plain(time.get(5..16).unwrap_or_default()).to(actor);
         let name = chain.any().and_then(|view| view.text("actor.id")).unwrap_or("?");
         let line = line.put(Paint::Strong, &tail(name, did - actor - 1)).to(did);
         let mut rows = rows(chain).into_iter();
@@ -90,10 +72,7 @@ fn rows(chain: &Chain) -> Vec<(Paint, String)> {
     };
     let mut rows = Vec::new();
     let credentials = chain.credentials();
-    let opened = credentials
-        .iter()
-        .take(EACH_MAX)
-        .map(|credential| words::short(credential));
+    let opened = credentials.iter().take(EACH_MAX).map(|credential| words::short(credential));
     rows.extend(opened.map(|name| (Paint::Plain, format!("open {name}"))));
     rows.extend(more(credentials.len(), "credentials"));
     let programs = programs(chain);
@@ -116,15 +95,9 @@ fn rows(chain: &Chain) -> Vec<(Paint, String)> {
 }
 
 fn programs(chain: &Chain) -> Vec<String> {
-    let executed = chain
-        .records
-        .iter()
-        .filter(|view| view.text("action") == Some("exec"));
+    let executed = chain.records.iter().filter(|view| view.text("action") == Some("exec"));
     let mut names: Vec<String> = Vec::new();
-    for name in executed
-        .filter_map(|view| view.text("process.exe"))
-        .map(words::base)
-    {
+    for name in executed.filter_map(|view| view.text("process.exe")).map(words::base) {
         if !names.iter().any(|other| other == name) {
             names.push(name.to_owned());
         }

@@ -14,13 +14,8 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
     let line = match view.kind() {
         "action" => {
             let who = view.at("process").map(words::process).unwrap_or_default();
-            let line = line
-                .put(Paint::Strong, &head(&who, 16))
-                .to(31)
-                .then(words::deed(&view, true));
-            let basis = view
-                .text("link.basis")
-                .filter(|_| view.text("action") == Some("connect"));
+            let line = line.put(Paint::Strong, &head(&who, 16)).to(31).then(words::deed(&view, true));
+            let basis = view.text("link.basis").filter(|_| view.text("action") == Some("connect"));
             match (basis, view.list("credential").first()) {
                 (Some(basis), Some(credential)) => {
                     line.faint(&format!("  after {} ({basis})", words::short(credential)))
@@ -29,27 +24,17 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
             }
         }
         "chain" if view.text("status") == Some("opened") => {
-            let line = line
-                .put(Paint::Strong, "chain")
-                .to(31)
-                .put(Paint::Strong, &actor());
+            let line = line.put(Paint::Strong, "chain").to(31).put(Paint::Strong, &actor());
             line.faint(&format!("  begins  {}", head(view.chain()?, 12)))
         }
         "chain" => {
-            let line = line
-                .put(Paint::Strong, "chain")
-                .to(31)
-                .put(Paint::Strong, &actor())
-                .faint("  ends  ");
+            let line = line.put(Paint::Strong, "chain").to(31).put(Paint::Strong, &actor()).faint("  ends  ");
             match view.at("exit").map(words::exit) {
                 Some((paint, text)) => line.put(paint, &text),
                 None => line.plain(view.text("reason").unwrap_or_default()),
             }
         }
-        "gap" => line
-            .put(Paint::Doubt, "! gap")
-            .to(31)
-            .put(Paint::Doubt, &words::gap(&view)),
+        "gap" => line.put(Paint::Doubt, "! gap").to(31).put(Paint::Doubt, &words::gap(&view)),
         "coverage" => coverage(&view, line),
         _ => return None,
     };
@@ -58,10 +43,8 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
 
 fn coverage(view: &View, line: Line) -> Line {
     let mut line = line.put(Paint::Strong, "watching").to(31);
-    let (seen, unseen): (Vec<_>, Vec<_>) = view
-        .list("signals")
-        .iter()
-        .partition(|signal| signal.get("tier").is_some());
+    let (seen, unseen): (Vec<_>, Vec<_>) =
+        view.list("signals").iter().partition(|signal| signal.get("tier").is_some());
     let name = |signal| words::text(signal, "signal").unwrap_or("?");
     // First what nobody may overlook.
     for signal in unseen {
@@ -69,9 +52,7 @@ fn coverage(view: &View, line: Line) -> Line {
     }
     for signal in seen {
         let tier = words::text(signal, "tier").unwrap_or_default();
-        line = line
-            .plain(&format!("{} ", name(signal)))
-            .faint(&format!("{tier}  "));
+        line = line.plain(&format!("{} ", name(signal))).faint(&format!("{tier}  "));
     }
     line
 }

@@ -55,17 +55,11 @@ impl Chain {
         let since = closed.and_then(|view| nanoseconds(view.text("since")?));
         let first = records.first().map(View::time_ns);
         let since_ns = since.into_iter().chain(first).min().unwrap_or(0);
-        Self {
-            id,
-            records,
-            since_ns,
-        }
+        Self { id, records, since_ns }
     }
 
     fn status(&self, status: &str) -> Option<&View> {
-        self.records
-            .iter()
-            .find(|view| view.kind() == "chain" && view.text("status") == Some(status))
+        self.records.iter().find(|view| view.kind() == "chain" && view.text("status") == Some(status))
     }
 
     pub(super) fn opened(&self) -> Option<&View> {
@@ -82,15 +76,10 @@ impl Chain {
 
     /// Credentials in the order of first use, each once.
     pub(super) fn credentials(&self) -> Vec<&Value> {
-        let summary = self
-            .closed()
-            .map_or(&[][..], |closed| closed.list("summary.credentials"));
+        let summary = self.closed().map_or(&[][..], |closed| closed.list("summary.credentials"));
         let acted = self.records.iter().filter(|view| view.kind() == "action");
         let mut found: Vec<&Value> = Vec::new();
-        for credential in summary
-            .iter()
-            .chain(acted.flat_map(|view| view.list("credential")))
-        {
+        for credential in summary.iter().chain(acted.flat_map(|view| view.list("credential"))) {
             if !found.iter().any(|other| other.get("id") == credential.get("id")) {
                 found.push(credential);
             }
@@ -104,21 +93,11 @@ impl Chain {
             let number = |value: &Value, name| value.get(name).and_then(Value::as_u64).unwrap_or(0);
             let reached = closed.list("summary.destinations").iter();
             return reached
-                .map(|to| {
-                    (
-                        words::address(to),
-                        number(to, "attempts"),
-                        number(to, "established"),
-                    )
-                })
+                .map(|to| (words::address(to), number(to, "attempts"), number(to, "established")))
                 .collect();
         }
         let mut found: Vec<(String, u64, u64)> = Vec::new();
-        for view in self
-            .records
-            .iter()
-            .filter(|view| view.text("action") == Some("connect"))
-        {
+        for view in self.records.iter().filter(|view| view.text("action") == Some("connect")) {
             let to = view.at("destination").map(words::address).unwrap_or_default();
             let attempt = u64::from(view.at("completes").is_none());
             let established = u64::from(view.text("outcome") == Some("established"));
@@ -136,9 +115,7 @@ impl Chain {
     /// Kinds of gaps it is known to have.
     fn gaps(&self) -> Vec<&str> {
         let opened = self.opened().map_or(&[][..], |opened| opened.list("gaps"));
-        let closed = self
-            .closed()
-            .map_or(&[][..], |closed| closed.list("summary.gaps"));
+        let closed = self.closed().map_or(&[][..], |closed| closed.list("summary.gaps"));
         let mut kinds: Vec<&str> = opened.iter().chain(closed).filter_map(Value::as_str).collect();
         let recorded: Vec<&str> = self.gap_records().filter_map(|gap| gap.text("kind")).collect();
         let mut known = std::collections::HashSet::new();
@@ -169,15 +146,11 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
     };
     let stored = reader.chain(&id)?;
     match format {
-        Format::Json => Ok(stored
-            .iter()
-            .map(|record| format!("{}\n", String::from_utf8_lossy(&record.body)))
-            .collect()),
+        Format::Json => {
+            Ok(stored.iter().map(|record| format!("{}\n", String::from_utf8_lossy(&record.body))).collect())
+        }
         Format::Text => {
-            let records = stored
-                .iter()
-                .filter_map(|record| View::parse(&record.body).ok())
-                .collect();
+            let records = stored.iter().filter_map(|record| View::parse(&record.body).ok()).collect();
             Ok(text(&Chain::new(id, records), style))
         }
     }
@@ -185,10 +158,7 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
 
 fn text(chain: &Chain, style: &Style) -> String {
     let mut out = String::new();
-    Line::new()
-        .put(Paint::Strong, "Chain ")
-        .put(Paint::Strong, &chain.id)
-        .end(style, &mut out);
+    Line::new().put(Paint::Strong, "Chain ").put(Paint::Strong, &chain.id).end(style, &mut out);
     doubts(chain, style, &mut out);
     top(chain, style, &mut out);
     held(chain, style, &mut out);
@@ -208,16 +178,12 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
     };
     let get = |path| view.text(path).unwrap_or("?");
     let line = row("actor").put(Paint::Strong, get("actor.id"));
-    line.faint(&format!("  user {}", get("actor.user")))
-        .end(style, out);
+    line.faint(&format!("  user {}", get("actor.user"))).end(style, out);
     row("started by").plain(get("actor.origin")).end(style, out);
     let since = words::moment(&crate::record::rfc3339(chain.since_ns));
     let when = row("when").plain(&since).plain(" UTC");
     let when = match chain.closed() {
-        Some(closed) => when.plain(&format!(
-            ", for {}",
-            words::distance(closed.time_ns() - chain.since_ns)
-        )),
+        Some(closed) => when.plain(&format!(", for {}", words::distance(closed.time_ns() - chain.since_ns))),
         None => when,
     };
     when.faint(&format!("  on {}", get("host.name"))).end(style, out);
@@ -227,10 +193,7 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
     };
     let reason = closed.text("reason").unwrap_or("?");
     match closed.at("exit").map(words::exit) {
-        Some((paint, text)) => row("ended")
-            .put(paint, &text)
-            .faint(&format!("  {reason}"))
-            .end(style, out),
+        Some((paint, text)) => row("ended").put(paint, &text).faint(&format!("  {reason}")).end(style, out),
         None => row("ended").plain(reason).end(style, out),
     }
 }
@@ -269,23 +232,14 @@ fn held(chain: &Chain, style: &Style, out: &mut String) {
         line.faint(&format!("  {}", get("path"))).end(style, out);
     }
     let destinations = chain.destinations();
-    let widest = destinations
-        .iter()
-        .map(|(to, _, _)| to.chars().count())
-        .max()
-        .unwrap_or(0);
+    let widest = destinations.iter().map(|(to, _, _)| to.chars().count()).max().unwrap_or(0);
     for (index, (to, attempts, established)) in destinations.iter().enumerate() {
         let line = if index == 0 { row("tried") } else { row("") };
         let line = line.put(Paint::Strong, to).to(COLUMN + widest + 2);
         let tries = if *attempts == 1 { "try" } else { "tries" };
         let line = line.plain(&format!("{attempts} {tries}, "));
-        let paint = if *established == 0 {
-            Paint::Bad
-        } else {
-            Paint::Good
-        };
-        line.put(paint, &format!("{established} established"))
-            .end(style, out);
+        let paint = if *established == 0 { Paint::Bad } else { Paint::Good };
+        line.put(paint, &format!("{established} established")).end(style, out);
     }
 }
 

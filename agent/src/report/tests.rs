@@ -8,22 +8,13 @@ use super::*;
 use crate::record::testing::{backup, builder, edges, golden, goldens};
 use crate::store::{ChainsFilter, Reader, Retention, Store};
 
-const PLAIN: Style = Style {
-    width: 80,
-    colour: false,
-};
-const COLOUR: Style = Style {
-    width: 80,
-    colour: true,
-};
+const PLAIN: Style = Style { width: 80, colour: false };
+const COLOUR: Style = Style { width: 80, colour: true };
 
 /// A store of both nights. The second is still open in a second store.
 fn store(open: bool) -> (TempDir, Reader) {
     let dir = TempDir::new().unwrap();
-    let retention = Retention {
-        keep: Duration::from_hours(24),
-        max_bytes: 1 << 30,
-    };
+    let retention = Retention { keep: Duration::from_hours(24), max_bytes: 1 << 30 };
     let mut store = Store::open(dir.path(), retention).unwrap();
     let mut builder = builder(1840);
     let mut notes = [edges(), backup()].concat();
@@ -49,32 +40,20 @@ fn all() -> BTreeMap<String, Vec<u8>> {
     let (_open_dir, open) = store(true);
     let live = |style: &Style| -> String {
         let records = goldens().into_iter().flat_map(|(_, records)| records);
-        records
-            .filter_map(|record| live_line(&record.body, style))
-            .map(|line| line + "\n")
-            .collect()
+        records.filter_map(|record| live_line(&record.body, style)).map(|line| line + "\n").collect()
     };
     let texts = [
         ("show-backup.txt", show(&backup, &PLAIN)),
         ("show-backup-colour.txt", show(&backup, &COLOUR)),
         ("show-edges.txt", show(&edges, &PLAIN)),
-        (
-            "show-open.txt",
-            super::show(&open, &ids(&open).0, Format::Text, &PLAIN).unwrap(),
-        ),
+        ("show-open.txt", super::show(&open, &ids(&open).0, Format::Text, &PLAIN).unwrap()),
         ("chains.txt", chains(&reader, &filter, &PLAIN).unwrap()),
         ("chains-colour.txt", chains(&reader, &filter, &COLOUR).unwrap()),
-        (
-            "chains-120.txt",
-            chains(&open, &filter, &Style { width: 120, ..PLAIN }).unwrap(),
-        ),
+        ("chains-120.txt", chains(&open, &filter, &Style { width: 120, ..PLAIN }).unwrap()),
         ("live.txt", live(&PLAIN)),
         ("live-colour.txt", live(&COLOUR)),
     ];
-    texts
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), text.into_bytes()))
-        .collect()
+    texts.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect()
 }
 
 #[test]
@@ -117,10 +96,7 @@ fn narrow_and_endless_lines_do_no_harm() {
         let style = Style { width, colour: true };
         for id in [&backup, &edges] {
             let text = show(&reader, id, Format::Text, &style).unwrap();
-            assert!(
-                width == 0 || bare(&text).lines().all(|line| line.chars().count() <= width),
-                "{text}"
-            );
+            assert!(width == 0 || bare(&text).lines().all(|line| line.chars().count() <= width), "{text}");
         }
         chains(&reader, &ChainsFilter::default(), &style).unwrap();
     }
@@ -145,15 +121,8 @@ fn json_is_the_records_themselves() {
 fn a_name_that_names_no_one_chain_says_what_to_do() {
     let (_dir, reader) = store(false);
     let (backup, edges) = ids(&reader);
-    let why = |prefix: &str| {
-        show(&reader, prefix, Format::Text, &PLAIN)
-            .unwrap_err()
-            .to_string()
-    };
-    assert_eq!(
-        why("ZZZ"),
-        "no chain begins with `ZZZ`; `spoor chains` lists those there are"
-    );
+    let why = |prefix: &str| show(&reader, prefix, Format::Text, &PLAIN).unwrap_err().to_string();
+    assert_eq!(why("ZZZ"), "no chain begins with `ZZZ`; `spoor chains` lists those there are");
     let many = why("01KD");
     assert!(many.contains(&backup) && many.contains(&edges), "{many}");
     assert!(why("").contains("several chains"));
@@ -164,9 +133,6 @@ fn what_a_terminal_would_obey_is_spelt_out() {
     let body = br#"{"seq":1,"time":"2026-01-02T03:00:00.000000000Z","type":"action","action":"secret.open",
         "file":{"path":"/a\u001b[2Jb\u202ec"},"process":{"pid":1,"exe":"/x\ny"}}"#;
     let line = live_line(body, &PLAIN).unwrap();
-    assert!(
-        line.contains("\\u{1b}[2Jb\\u{202e}c") && line.contains("x\\ny"),
-        "{line}"
-    );
+    assert!(line.contains("\\u{1b}[2Jb\\u{202e}c") && line.contains("x\\ny"), "{line}");
     assert_eq!(live_line(b"no record", &PLAIN), None);
 }

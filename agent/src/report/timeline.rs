@@ -24,9 +24,7 @@ pub(super) fn timeline(chain: &Chain, style: &Style, into: &mut String) {
                     .then(words::deed(view, false));
                 remark(chain, view, line, style, into);
             }
-            "gap" => line
-                .put(Paint::Doubt, &format!("! {}", words::gap(view)))
-                .end(style, into),
+            "gap" => line.put(Paint::Doubt, &format!("! {}", words::gap(view))).end(style, into),
             "chain" => {}
             other => line.faint(other).end(style, into),
         }
@@ -72,10 +70,7 @@ fn link(chain: &Chain, view: &View) -> Option<String> {
     let delay = opening.map_or_else(String::new, |opening| {
         format!(", +{}", words::distance(view.time_ns() - opening.time_ns()))
     });
-    let named = view
-        .list("link.facts")
-        .iter()
-        .any(|fact| fact.as_str() == Some("destination-named"));
+    let named = view.list("link.facts").iter().any(|fact| fact.as_str() == Some("destination-named"));
     let named = if named { "names it, " } else { "" };
     Some(format!("after {name}{more} ({named}{basis}{delay})"))
 }

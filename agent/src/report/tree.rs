@@ -56,13 +56,7 @@ fn add<'a>(nodes: &mut Vec<Node<'a>>, process: &'a Value, before: bool) -> Optio
             words::text(parent, "id") == Some(node.id) || (same("pid") && same("start_ns"))
         })
     });
-    nodes.push(Node {
-        id,
-        process,
-        before,
-        parent,
-        actions: Vec::new(),
-    });
+    nodes.push(Node { id, process, before, parent, actions: Vec::new() });
     Some(nodes.len() - 1)
 }
 
@@ -71,14 +65,8 @@ fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, style: &Style,
     let Some(node) = nodes.get(at) else {
         return;
     };
-    let line = Line::new()
-        .faint(lead)
-        .put(Paint::Strong, &words::process(node.process));
-    let told = if node.before {
-        words::command(node.process)
-    } else {
-        String::new()
-    };
+    let line = Line::new().faint(lead).put(Paint::Strong, &words::process(node.process));
+    let told = if node.before { words::command(node.process) } else { String::new() };
     line.faint(&format!("  {told}")).end(style, into);
 
     let mut lines = actions(node);
@@ -88,11 +76,7 @@ fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, style: &Style,
         .collect();
     let last = lines.len() + children.len();
     let marks = |index: usize| {
-        if index == last {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
-        }
+        if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") }
     };
     for (index, line) in lines.drain(..).enumerate() {
         let lead = format!("{under}{}", marks(index + 1).0);
@@ -100,28 +84,14 @@ fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, style: &Style,
     }
     for (index, child) in children.iter().enumerate() {
         let (mark, blank) = marks(last - children.len() + index + 1);
-        branch(
-            nodes,
-            *child,
-            &format!("{under}{mark}"),
-            &format!("{under}{blank}"),
-            style,
-            into,
-        );
+        branch(nodes, *child, &format!("{under}{mark}"), &format!("{under}{blank}"), style, into);
     }
 }
 
 /// What a process did; the same again and again is told once, with how often.
 fn actions(node: &Node<'_>) -> Vec<Line> {
     let key = |view: &View| {
-        let names = [
-            "action",
-            "outcome",
-            "errno",
-            "destination",
-            "file.path",
-            "file.access",
-        ];
+        let names = ["action", "outcome", "errno", "destination", "file.path", "file.access"];
         names.map(|name| view.at(name).cloned())
     };
     node.actions

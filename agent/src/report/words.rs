@@ -14,18 +14,12 @@ pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 
 /// The last part of a path.
 pub(super) fn base(path: &str) -> &str {
-    path.rsplit('/')
-        .next()
-        .filter(|name| !name.is_empty())
-        .unwrap_or(path)
+    path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(path)
 }
 
 /// Name of a process, and its pid.
 pub(super) fn process(process: &Value) -> String {
-    let name = text(process, "exe")
-        .map(base)
-        .or_else(|| text(process, "comm"))
-        .unwrap_or("?");
+    let name = text(process, "exe").map(base).or_else(|| text(process, "comm")).unwrap_or("?");
     match process.get("pid").and_then(Value::as_u64) {
         Some(pid) => format!("{name} {pid}"),
         None => name.to_owned(),
@@ -34,20 +28,11 @@ pub(super) fn process(process: &Value) -> String {
 
 /// Arguments as one line, those with blanks in quotes.
 pub(super) fn command(process: &Value) -> String {
-    let argv = process
-        .get("argv")
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
+    let argv = process.get("argv").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut words: Vec<String> = argv
         .iter()
         .filter_map(Value::as_str)
-        .map(|word| {
-            if word.is_empty() || word.contains(' ') {
-                format!("'{word}'")
-            } else {
-                word.to_owned()
-            }
-        })
+        .map(|word| if word.is_empty() || word.contains(' ') { format!("'{word}'") } else { word.to_owned() })
         .collect();
     if process.get("argv_truncated").is_some() {
         words.push("…".to_owned());
@@ -80,11 +65,7 @@ pub(super) fn short(value: &Value) -> String {
 pub(super) fn address(destination: &Value) -> String {
     let ip = text(destination, "ip").unwrap_or("?");
     let port = destination.get("port").and_then(Value::as_u64).unwrap_or(0);
-    if ip.contains(':') {
-        format!("[{ip}]:{port}")
-    } else {
-        format!("{ip}:{port}")
-    }
+    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
 
 /// A distance in time, to three places at most.
@@ -123,10 +104,7 @@ pub(super) fn exit(exit: &Value) -> (Paint, String) {
         .and_then(|number| nix::sys::signal::Signal::try_from(number).ok())
         .map_or_else(|| format!("signal {number}"), |signal| signal.as_str().to_owned());
     let core = exit.get("core").and_then(Value::as_bool).unwrap_or(false);
-    (
-        Paint::Bad,
-        format!("killed by {name}{}", if core { ", core left" } else { "" }),
-    )
+    (Paint::Bad, format!("killed by {name}{}", if core { ", core left" } else { "" }))
 }
 
 /// What an action did, and to what, and with what outcome; in brief without what it took.
@@ -158,9 +136,7 @@ pub(super) fn deed(view: &View, brief: bool) -> Line {
             line.put(paint, text.strip_prefix("exit ").unwrap_or(&text))
         }
         "connect" => {
-            let line = line
-                .plain(&view.at("destination").map(address).unwrap_or_default())
-                .plain("  ");
+            let line = line.plain(&view.at("destination").map(address).unwrap_or_default()).plain("  ");
             outcome(view, line, brief)
         }
         _ => line,
@@ -180,10 +156,9 @@ fn outcome(view: &View, line: Line, brief: bool) -> Line {
     };
     match view.at("took_ms").and_then(Value::as_f64).filter(|_| !brief) {
         // A record has three places of a millisecond.
-        Some(took) => line.faint(&format!(
-            " in {}",
-            span(Duration::from_secs_f64(took.clamp(0.0, 1e9) / 1e3))
-        )),
+        Some(took) => {
+            line.faint(&format!(" in {}", span(Duration::from_secs_f64(took.clamp(0.0, 1e9) / 1e3))))
+        }
         None => line,
     }
 }
@@ -198,11 +173,7 @@ pub(super) fn gap(view: &View) -> String {
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     let what = kind_of_gap(view.text("kind").unwrap_or("?"));
-    if counts.is_empty() {
-        what.to_owned()
-    } else {
-        format!("{what}: {}", counts.join(", "))
-    }
+    if counts.is_empty() { what.to_owned() } else { format!("{what}: {}", counts.join(", ")) }
 }
 
 /// A kind of gap in a person's words; one that we do not know in its own.

@@ -36,10 +36,7 @@ pub(super) fn take(dir: &Path) -> Result<Lock, StoreError> {
         }
         Err((mut file, Errno::EWOULDBLOCK)) => {
             let mut pid = String::new();
-            let pid = file
-                .read_to_string(&mut pid)
-                .ok()
-                .and_then(|_| pid.trim().parse().ok());
+            let pid = file.read_to_string(&mut pid).ok().and_then(|_| pid.trim().parse().ok());
             let path = dir.to_path_buf();
             Err(StoreError::Locked { path, pid })
         }

@@ -52,10 +52,7 @@ impl Name {
             None => (stem, 1),
             Some((day, part)) => (day, part.parse().ok().filter(|part| *part > 1)?),
         };
-        let name = Name {
-            day: day.parse().ok()?,
-            part,
-        };
+        let name = Name { day: day.parse().ok()?, part };
         // Only the one spelling that we write: two names for one period must not be.
         (name.to_string() == text).then_some(name)
     }
@@ -63,9 +60,7 @@ impl Name {
     /// The end of its day, ns since 1970.
     pub(super) fn end_ns(self) -> i64 {
         let end = self.day.tomorrow().and_then(|day| day.to_zoned(TimeZone::UTC));
-        end.ok()
-            .and_then(|end| i64::try_from(end.timestamp().as_nanosecond()).ok())
-            .unwrap_or(i64::MAX)
+        end.ok().and_then(|end| i64::try_from(end.timestamp().as_nanosecond()).ok()).unwrap_or(i64::MAX)
     }
 }
 
@@ -107,9 +102,7 @@ pub(super) fn create(path: &Path, schema: &str) -> Result<(), StoreError> {
              PRAGMA user_version={VERSION};\n{schema}\nCOMMIT;"
         );
         connection.execute_batch(&script).at(path)?;
-        connection
-            .close()
-            .map_err(|(_, error)| StoreError::database(path, error))?;
+        connection.close().map_err(|(_, error)| StoreError::database(path, error))?;
         fs::rename(&fresh, path).at(path)?;
         let dir = path.parent().unwrap_or(Path::new("."));
         File::open(dir).and_then(|dir| dir.sync_all()).at(dir)
@@ -139,11 +132,7 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).at(path)?;
     connection.busy_timeout(Duration::from_secs(5)).at(path)?;
-    let number = |pragma| {
-        connection
-            .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
-            .at(path)
-    };
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).at(path);
     let (application, found) = (number("application_id")?, number("user_version")?);
     if application != APPLICATION {
         let path = path.to_path_buf();
@@ -169,16 +158,10 @@ pub(super) struct Mark {
 
 impl Mark {
     /// Before the first record of all.
-    pub(super) const NONE: Mark = Mark {
-        seq: 0,
-        hash: hash::NONE,
-    };
+    pub(super) const NONE: Mark = Mark { seq: 0, hash: hash::NONE };
 
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Mark {
-            seq: number(row.get(0)?),
-            hash: row.get(1)?,
-        })
+        Ok(Mark { seq: number(row.get(0)?), hash: row.get(1)? })
     }
 }
 
@@ -204,10 +187,7 @@ impl Period {
     pub(super) fn create(dir: &Path, name: Name, start: Mark) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
         let hash: String = start.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let schema = format!(
-            "{SCHEMA}INSERT INTO start VALUES ({}, x'{hash}');",
-            signed(start.seq)
-        );
+        let schema = format!("{SCHEMA}INSERT INTO start VALUES ({}, x'{hash}');", signed(start.seq));
         create(&path, &schema)?;
         Self::open(dir, name)
     }
@@ -215,11 +195,7 @@ impl Period {
     pub(super) fn open(dir: &Path, name: Name) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
         let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        Ok(Self {
-            name,
-            path,
-            connection,
-        })
+        Ok(Self { name, path, connection })
     }
 
     pub(super) fn end(&self) -> Result<Mark, StoreError> {
@@ -232,32 +208,18 @@ impl Period {
         let transaction = self.connection.transaction().at(path)?;
         let mut last = mark;
         {
-            let mut insert = transaction
-                .prepare("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)")
-                .at(path)?;
-            let mut gap = transaction
-                .prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?)")
-                .at(path)?;
+            let mut insert = transaction.prepare("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)").at(path)?;
+            let mut gap = transaction.prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?)").at(path)?;
             for record in records {
                 let hash = hash::next(&last.hash, &record.body);
                 let (seq, kind) = (signed(record.seq), record.kind.name());
                 insert
-                    .execute(params![
-                        seq,
-                        record.time_ns,
-                        kind,
-                        record.chain,
-                        record.body,
-                        hash
-                    ])
+                    .execute(params![seq, record.time_ns, kind, record.chain, record.body, hash])
                     .at(path)?;
                 for chain in &record.gap_chains {
                     gap.execute(params![chain, seq]).at(path)?;
                 }
-                last = Mark {
-                    seq: record.seq,
-                    hash,
-                };
+                last = Mark { seq: record.seq, hash };
             }
         }
         transaction.commit().at(path)?;
@@ -267,13 +229,8 @@ impl Period {
 
 /// Where a file begins.
 pub(super) fn start(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
-    let row = connection
-        .query_row("SELECT seq, hash FROM start", [], Mark::of)
-        .optional();
-    row.at(path)?.ok_or_else(|| StoreError::Corrupt {
-        path: path.to_path_buf(),
-        source: None,
-    })
+    let row = connection.query_row("SELECT seq, hash FROM start", [], Mark::of).optional();
+    row.at(path)?.ok_or_else(|| StoreError::Corrupt { path: path.to_path_buf(), source: None })
 }
 
 /// The last record of a file; where it begins if it has none.

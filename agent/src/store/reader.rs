@@ -58,10 +58,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] where the directory cannot be read.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let reader = Self {
-            dir: dir.to_path_buf(),
-            open: RefCell::default(),
-        };
+        let reader = Self { dir: dir.to_path_buf(), open: RefCell::default() };
         reader.refresh()?;
         Ok(reader)
     }
@@ -132,11 +129,8 @@ impl Reader {
             if filter.limit != 0 && heads.len() == filter.limit {
                 break;
             }
-            let records: Vec<View> = self
-                .chain(&id)?
-                .iter()
-                .filter_map(|stored| View::parse(&stored.body).ok())
-                .collect();
+            let records: Vec<View> =
+                self.chain(&id)?.iter().filter_map(|stored| View::parse(&stored.body).ok()).collect();
             let head = ChainHead { id, records };
             if head.matches(filter) {
                 heads.push(head);
@@ -212,37 +206,23 @@ impl Reader {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored {
-        seq: number(row.get(0)?),
-        body: row.get(1)?,
-    })
+    Ok(Stored { seq: number(row.get(0)?), body: row.get(1)? })
 }
 
 impl ChainHead {
     fn matches(&self, filter: &ChainsFilter) -> bool {
         let since = filter.since_ns.is_none_or(|since| {
-            let closed = self
-                .records
-                .iter()
-                .rev()
-                .find(|view| view.text("status") == Some("closed"));
-            closed
-                .and_then(|view| nanoseconds(view.text("time")?))
-                .is_none_or(|end| end >= since)
+            let closed = self.records.iter().rev().find(|view| view.text("status") == Some("closed"));
+            closed.and_then(|view| nanoseconds(view.text("time")?)).is_none_or(|end| end >= since)
         });
         let actor = filter.actor.as_deref().is_none_or(|actor| {
             let is = |view: &View, path| view.text(path) == Some(actor);
-            self.records
-                .iter()
-                .any(|view| is(view, "actor.id") || is(view, "actor.user"))
+            self.records.iter().any(|view| is(view, "actor.id") || is(view, "actor.user"))
         });
         let credential = filter.credential.as_deref().is_none_or(|wanted| {
             self.records.iter().any(|view| {
                 let lists = [view.list("credential"), view.list("summary.credentials")];
-                lists
-                    .into_iter()
-                    .flatten()
-                    .any(|credential| names(credential, wanted))
+                lists.into_iter().flatten().any(|credential| names(credential, wanted))
             })
         });
         since && actor && credential
@@ -251,9 +231,7 @@ impl ChainHead {
 
 fn names(credential: &serde_json::Value, wanted: &str) -> bool {
     let is = |value: &serde_json::Value| value.as_str() == Some(wanted);
-    ["id", "path"]
-        .into_iter()
-        .any(|name| credential.get(name).is_some_and(is))
+    ["id", "path"].into_iter().any(|name| credential.get(name).is_some_and(is))
         || credential
             .get("identifiers")
             .and_then(|all| all.as_object())

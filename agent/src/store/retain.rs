@@ -69,20 +69,11 @@ impl Store {
         let end = period::end(&connection, &path)?;
         let select = "SELECT count(*), coalesce(min(seq), 0), coalesce(min(time_ns), 0) FROM records";
         let (records, first, since_ns) = connection
-            .query_row(select, [], |row| {
-                Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?))
-            })
+            .query_row(select, [], |row| Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?)))
             .at(&path)?;
         drop(connection);
         self.cursors.anchor(&file, end)?;
         period::remove(&path)?;
-        Ok(Dropped {
-            file,
-            records,
-            first,
-            last: end.seq,
-            since_ns,
-            bytes,
-        })
+        Ok(Dropped { file, records, first, last: end.seq, since_ns, bytes })
     }
 }

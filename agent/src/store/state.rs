@@ -38,11 +38,7 @@ impl Cursors {
     /// [`StoreError`] of the database.
     pub fn cursor(&self, sink: &str) -> Result<u64, StoreError> {
         let select = "SELECT seq FROM cursors WHERE sink = ?";
-        let seq = self
-            .connection
-            .query_row(select, [sink], |row| row.get(0))
-            .optional()
-            .at(&self.path)?;
+        let seq = self.connection.query_row(select, [sink], |row| row.get(0)).optional().at(&self.path)?;
         Ok(seq.map_or(0, number))
     }
 
@@ -53,19 +49,14 @@ impl Cursors {
     pub fn advance(&self, sink: &str, seq: u64) -> Result<(), StoreError> {
         let upsert = "INSERT INTO cursors VALUES (?, ?)
             ON CONFLICT (sink) DO UPDATE SET seq = max(seq, excluded.seq)";
-        self.connection
-            .execute(upsert, params![sink, signed(seq)])
-            .at(&self.path)?;
+        self.connection.execute(upsert, params![sink, signed(seq)]).at(&self.path)?;
         Ok(())
     }
 
     /// The farthest of all sinks.
     pub(super) fn farthest(&self) -> Result<u64, StoreError> {
         let select = "SELECT coalesce(max(seq), 0) FROM cursors";
-        self.connection
-            .query_row(select, [], |row| row.get(0))
-            .map(number)
-            .at(&self.path)
+        self.connection.query_row(select, [], |row| row.get(0)).map(number).at(&self.path)
     }
 
     /// What is dropped leaves its end here, before it is dropped.
@@ -79,10 +70,7 @@ impl Cursors {
     /// The end of the newest dropped file.
     pub(super) fn newest_anchor(&self) -> Result<Option<Mark>, StoreError> {
         let select = "SELECT seq, hash FROM anchors ORDER BY seq DESC LIMIT 1";
-        self.connection
-            .query_row(select, [], Mark::of)
-            .optional()
-            .at(&self.path)
+        self.connection.query_row(select, [], Mark::of).optional().at(&self.path)
     }
 }
 
@@ -90,9 +78,7 @@ impl Cursors {
 pub(super) fn anchors(dir: &Path) -> Result<Vec<Mark>, StoreError> {
     let path = dir.join(FILE);
     let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut select = connection
-        .prepare("SELECT seq, hash FROM anchors ORDER BY seq")
-        .at(&path)?;
+    let mut select = connection.prepare("SELECT seq, hash FROM anchors ORDER BY seq").at(&path)?;
     let rows = select.query_map([], Mark::of).at(&path)?;
     rows.collect::<Result<_, _>>().at(&path)
 }

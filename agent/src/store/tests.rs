@@ -14,18 +14,12 @@ use crate::record::{Record, RecordType, rfc3339};
 const DAY_NS: i64 = 86_400_000_000_000;
 /// 2026-01-02T00:00:00Z
 const MIDNIGHT: i64 = 1_767_312_000_000_000_000;
-const KEEP: Retention = Retention {
-    keep: Duration::from_hours(24),
-    max_bytes: 1 << 30,
-};
+const KEEP: Retention = Retention { keep: Duration::from_hours(24), max_bytes: 1 << 30 };
 
 /// A record as small as a record can be.
 fn small(seq: u64, time_ns: i64) -> Record {
     let chain = (!seq.is_multiple_of(3)).then(|| format!("CHAIN{}", seq % 5));
-    let of = chain
-        .as_ref()
-        .map(|chain| format!(r#","chain":"{chain}""#))
-        .unwrap_or_default();
+    let of = chain.as_ref().map(|chain| format!(r#","chain":"{chain}""#)).unwrap_or_default();
     let time = rfc3339(time_ns);
     Record {
         seq,
@@ -139,48 +133,29 @@ fn the_directory_is_nobody_elses() {
 fn numbers_must_grow_and_stay_above_what_sinks_have_seen() {
     let dir = filled(3);
     let mut store = Store::open(dir.path(), KEEP).unwrap();
-    let error = store
-        .append(&[small(4, MIDNIGHT), small(4, MIDNIGHT)])
-        .unwrap_err();
-    assert!(
-        matches!(error, StoreError::Sequence { seq: 4, last: 4 }),
-        "{error}"
-    );
+    let error = store.append(&[small(4, MIDNIGHT), small(4, MIDNIGHT)]).unwrap_err();
+    assert!(matches!(error, StoreError::Sequence { seq: 4, last: 4 }), "{error}");
     let error = store.append(&[small(3, MIDNIGHT)]).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Sequence { seq: 3, last: 3 }),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Sequence { seq: 3, last: 3 }), "{error}");
     store.advance("far", 10).unwrap();
     store.advance("far", 7).unwrap();
-    assert_eq!(
-        (store.cursor("far").unwrap(), store.cursor("near").unwrap()),
-        (10, 0)
-    );
+    assert_eq!((store.cursor("far").unwrap(), store.cursor("near").unwrap()), (10, 0));
     assert_eq!(store.next_seq().unwrap(), 11);
     store.append(&[small(11, MIDNIGHT)]).unwrap();
     let verified = verify(dir.path()).unwrap();
-    assert_eq!(
-        (verified.records, verified.first, verified.last, verified.missing),
-        (4, 1, 11, 7)
-    );
+    assert_eq!((verified.records, verified.first, verified.last, verified.missing), (4, 1, 11, 7));
     assert_eq!(verified.hash, store.last_hash());
 }
 
 #[test]
 fn a_day_that_grows_too_large_goes_on_in_a_second_file_and_the_first_can_be_dropped() {
     let dir = TempDir::new().unwrap();
-    let retention = Retention {
-        max_bytes: 20 << 20,
-        ..KEEP
-    };
+    let retention = Retention { max_bytes: 20 << 20, ..KEEP };
     let mut store = Store::open(dir.path(), retention).unwrap();
     for seq in 1..=600 {
         let mut record = small(seq, MIDNIGHT);
         record.body.pop();
-        record
-            .body
-            .extend_from_slice(format!(r#","pad":"{}"}}"#, "x".repeat(50_000)).as_bytes());
+        record.body.extend_from_slice(format!(r#","pad":"{}"}}"#, "x".repeat(50_000)).as_bytes());
         store.append(&[record]).unwrap();
     }
     assert!(dir.path().join("records-2026-01-02.2.sqlite").exists());
@@ -188,10 +163,7 @@ fn a_day_that_grows_too_large_goes_on_in_a_second_file_and_the_first_can_be_drop
     assert_eq!(dropped[0].file, "records-2026-01-02.sqlite");
     assert!(dropped.windows(2).all(|pair| pair[0].last + 1 == pair[1].first));
     let verified = verify(dir.path()).unwrap();
-    assert_eq!(
-        (verified.first, verified.last),
-        (dropped.last().unwrap().last + 1, 600)
-    );
+    assert_eq!((verified.first, verified.last), (dropped.last().unwrap().last + 1, 600));
     // What is dropped does not come back, and what is there does not go by itself.
     assert_eq!(store.retain(MIDNIGHT).unwrap(), []);
 }
@@ -230,31 +202,11 @@ fn every_kind_of_tampering_is_found_where_it_is() {
             10,
             Mismatch::Hash,
         ),
-        (
-            "UPDATE records SET seq = 90 WHERE seq = 9",
-            90,
-            Mismatch::Index("seq"),
-        ),
-        (
-            "UPDATE records SET chain = 'ELSE' WHERE seq = 4",
-            4,
-            Mismatch::Index("chain"),
-        ),
-        (
-            "UPDATE records SET time_ns = 7 WHERE seq = 4",
-            4,
-            Mismatch::Index("time"),
-        ),
-        (
-            "UPDATE records SET type = 'gap' WHERE seq = 4",
-            4,
-            Mismatch::Index("type"),
-        ),
-        (
-            "INSERT INTO gaps VALUES ('CHAIN1', 4)",
-            4,
-            Mismatch::Index("chains"),
-        ),
+        ("UPDATE records SET seq = 90 WHERE seq = 9", 90, Mismatch::Index("seq")),
+        ("UPDATE records SET chain = 'ELSE' WHERE seq = 4", 4, Mismatch::Index("chain")),
+        ("UPDATE records SET time_ns = 7 WHERE seq = 4", 4, Mismatch::Index("time")),
+        ("UPDATE records SET type = 'gap' WHERE seq = 4", 4, Mismatch::Index("type")),
+        ("INSERT INTO gaps VALUES ('CHAIN1', 4)", 4, Mismatch::Index("chains")),
         ("UPDATE start SET seq = 3", 1, Mismatch::Start),
     ];
     for (sql, place, what) in cases {
@@ -273,9 +225,7 @@ fn a_whole_day_that_is_gone_is_missed() {
     for day in 0..3 {
         let seq = u64::try_from(day).unwrap() * 2;
         let time = MIDNIGHT + day * DAY_NS;
-        store
-            .append(&[small(seq + 1, time), small(seq + 2, time)])
-            .unwrap();
+        store.append(&[small(seq + 1, time), small(seq + 2, time)]).unwrap();
     }
     drop(store);
     let away = |name: &str| std::fs::rename(dir.path().join(name), dir.path().join("away")).unwrap();
@@ -296,10 +246,7 @@ fn a_whole_day_that_is_gone_is_missed() {
     drop(store);
     assert_eq!(verify(dir.path()).unwrap().first, 5);
     away("records-2026-01-04.sqlite");
-    assert!(matches!(
-        verify(dir.path()).unwrap_err(),
-        VerifyError::Gone { seq: 0, .. }
-    ));
+    assert!(matches!(verify(dir.path()).unwrap_err(), VerifyError::Gone { seq: 0, .. }));
 }
 
 #[test]
@@ -313,26 +260,13 @@ fn a_damaged_or_foreign_file_is_named() {
         panic!("{error}");
     };
     assert_eq!(named, path);
-    std::fs::write(
-        &path,
-        b"these are a poet's notes, and no database at all, whatever their name",
-    )
-    .unwrap();
+    std::fs::write(&path, b"these are a poet's notes, and no database at all, whatever their name").unwrap();
     let error = Store::open(dir.path(), KEEP).unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Corrupt { path: named, .. } if *named == path),
-        "{error}"
-    );
+    assert!(matches!(&error, StoreError::Corrupt { path: named, .. } if *named == path), "{error}");
     std::fs::remove_file(&path).unwrap();
-    Connection::open(&path)
-        .unwrap()
-        .execute_batch("CREATE TABLE poem (line TEXT)")
-        .unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE poem (line TEXT)").unwrap();
     let error = Store::open(dir.path(), KEEP).unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Foreign { path: named } if *named == path),
-        "{error}"
-    );
+    assert!(matches!(&error, StoreError::Foreign { path: named } if *named == path), "{error}");
     Connection::open(&path)
         .unwrap()
         .execute_batch("PRAGMA application_id=1936748402; PRAGMA user_version=7")
@@ -402,11 +336,7 @@ fn a_killed_writer_leaves_whole_batches() {
     let dir = TempDir::new().unwrap();
     for round in 1..=12_u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "store::tests::child_that_writes_until_it_is_killed",
-                "--nocapture",
-            ])
+            .args(["--exact", "store::tests::child_that_writes_until_it_is_killed", "--nocapture"])
             .env(WRITE_INTO, dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -414,13 +344,9 @@ fn a_killed_writer_leaves_whole_batches() {
             .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // Killed after another number of batches each time, while it writes the next.
-        let told = lines
-            .map_while(Result::ok)
-            .filter_map(|line| line.strip_prefix("stored ")?.parse::<u64>().ok());
-        let told = told
-            .take(usize::try_from(round * 7 % 31 + 1).unwrap())
-            .last()
-            .unwrap();
+        let told =
+            lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("stored ")?.parse::<u64>().ok());
+        let told = told.take(usize::try_from(round * 7 % 31 + 1).unwrap()).last().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         let store = Store::open(dir.path(), KEEP).unwrap();
@@ -442,56 +368,25 @@ fn chains_are_found_by_who_what_and_when() {
     store.append(&made).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
     let ids = |filter: ChainsFilter| -> Vec<String> {
-        reader
-            .chains(&filter)
-            .unwrap()
-            .into_iter()
-            .map(|head| head.id)
-            .collect()
+        reader.chains(&filter).unwrap().into_iter().map(|head| head.id).collect()
     };
     let by = ChainsFilter::default;
     let all = ids(by());
     assert_eq!(all.len(), 2);
     let (edge, backup) = (vec![all[0].clone()], vec![all[1].clone()]);
     assert_eq!(ids(ChainsFilter { limit: 1, ..by() }), edge);
-    let actor = |actor: &str| {
-        ids(ChainsFilter {
-            actor: Some(actor.to_owned()),
-            ..by()
-        })
-    };
-    assert_eq!(
-        (actor("systemd:backup.service"), actor("backup")),
-        (backup.clone(), backup.clone())
-    );
+    let actor = |actor: &str| ids(ChainsFilter { actor: Some(actor.to_owned()), ..by() });
+    assert_eq!((actor("systemd:backup.service"), actor("backup")), (backup.clone(), backup.clone()));
     assert!(actor("back").is_empty());
-    let credential = |wanted: &str| {
-        ids(ChainsFilter {
-            credential: Some(wanted.to_owned()),
-            ..by()
-        })
-    };
-    for wanted in [
-        "AKIAIOSFODNN7EXAMPLE",
-        "/home/backup/.pgpass",
-        "pgpass:db.example.com",
-    ] {
+    let credential = |wanted: &str| ids(ChainsFilter { credential: Some(wanted.to_owned()), ..by() });
+    for wanted in ["AKIAIOSFODNN7EXAMPLE", "/home/backup/.pgpass", "pgpass:db.example.com"] {
         assert_eq!(credential(wanted), backup, "{wanted}");
     }
     let end = records(&edges()).last().unwrap().time_ns;
-    assert_eq!(
-        ids(ChainsFilter {
-            since_ns: Some(end + 1),
-            ..by()
-        }),
-        backup
-    );
+    assert_eq!(ids(ChainsFilter { since_ns: Some(end + 1), ..by() }), backup);
     // A gap belongs to each chain that it names.
-    let kinds: Vec<_> = reader.chains(&by()).unwrap()[0]
-        .records
-        .iter()
-        .map(|view| view.kind().to_owned())
-        .collect();
+    let kinds: Vec<_> =
+        reader.chains(&by()).unwrap()[0].records.iter().map(|view| view.kind().to_owned()).collect();
     assert!(
         kinds.contains(&"gap".to_owned())
             && kinds.first().unwrap() == "chain"
@@ -499,13 +394,7 @@ fn chains_are_found_by_who_what_and_when() {
     );
     assert_eq!(reader.matching(&edge[0].to_lowercase(), 9).unwrap(), edge);
     assert_eq!(reader.matching("01KD", 9).unwrap().len(), 2);
-    assert_eq!(
-        reader
-            .last("gap")
-            .unwrap()
-            .map(|stored| View::parse(&stored.body).unwrap().seq()),
-        Some(15)
-    );
+    assert_eq!(reader.last("gap").unwrap().map(|stored| View::parse(&stored.body).unwrap().seq()), Some(15));
     assert_eq!(reader.last("head").unwrap(), None);
 }
 

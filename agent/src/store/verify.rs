@@ -75,13 +75,7 @@ pub enum VerifyError {
 pub fn verify(dir: &Path) -> Result<Verified, VerifyError> {
     let anchors = state::anchors(dir)?;
     let mut at: Option<Mark> = None;
-    let mut verified = Verified {
-        records: 0,
-        first: 0,
-        last: 0,
-        hash: hash::NONE,
-        missing: 0,
-    };
+    let mut verified = Verified { records: 0, first: 0, last: 0, hash: hash::NONE, missing: 0 };
     for name in period::list(dir)? {
         let path = dir.join(name.to_string());
         let connection = match period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
@@ -95,10 +89,7 @@ pub fn verify(dir: &Path) -> Result<Verified, VerifyError> {
             None => start == Mark::NONE || anchors.contains(&start),
         };
         if !fits {
-            let (seq, why) = (
-                first(&connection, &path)?.unwrap_or(start.seq + 1),
-                Mismatch::Start,
-            );
+            let (seq, why) = (first(&connection, &path)?.unwrap_or(start.seq + 1), Mismatch::Start);
             return Err(VerifyError::Broken { path, seq, why });
         }
         sound(&connection, &path)?;
@@ -123,9 +114,7 @@ fn first(connection: &Connection, path: &Path) -> Result<Option<u64>, StoreError
 
 /// The indexes tell the same as the tables: else a search would pass over what a walk finds.
 fn sound(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let check: String = connection
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .at(path)?;
+    let check: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).at(path)?;
     if check == "ok" {
         return Ok(());
     }
@@ -141,18 +130,12 @@ fn records(
 ) -> Result<Mark, VerifyError> {
     let select = "SELECT seq, hash, time_ns, type, chain, body FROM records ORDER BY seq";
     let mut statement = connection.prepare(select).at(path)?;
-    let mut gaps = connection
-        .prepare("SELECT chain FROM gaps WHERE seq = ?")
-        .at(path)?;
+    let mut gaps = connection.prepare("SELECT chain FROM gaps WHERE seq = ?").at(path)?;
     let mut rows = statement.query([]).at(path)?;
     let mut last = start;
     while let Some(row) = rows.next().at(path)? {
         let mark = Mark::of(row).at(path)?;
-        let broken = |why| VerifyError::Broken {
-            path: path.to_path_buf(),
-            seq: mark.seq,
-            why,
-        };
+        let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: mark.seq, why };
         let body: Vec<u8> = row.get(5).at(path)?;
         if hash::next(&last.hash, &body) != mark.hash {
             return Err(broken(Mismatch::Hash));
@@ -164,11 +147,7 @@ fn records(
         let concerned = gaps.query_map([signed(mark.seq)], |row| row.get(0)).at(path)?;
         let concerned: BTreeSet<String> = concerned.collect::<Result<_, _>>().at(path)?;
         let chains: BTreeSet<&str> = match view.kind() {
-            "gap" => view
-                .list("chains")
-                .iter()
-                .filter_map(|chain| chain.as_str())
-                .collect(),
+            "gap" => view.list("chains").iter().filter_map(|chain| chain.as_str()).collect(),
             _ => BTreeSet::new(),
         };
         let checks = [
@@ -176,10 +155,7 @@ fn records(
             ("time", view.time_ns() == time_ns),
             ("type", view.kind() == kind),
             ("chain", view.chain() == chain.as_deref()),
-            (
-                "chains",
-                chains.into_iter().eq(concerned.iter().map(String::as_str)),
-            ),
+            ("chains", chains.into_iter().eq(concerned.iter().map(String::as_str))),
         ];
         if let Some((what, _)) = checks.iter().find(|(_, fits)| !fits) {
             return Err(broken(Mismatch::Index(what)));

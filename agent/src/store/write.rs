@@ -33,11 +33,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] where another daemon writes here; else whatever is wrong with the files.
     pub fn open(dir: &Path, retention: Retention) -> Result<Self, StoreError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .at(dir)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
         fs::set_permissions(dir, Permissions::from_mode(0o700)).at(dir)?;
         let lock = lock::take(dir)?;
         sweep(dir)?;
@@ -50,15 +46,7 @@ impl Store {
             Some(period) => period.end()?,
             None => cursors.newest_anchor()?.unwrap_or(Mark::NONE),
         };
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            retention,
-            cursors,
-            current,
-            last,
-            failed_after: 0,
-            _lock: lock,
-        })
+        Ok(Self { dir: dir.to_path_buf(), retention, cursors, current, last, failed_after: 0, _lock: lock })
     }
 
     /// Appends records, whose numbers must grow. A batch is one transaction, or one a day where it goes over midnight.
@@ -76,19 +64,13 @@ impl Store {
         let mut last = self.last.seq;
         for record in rest {
             if record.seq <= last {
-                return Err(StoreError::Sequence {
-                    seq: record.seq,
-                    last,
-                });
+                return Err(StoreError::Sequence { seq: record.seq, last });
             }
             last = record.seq;
         }
         while let Some(first) = rest.first() {
             let name = self.name_for(first)?;
-            let count = rest
-                .iter()
-                .take_while(|record| period::day(record.time_ns) <= name.day)
-                .count();
+            let count = rest.iter().take_while(|record| period::day(record.time_ns) <= name.day).count();
             // The first one made the name, so it is in it.
             let (part, tail) = rest.split_at(count.max(1));
             if let Err(error) = self.append_to(name, part) {

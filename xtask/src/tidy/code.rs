@@ -32,9 +32,7 @@ fn size_with(source: &Source, long: &[(&str, usize, &str)]) -> Vec<Violation> {
     let max = excuse.map_or(LINES_MAX, |(_, max, _)| *max);
     let red = |text: String| vec![Violation::new("size", source, 1, text)];
     if lines > max {
-        return red(format!(
-            "{lines} lines beside tests, and {max} are allowed: split it by idea"
-        ));
+        return red(format!("{lines} lines beside tests, and {max} are allowed: split it by idea"));
     }
     if excuse.is_some() && lines <= LINES_MAX {
         return red("is short again: take it out of the list in xtask/src/tidy/code.rs".to_owned());
@@ -49,9 +47,7 @@ pub(super) fn unsafe_code(source: &Source) -> Vec<Violation> {
     }
     let code = &source.code.all;
     let text = "`unsafe` stands only where xtask/src/tidy/code.rs lists it";
-    words(code, "unsafe")
-        .map(|at| Violation::new("unsafe", source, line_of(code, at), text))
-        .collect()
+    words(code, "unsafe").map(|at| Violation::new("unsafe", source, line_of(code, at), text)).collect()
 }
 
 /// Tests wait for what they want to see, with a deadline; a pause is either too short or too long.
@@ -60,25 +56,14 @@ pub(super) fn sleeps(source: &Source) -> Vec<Violation> {
         return Vec::new();
     }
     let code = &source.code.all;
-    let found = ["thread::sleep", "time::sleep"]
-        .into_iter()
-        .flat_map(|call| words(code, call));
+    let found = ["thread::sleep", "time::sleep"].into_iter().flat_map(|call| words(code, call));
     let text = "tests wait for an event or a deadline, they do not sleep";
-    found
-        .map(|at| Violation::new("sleep", source, line_of(code, at), text))
-        .collect()
+    found.map(|at| Violation::new("sleep", source, line_of(code, at), text)).collect()
 }
 
 /// Every crate inherits the workspace's lints.
 pub(super) fn lints(path: &str, manifest: &str) -> Vec<Violation> {
-    let red = |text: String| {
-        vec![Violation {
-            rule: "lints",
-            path: path.to_owned(),
-            line: 1,
-            text,
-        }]
-    };
+    let red = |text: String| vec![Violation { rule: "lints", path: path.to_owned(), line: 1, text }];
     let parsed: toml::Table = match manifest.parse() {
         Ok(table) => table,
         Err(error) => return red(format!("is not TOML: {error}")),
@@ -86,10 +71,8 @@ pub(super) fn lints(path: &str, manifest: &str) -> Vec<Violation> {
     if !parsed.contains_key("package") {
         return Vec::new();
     }
-    let inherits = parsed
-        .get("lints")
-        .and_then(|lints| lints.get("workspace"))
-        .and_then(toml::Value::as_bool);
+    let inherits =
+        parsed.get("lints").and_then(|lints| lints.get("workspace")).and_then(toml::Value::as_bool);
     if inherits == Some(true) {
         Vec::new()
     } else {
@@ -102,10 +85,7 @@ mod tests {
     use super::*;
 
     fn lines(rule: fn(&Source) -> Vec<Violation>, path: &str, text: &str) -> Vec<usize> {
-        rule(&Source::new(path, text))
-            .into_iter()
-            .map(|violation| violation.line)
-            .collect()
+        rule(&Source::new(path, text)).into_iter().map(|violation| violation.line).collect()
     }
 
     #[test]
@@ -145,10 +125,7 @@ mod tests {
     fn every_crate_inherits_the_lints() {
         let package = "[package]\nname = 'a'\n";
         assert_eq!(lints("a/Cargo.toml", package).len(), 1);
-        assert_eq!(
-            lints("a/Cargo.toml", &format!("{package}[lints]\nworkspace = false\n")).len(),
-            1
-        );
+        assert_eq!(lints("a/Cargo.toml", &format!("{package}[lints]\nworkspace = false\n")).len(), 1);
         assert!(lints("a/Cargo.toml", &format!("{package}[lints]\nworkspace = true\n")).is_empty());
         assert!(lints("Cargo.toml", "[workspace]\n").is_empty());
     }

@@ -15,22 +15,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("credential", &["event", "lineage"]),
     ("action", &["event", "lineage", "actor", "credential"]),
     ("purpose", &["event", "lineage", "actor", "credential", "action"]),
-    (
-        "chain",
-        &["event", "lineage", "actor", "credential", "action", "purpose"],
-    ),
-    (
-        "record",
-        &[
-            "event",
-            "lineage",
-            "actor",
-            "credential",
-            "action",
-            "purpose",
-            "chain",
-        ],
-    ),
+    ("chain", &["event", "lineage", "actor", "credential", "action", "purpose"]),
+    ("record", &["event", "lineage", "actor", "credential", "action", "purpose", "chain"]),
     ("store", &["chain", "record"]),
     ("forward", &["record", "store"]), // never an event: what is stored is what is forwarded
     ("report", &["action", "purpose", "chain", "record", "store"]),
@@ -91,12 +77,9 @@ pub(super) fn directions(source: &Source) -> Vec<Violation> {
             || (GROUND.contains(&name) && !GROUND.contains(&module))
     };
     let code = &source.code.shipped;
-    let bad = imports(code, depth)
-        .into_iter()
-        .filter(|(_, name)| is_module(name) && !allowed(name));
+    let bad = imports(code, depth).into_iter().filter(|(_, name)| is_module(name) && !allowed(name));
     let text = |name: &str| format!("`{module}` may not use `{name}`: it is not on a floor below");
-    bad.map(|(at, name)| Violation::new("imports", source, line_of(code, at), text(&name)))
-        .collect()
+    bad.map(|(at, name)| Violation::new("imports", source, line_of(code, at), text(&name))).collect()
 }
 
 /// aya lives in one module, so that its next generation is one module's work.
@@ -106,18 +89,9 @@ pub(super) fn aya(source: &Source) -> Vec<Violation> {
         return Vec::new();
     }
     let code = &source.code.all;
-    let found = ["aya", "aya_log", "aya_obj"]
-        .into_iter()
-        .flat_map(|name| words(code, name));
+    let found = ["aya", "aya_log", "aya_obj"].into_iter().flat_map(|name| words(code, name));
     found
-        .map(|at| {
-            Violation::new(
-                "aya",
-                source,
-                line_of(code, at),
-                "aya is used in agent/src/kernel only",
-            )
-        })
+        .map(|at| Violation::new("aya", source, line_of(code, at), "aya is used in agent/src/kernel only"))
         .collect()
 }
 
@@ -143,14 +117,7 @@ fn place(path: &str) -> Option<(&str, usize)> {
     let inner = path.strip_prefix(AGENT)?.strip_suffix(".rs")?;
     let inner = inner.strip_suffix("/mod").unwrap_or(inner);
     let module = inner.split('/').next()?;
-    Some((
-        module,
-        if matches!(module, "main" | "lib") {
-            0
-        } else {
-            inner.split('/').count()
-        },
-    ))
+    Some((module, if matches!(module, "main" | "lib") { 0 } else { inner.split('/').count() }))
 }
 
 fn is_module(name: &str) -> bool {
@@ -203,9 +170,7 @@ fn heads(rest: &str) -> impl Iterator<Item = String> {
 }
 
 fn ident(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 #[cfg(test)]
@@ -213,81 +178,35 @@ mod tests {
     use super::*;
 
     fn lines(rule: fn(&Source) -> Vec<Violation>, path: &str, text: &str) -> Vec<usize> {
-        rule(&Source::new(path, text))
-            .into_iter()
-            .map(|violation| violation.line)
-            .collect()
+        rule(&Source::new(path, text)).into_iter().map(|violation| violation.line).collect()
     }
 
     #[test]
     fn imports_go_down_only() {
         let red = |path: &str, text: &str| lines(directions, path, text);
         assert_eq!(
-            red(
-                "agent/src/chain/mod.rs",
-                "use crate::action::Action;\nuse crate::record::Record;"
-            ),
+            red("agent/src/chain/mod.rs", "use crate::action::Action;\nuse crate::record::Record;"),
             [2]
         );
+        assert_eq!(red("agent/src/lineage/table.rs", "use crate::{event::{self, Event}, chain::Run};"), [1]);
+        assert_eq!(red("agent/src/forward/file/sink.rs", "fn f(e: &crate::event::Event) {}"), [1]);
+        assert_eq!(red("agent/src/config/raw.rs", "use crate::telemetry::Ledger;"), [1]);
         assert_eq!(
-            red(
-                "agent/src/lineage/table.rs",
-                "use crate::{event::{self, Event}, chain::Run};"
-            ),
-            [1]
-        );
-        assert_eq!(
-            red(
-                "agent/src/forward/file/sink.rs",
-                "fn f(e: &crate::event::Event) {}"
-            ),
-            [1]
-        );
-        assert_eq!(
-            red("agent/src/config/raw.rs", "use crate::telemetry::Ledger;"),
-            [1]
-        );
-        assert_eq!(
-            red(
-                "agent/src/chain/mod.rs",
-                "use crate::{\n    config::Chains,\n    action::Action,\n};"
-            ),
+            red("agent/src/chain/mod.rs", "use crate::{\n    config::Chains,\n    action::Action,\n};"),
             [0; 0]
         );
+        assert_eq!(red("agent/src/chain/run.rs", "use crate::chain::Run; // not crate::store"), [0; 0]);
+        assert_eq!(red("agent/src/app.rs", "use crate::{kernel, forward, report};"), [0; 0]);
         assert_eq!(
-            red(
-                "agent/src/chain/run.rs",
-                "use crate::chain::Run; // not crate::store"
-            ),
-            [0; 0]
-        );
-        assert_eq!(
-            red("agent/src/app.rs", "use crate::{kernel, forward, report};"),
-            [0; 0]
-        );
-        assert_eq!(
-            red(
-                "agent/src/event/mod.rs",
-                "#[cfg(test)]\nmod tests { use crate::chain::Run; }"
-            ),
+            red("agent/src/event/mod.rs", "#[cfg(test)]\nmod tests { use crate::chain::Run; }"),
             [0; 0]
         );
     }
 
     #[test]
     fn the_way_through_super_is_seen_too() {
-        assert_eq!(
-            lines(
-                directions,
-                "agent/src/event/convert.rs",
-                "use super::super::chain::Run;"
-            ),
-            [1]
-        );
-        assert_eq!(
-            lines(directions, "agent/src/event/mod.rs", "use super::chain::Run;"),
-            [1]
-        );
+        assert_eq!(lines(directions, "agent/src/event/convert.rs", "use super::super::chain::Run;"), [1]);
+        assert_eq!(lines(directions, "agent/src/event/mod.rs", "use super::chain::Run;"), [1]);
         assert_eq!(
             lines(directions, "agent/src/kernel/ring.rs", "use super::lineage;"),
             [0; 0],

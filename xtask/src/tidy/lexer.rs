@@ -15,11 +15,7 @@ impl Code {
     pub(super) fn new(text: &str) -> Self {
         let all = blank_prose(text);
         let (shipped, test_lines) = blank_tests(&all);
-        Self {
-            all,
-            shipped,
-            test_lines,
-        }
+        Self { all, shipped, test_lines }
     }
 }
 
@@ -45,10 +41,7 @@ fn blank_prose(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let opens = out
-            .chars()
-            .next_back()
-            .is_none_or(|c| !c.is_alphanumeric() && c != '_');
+        let opens = out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
         if let Some(len) = prose(rest, opens) {
             // Keep the line breaks and the length, so that offsets and lines stay true.
             out.extend(rest[..len].chars().flat_map(|c| {
@@ -73,13 +66,8 @@ fn prose(text: &str, word_start: bool) -> Option<usize> {
     if text.starts_with("/*") {
         return Some(block_comment(text));
     }
-    let prefix = if word_start {
-        text.find(|c| !"rbc".contains(c))
-            .filter(|len| *len <= 2)
-            .unwrap_or(0)
-    } else {
-        0
-    };
+    let prefix =
+        if word_start { text.find(|c| !"rbc".contains(c)).filter(|len| *len <= 2).unwrap_or(0) } else { 0 };
     let body = &text[prefix..];
     let raw = text[..prefix].contains('r');
     if raw && body.starts_with(['"', '#']) {
@@ -89,11 +77,7 @@ fn prose(text: &str, word_start: bool) -> Option<usize> {
         return Some(prefix + string(body));
     }
     // A byte (`b'x'`) is a character with a prefix; a prefix before a lifetime does not exist.
-    if body.starts_with('\'') {
-        character(body).map(|len| prefix + len)
-    } else {
-        None
-    }
+    if body.starts_with('\'') { character(body).map(|len| prefix + len) } else { None }
 }
 
 fn block_comment(text: &str) -> usize {
@@ -161,11 +145,7 @@ fn blank_tests(code: &str) -> (String, usize) {
         }
         let end = item_end(code, attribute);
         out.push_str(&code[from..at]);
-        out.extend(
-            code[at..end]
-                .bytes()
-                .map(|byte| if byte == b'\n' { '\n' } else { ' ' }),
-        );
+        out.extend(code[at..end].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
         lines += code[at..end].matches('\n').count() + 1;
         from = end;
     }
@@ -209,14 +189,8 @@ mod tests {
 
     #[test]
     fn a_name_that_ends_in_r_begins_no_raw_string() {
-        assert_eq!(
-            blank_prose("for x in four\"y\"; break"),
-            "for x in four   ; break"
-        );
-        assert_eq!(
-            blank_prose("r#type = br\"x\" + c\"y\" + \"é\""),
-            "r#type =       +      +     "
-        );
+        assert_eq!(blank_prose("for x in four\"y\"; break"), "for x in four   ; break");
+        assert_eq!(blank_prose("r#type = br\"x\" + c\"y\" + \"é\""), "r#type =       +      +     ");
     }
 
     #[test]

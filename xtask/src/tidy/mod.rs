@@ -29,23 +29,13 @@ struct Violation {
 
 impl Violation {
     fn new(rule: &'static str, source: &Source, line: usize, text: impl Into<String>) -> Self {
-        Self {
-            rule,
-            path: source.path.clone(),
-            line,
-            text: text.into(),
-        }
+        Self { rule, path: source.path.clone(), line, text: text.into() }
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            rule,
-            path,
-            line,
-            text,
-        } = self;
+        let Self { rule, path, line, text } = self;
         write!(out, "{path}:{line}: {rule}: {text}")
     }
 }
@@ -59,22 +49,12 @@ struct Source {
 
 impl Source {
     fn new(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-            code: Code::new(text),
-        }
+        Self { path: path.to_owned(), text: text.to_owned(), code: Code::new(text) }
     }
 }
 
-const SOURCE_RULES: &[fn(&Source) -> Vec<Violation>] = &[
-    code::size,
-    code::unsafe_code,
-    code::sleeps,
-    imports::directions,
-    imports::aya,
-    imports::pure,
-];
+const SOURCE_RULES: &[fn(&Source) -> Vec<Violation>] =
+    &[code::size, code::unsafe_code, code::sleeps, imports::directions, imports::aya, imports::pure];
 
 const TEXT_RULES: &[fn(&str, &str) -> Vec<Violation>] = &[text::unfinished, text::machine, text::hosts];
 
@@ -92,10 +72,7 @@ pub(crate) fn check() -> Result<()> {
     if violations.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = violations
-        .iter()
-        .map(|violation| format!("  {violation}"))
-        .collect();
+    let lines: Vec<String> = violations.iter().map(|violation| format!("  {violation}")).collect();
     bail!("{} rules are broken:\n{}", lines.len(), lines.join("\n"));
 }
 
@@ -103,15 +80,7 @@ pub(crate) fn check() -> Result<()> {
 fn files() -> Result<Vec<(String, String)>> {
     // A checkout may belong to another user than the one who builds it (CI as root).
     let list = Cmd::new("git")
-        .args([
-            "-c",
-            "safe.directory=*",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .read()
         .context("tidy looks at the files that git knows")?;
     let mut files = Vec::new();
@@ -141,25 +110,14 @@ fn judge(files: &[(String, String)]) -> Vec<Violation> {
             found.extend(code::lints(path, text));
         }
     }
-    let text_of = |wanted: &str| {
-        files
-            .iter()
-            .find(|(path, _)| path == wanted)
-            .map(|(_, text)| text.as_str())
-    };
+    let text_of = |wanted: &str| files.iter().find(|(path, _)| path == wanted).map(|(_, text)| text.as_str());
     let (readme, map) = (text_of("README.md"), text_of(text::MAP));
     if readme.is_some() || map.is_some() {
-        let pages: Vec<&str> = files
-            .iter()
-            .map(|(path, _)| path.as_str())
-            .filter(|path| path.starts_with("docs/"))
-            .collect();
+        let pages: Vec<&str> =
+            files.iter().map(|(path, _)| path.as_str()).filter(|path| path.starts_with("docs/")).collect();
         found.extend(text::linked(&pages, readme, map));
     } else {
-        step!(
-            "tidy: no README.md and no {} yet, so links are not looked at",
-            text::MAP
-        );
+        step!("tidy: no README.md and no {} yet, so links are not looked at", text::MAP);
     }
     found
 }
@@ -170,10 +128,7 @@ mod tests {
 
     #[test]
     fn a_broken_rule_is_shown_with_its_place() {
-        let files = [(
-            "agent/src/event/mod.rs".to_owned(),
-            "fn f() {}\nuse crate::chain::Run;\n".to_owned(),
-        )];
+        let files = [("agent/src/event/mod.rs".to_owned(), "fn f() {}\nuse crate::chain::Run;\n".to_owned())];
         let shown: Vec<String> = judge(&files).iter().map(ToString::to_string).collect();
         assert_eq!(
             shown,
@@ -184,11 +139,8 @@ mod tests {
     #[test]
     fn a_clean_file_is_green() {
         assert!(
-            judge(&[(
-                "agent/src/chain/mod.rs".to_owned(),
-                "use crate::action::Action;\n".to_owned()
-            )])
-            .is_empty()
+            judge(&[("agent/src/chain/mod.rs".to_owned(), "use crate::action::Action;\n".to_owned())])
+                .is_empty()
         );
     }
 }

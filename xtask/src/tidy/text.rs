@@ -29,34 +29,23 @@ fn violations<'a>(
 ) -> Vec<Violation> {
     let lines = text.lines().enumerate();
     let red = lines.filter_map(|(n, line)| judge(line).map(|text| (n + 1, text)));
-    red.map(|(line, text)| Violation {
-        rule,
-        path: path.to_owned(),
-        line,
-        text,
-    })
-    .collect()
+    red.map(|(line, text)| Violation { rule, path: path.to_owned(), line, text }).collect()
 }
 
 /// What is unfinished is an issue, not a comment.
 pub(super) fn unfinished(path: &str, text: &str) -> Vec<Violation> {
     violations("unfinished", path, text, |line| {
-        let word = UNFINISHED
-            .iter()
-            .find(|word| words(line, word).next().is_some())?;
-        Some(format!(
-            "`{word}`: finish it, or say plainly what is not done and why"
-        ))
+        let word = UNFINISHED.iter().find(|word| words(line, word).next().is_some())?;
+        Some(format!("`{word}`: finish it, or say plainly what is not done and why"))
     })
 }
 
 /// Nothing of the machine it was written on.
 pub(super) fn machine(path: &str, text: &str) -> Vec<Violation> {
     violations("machine", path, text, |line| {
-        let folder = MACHINE.iter().find(|folder| {
-            line.match_indices(*folder)
-                .any(|(at, _)| is_own(line, at, folder))
-        })?;
+        let folder = MACHINE
+            .iter()
+            .find(|folder| line.match_indices(*folder).any(|(at, _)| is_own(line, at, folder)))?;
         Some(format!("`{folder}` is a folder of one machine"))
     })
 }
@@ -64,10 +53,7 @@ pub(super) fn machine(path: &str, text: &str) -> Vec<Violation> {
 /// Whether the path that begins here is one developer's. What spoor watches lies in root's home too (`.ssh`, `.aws`), but
 /// a toolchain there is somebody's own.
 fn is_own(line: &str, at: usize, folder: &str) -> bool {
-    let starts = line[..at]
-        .chars()
-        .next_back()
-        .is_none_or(|c| !c.is_alphanumeric() && !"-_./*~".contains(c));
+    let starts = line[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !"-_./*~".contains(c));
     let rest = &line[at + folder.len()..];
     let watched = folder == MACHINE[1]
         && rest.starts_with('.')
@@ -87,9 +73,7 @@ pub(super) fn hosts(path: &str, text: &str) -> Vec<Violation> {
             return Some("a registry's replacement belongs in the machine's own cargo config".to_owned());
         }
         let host = HOSTS.iter().find(|host| line.contains(**host))?;
-        Some(format!(
-            "`{host}`: archives are found through the machine's package managers"
-        ))
+        Some(format!("`{host}`: archives are found through the machine's package managers"))
     })
 }
 
@@ -106,13 +90,7 @@ pub(super) fn linked(pages: &[&str], readme: Option<&str>, map: Option<&str>) ->
     };
     let red = pages.iter().filter(|page| !reached(page));
     let text = || format!("no link leads here from README.md or {MAP}");
-    red.map(|page| Violation {
-        rule: "docs",
-        path: (*page).to_owned(),
-        line: 1,
-        text: text(),
-    })
-    .collect()
+    red.map(|page| Violation { rule: "docs", path: (*page).to_owned(), line: 1, text: text() }).collect()
 }
 
 /// The map of the code, where most pages are linked.
@@ -123,80 +101,43 @@ mod tests {
     use super::*;
 
     fn lines(rule: fn(&str, &str) -> Vec<Violation>, path: &str, text: &str) -> Vec<usize> {
-        rule(path, text)
-            .into_iter()
-            .map(|violation| violation.line)
-            .collect()
+        rule(path, text).into_iter().map(|violation| violation.line).collect()
     }
 
     #[test]
     fn unfinished_work_is_red() {
         for word in UNFINISHED {
-            assert_eq!(
-                lines(unfinished, "a.rs", &format!("fine\n// {word}: later\n")),
-                [2],
-                "{word}"
-            );
-            assert_eq!(
-                lines(unfinished, "a.rs", &format!("fine AKIA{word}XXXX\n")),
-                [0; 0],
-                "{word}"
-            );
+            assert_eq!(lines(unfinished, "a.rs", &format!("fine\n// {word}: later\n")), [2], "{word}");
+            assert_eq!(lines(unfinished, "a.rs", &format!("fine AKIA{word}XXXX\n")), [0; 0], "{word}");
         }
     }
 
     #[test]
     fn folders_of_a_machine_are_red() {
-        let [work, root] = MACHINE else {
-            panic!("two folders")
-        };
+        let [work, root] = MACHINE else { panic!("two folders") };
         assert_eq!(lines(machine, "a.md", &format!("see {work}notes\n")), [1]);
         assert_eq!(lines(machine, "a.md", &format!("({root}project)\n")), [1]);
+        assert_eq!(lines(machine, "a.md", &format!("{root}.rustup/toolchains\n")), [1]);
         assert_eq!(
-            lines(machine, "a.md", &format!("{root}.rustup/toolchains\n")),
-            [1]
-        );
-        assert_eq!(
-            lines(
-                machine,
-                "a.md",
-                &format!("{root}.ssh/id_ed25519, /srv{work}x, /home/*{root}y\n")
-            ),
+            lines(machine, "a.md", &format!("{root}.ssh/id_ed25519, /srv{work}x, /home/*{root}y\n")),
             [0; 0]
         );
     }
 
     #[test]
     fn archives_have_no_name_here() {
-        assert_eq!(
-            lines(hosts, "a.sh", &format!("curl http://{}/x\n", HOSTS[2])),
-            [1]
-        );
+        assert_eq!(lines(hosts, "a.sh", &format!("curl http://{}/x\n", HOSTS[2])), [1]);
         assert_eq!(lines(hosts, "a.sh", "curl https://example.com/x\n"), [0; 0]);
         assert_eq!(lines(hosts, ".cargo/config.toml", "[source.mirror]\n"), [1]);
-        assert_eq!(
-            lines(hosts, "Cargo.lock", &format!("source = \"{REGISTRY}\"\n")),
-            [0; 0]
-        );
-        assert_eq!(
-            lines(hosts, "Cargo.lock", "source = \"git+https://example.com/fork\"\n"),
-            [1]
-        );
+        assert_eq!(lines(hosts, "Cargo.lock", &format!("source = \"{REGISTRY}\"\n")), [0; 0]);
+        assert_eq!(lines(hosts, "Cargo.lock", "source = \"git+https://example.com/fork\"\n"), [1]);
     }
 
     #[test]
     fn a_page_without_a_link_is_red() {
         let pages = [MAP, "docs/RECORDS.md", "docs/adr/1.md", "docs/LOST.md"];
-        let red = linked(
-            &pages,
-            Some("[map](docs/ARCHITECTURE.md)"),
-            Some("[r](RECORDS.md) [a](./adr/1.md)"),
-        );
-        assert_eq!(
-            red.iter()
-                .map(|violation| violation.path.as_str())
-                .collect::<Vec<_>>(),
-            ["docs/LOST.md"]
-        );
+        let red =
+            linked(&pages, Some("[map](docs/ARCHITECTURE.md)"), Some("[r](RECORDS.md) [a](./adr/1.md)"));
+        assert_eq!(red.iter().map(|violation| violation.path.as_str()).collect::<Vec<_>>(), ["docs/LOST.md"]);
     }
 }

@@ -59,11 +59,7 @@ pub(super) fn boot(boot: &Boot, initramfs: &Path, suffix: &str) -> Result<Outcom
     let end = wait(&mut child, start, &text, &path)?;
     let said = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let report = Report::parse(&String::from_utf8_lossy(&said), end);
-    Ok(Outcome {
-        report,
-        seconds: start.elapsed().as_secs_f32(),
-        log: path,
-    })
+    Ok(Outcome { report, seconds: start.elapsed().as_secs_f32(), log: path })
 }
 
 fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End> {
@@ -72,11 +68,7 @@ fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End
             if status.success() {
                 return Ok(End::Exited);
             }
-            bail!(
-                "`{text}` failed ({}); it said why in {}",
-                status_text(status),
-                log.display()
-            );
+            bail!("`{text}` failed ({}); it said why in {}", status_text(status), log.display());
         }
         if start.elapsed() > TIMEOUT {
             child.kill().context("cannot stop QEMU")?;

@@ -62,12 +62,8 @@ impl<W: Write> Archive<W> {
         let name_size = u32::try_from(path.len() + 1).context("the name is too long")?;
         let links = if mode == DIRECTORY { 2 } else { 1 };
         // inode, mode, uid, gid, links, mtime, size, device of the file (2), device it is (2), name size, checksum
-        let fields = [
-            inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name_size, 0,
-        ];
-        let header = fields.iter().fold(String::from("070701"), |text, field| {
-            text + &format!("{field:08X}")
-        });
+        let fields = [inode, mode, 0, 0, links, 0, size, 0, 0, device.0, device.1, name_size, 0];
+        let header = fields.iter().fold(String::from("070701"), |text, field| text + &format!("{field:08X}"));
         let mut write = || -> io::Result<()> {
             self.out.write_all(header.as_bytes())?;
             self.out.write_all(path.as_bytes())?;
@@ -148,9 +144,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = Archive::new(Vec::new())
-            .program("/init", Path::new("/no/such/file"))
-            .unwrap_err();
+        let error = Archive::new(Vec::new()).program("/init", Path::new("/no/such/file")).unwrap_err();
         assert!(format!("{error:#}").contains("/no/such/file"));
     }
 }

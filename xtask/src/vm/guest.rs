@@ -23,10 +23,7 @@ pub(super) fn pack(agent: &Path, object: &Path, archive: &Path) -> Result<()> {
     );
     step!("vm: building the guest's programs: {}", bins.join(", "));
     let target = paths::static_target();
-    static_cargo(&target)
-        .args(["-p", "spoor-tests", "--bins"])
-        .env(PROBES_ENV, object)
-        .run()?;
+    static_cargo(&target).args(["-p", "spoor-tests", "--bins"]).env(PROBES_ENV, object).run()?;
     let folder = archive.parent().context("the initramfs has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let temporary = archive.with_extension("new");
@@ -37,19 +34,13 @@ pub(super) fn pack(agent: &Path, object: &Path, archive: &Path) -> Result<()> {
 fn write(path: &Path, agent: &Path, bins: &[String], target: &Path) -> Result<()> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut archive = Archive::new(BufWriter::new(file));
-    for folder in [
-        "/bin", "/dev", "/proc", "/sys", "/tmp", "/etc", "/run", "/root", "/var",
-    ] {
+    for folder in ["/bin", "/dev", "/proc", "/sys", "/tmp", "/etc", "/run", "/root", "/var"] {
         archive.directory(folder)?;
     }
     archive.device("/dev/console", 5, 1)?;
     archive.device("/dev/null", 1, 3)?;
     for bin in bins {
-        let place = if bin == INIT {
-            "/init".to_owned()
-        } else {
-            format!("/bin/{bin}")
-        };
+        let place = if bin == INIT { "/init".to_owned() } else { format!("/bin/{bin}") };
         archive.program(&place, &static_binary(target, bin)?)?;
     }
     archive.program("/bin/spoor", agent)?;
@@ -77,32 +68,20 @@ fn is_static(path: &Path) -> bool {
 
 /// The programs of the test crate that need no feature, so that `--bins` really builds them.
 fn test_programs() -> Result<Vec<String>> {
-    let text = Cmd::cargo()
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .read()?;
+    let text = Cmd::cargo().args(["metadata", "--no-deps", "--format-version", "1"]).read()?;
     programs(&serde_json::from_str(&text).context("cargo metadata printed no JSON")?)
 }
 
 fn programs(metadata: &serde_json::Value) -> Result<Vec<String>> {
-    let packages = metadata["packages"]
-        .as_array()
-        .context("cargo metadata names no packages")?;
-    let tests = packages
-        .iter()
-        .find(|package| package["name"] == "spoor-tests")
-        .context("no package spoor-tests")?;
-    let targets = tests["targets"]
-        .as_array()
-        .context("spoor-tests has no targets")?;
+    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+    let tests =
+        packages.iter().find(|package| package["name"] == "spoor-tests").context("no package spoor-tests")?;
+    let targets = tests["targets"].as_array().context("spoor-tests has no targets")?;
     let wanted = targets.iter().filter(|target| {
-        let is_bin = target["kind"]
-            .as_array()
-            .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
+        let is_bin = target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
         is_bin && target["required-features"].as_array().is_none_or(Vec::is_empty)
     });
-    Ok(wanted
-        .filter_map(|target| target["name"].as_str().map(str::to_owned))
-        .collect())
+    Ok(wanted.filter_map(|target| target["name"].as_str().map(str::to_owned)).collect())
 }
 
 #[cfg(test)]

@@ -12,10 +12,7 @@ use crate::sh::{Cmd, step};
 
 /// Fetches what is not there yet, or everything that has become newer when `refresh` is set.
 pub(super) fn fetch(kernels: &[Kernel], refresh: bool) -> Result<()> {
-    let wanted: Vec<&Kernel> = kernels
-        .iter()
-        .filter(|kernel| refresh || image(kernel).is_err())
-        .collect();
+    let wanted: Vec<&Kernel> = kernels.iter().filter(|kernel| refresh || image(kernel).is_err()).collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -32,14 +29,8 @@ pub(super) fn fetch(kernels: &[Kernel], refresh: bool) -> Result<()> {
 /// The image of a kernel that was fetched before.
 pub(super) fn image(kernel: &Kernel) -> Result<PathBuf> {
     let folder = folder().join(&kernel.name);
-    let mut files = fs::read_dir(&folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    files
-        .next()
-        .with_context(|| format!("no kernel in {}", folder.display()))
+    let mut files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.next().with_context(|| format!("no kernel in {}", folder.display()))
 }
 
 fn folder() -> PathBuf {
@@ -51,11 +42,7 @@ fn sources(kernels: &[&Kernel], mirrors: &Mirrors) -> String {
     suites.sort_unstable();
     suites.dedup();
     let line = |suite: &str| {
-        let mirror = if suite.ends_with("-security") {
-            &mirrors.security
-        } else {
-            &mirrors.main
-        };
+        let mirror = if suite.ends_with("-security") { &mirrors.security } else { &mirrors.main };
         format!("deb [arch=amd64] {mirror} {suite} main\n")
     };
     suites.into_iter().map(line).collect()
@@ -77,12 +64,7 @@ fn fetch_one(kernel: &Kernel, apt: &PrivateApt) -> Result<()> {
         fs::create_dir_all(folder)?;
     }
     let deb = apt.download(&package, &download)?;
-    Cmd::new("dpkg-deb")
-        .arg("-x")
-        .arg(&deb)
-        .arg(&tree)
-        .advice("is the download whole?")
-        .run()?;
+    Cmd::new("dpkg-deb").arg("-x").arg(&deb).arg(&tree).advice("is the download whole?").run()?;
     let found = find(&tree, &kernel.image).with_context(|| format!("{package} has no {}", kernel.image))?;
     fs::rename(&found, ready.join(&name))?;
     fs::create_dir_all(folder())?;
@@ -107,9 +89,7 @@ fn children(folder: &Path, pattern: &str) -> impl Iterator<Item = PathBuf> {
         None => name == pattern,
     };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .filter(move |entry| fits(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
+    entries.filter(move |entry| fits(&entry.file_name().to_string_lossy())).map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -122,10 +102,7 @@ mod tests {
         let modules = scratch.0.join("usr/lib/modules/7.2.1+deb14-cloud-amd64");
         fs::create_dir_all(&modules).unwrap();
         fs::write(modules.join("vmlinuz"), b"kernel").unwrap();
-        assert_eq!(
-            find(&scratch.0, "usr/lib/modules/*/vmlinuz"),
-            Some(modules.join("vmlinuz"))
-        );
+        assert_eq!(find(&scratch.0, "usr/lib/modules/*/vmlinuz"), Some(modules.join("vmlinuz")));
         assert_eq!(find(&scratch.0, "boot/vmlinuz-*"), None);
     }
 

@@ -75,13 +75,7 @@ impl Kernel {
     /// A kernel of which only the suite matters.
     pub(super) fn for_test(suite: &str) -> Self {
         let text = String::new;
-        Self {
-            name: text(),
-            suite: suite.to_owned(),
-            package: text(),
-            image: text(),
-            cells: Vec::new(),
-        }
+        Self { name: text(), suite: suite.to_owned(), package: text(), image: text(), cells: Vec::new() }
     }
 }
 
@@ -100,17 +94,8 @@ impl Boot {
 
     /// The kernel's command line; the guest reads the `spoor.` parameters out of /proc/cmdline.
     pub(super) fn command_line(&self) -> String {
-        let Cell {
-            name: _,
-            lsm,
-            tiers,
-            open,
-            connect,
-            skips: _,
-        } = &self.cell;
-        let tiers = tiers
-            .map(|tier| format!(" spoor.tiers={}", tier.name()))
-            .unwrap_or_default();
+        let Cell { name: _, lsm, tiers, open, connect, skips: _ } = &self.cell;
+        let tiers = tiers.map(|tier| format!(" spoor.tiers={}", tier.name())).unwrap_or_default();
         format!(
             "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}",
             self.name(),
@@ -121,20 +106,9 @@ impl Boot {
 
     /// For `--list`.
     pub(super) fn line(&self) -> String {
-        let Cell {
-            name: _,
-            lsm,
-            tiers,
-            open,
-            connect,
-            skips,
-        } = &self.cell;
-        let tiers = tiers
-            .map(|tier| format!(", tiers={}", tier.name()))
-            .unwrap_or_default();
-        let skips = skips
-            .iter()
-            .map(|skip| format!("\n{:16}may skip {}: {}", "", skip.test, skip.why));
+        let Cell { name: _, lsm, tiers, open, connect, skips } = &self.cell;
+        let tiers = tiers.map(|tier| format!(", tiers={}", tier.name())).unwrap_or_default();
+        let skips = skips.iter().map(|skip| format!("\n{:16}may skip {}: {}", "", skip.test, skip.why));
         format!(
             "{:<16}open={}, connect={}{tiers}, lsm={lsm}{}",
             self.name(),
@@ -166,12 +140,7 @@ impl Matrix {
         for boot in matrix.boots() {
             ensure!(names.insert(boot.name()), "there are two cells {}", boot.name());
             for skip in &boot.cell.skips {
-                ensure!(
-                    !skip.why.trim().is_empty(),
-                    "{} skips {} without a reason",
-                    boot.name(),
-                    skip.test
-                );
+                ensure!(!skip.why.trim().is_empty(), "{} skips {} without a reason", boot.name(), skip.test);
             }
         }
         Ok(matrix)
@@ -180,10 +149,7 @@ impl Matrix {
     /// Every cell, in the order of the file.
     pub(super) fn boots(&self) -> impl Iterator<Item = Boot> {
         self.kernels.iter().flat_map(|kernel| {
-            kernel.cells.iter().map(|cell| Boot {
-                kernel: kernel.clone(),
-                cell: cell.clone(),
-            })
+            kernel.cells.iter().map(|cell| Boot { kernel: kernel.clone(), cell: cell.clone() })
         })
     }
 
@@ -214,10 +180,7 @@ mod tests {
     fn the_matrix_of_the_repository_is_sound() {
         let matrix = Matrix::read().unwrap();
         let names: Vec<_> = matrix.boots().map(|boot| boot.name()).collect();
-        assert!(
-            names.contains(&"6.12-lsm".to_owned()),
-            "{names:?}: `sabotage` boots that one"
-        );
+        assert!(names.contains(&"6.12-lsm".to_owned()), "{names:?}: `sabotage` boots that one");
     }
 
     #[test]
@@ -235,22 +198,10 @@ mod tests {
     fn mistakes_are_refused() {
         assert!(Matrix::parse(&format!("{KERNEL}{CELL}")).is_ok());
         assert!(Matrix::parse(KERNEL).is_err(), "no cell");
-        assert!(
-            Matrix::parse(&format!("{KERNEL}{CELL}{CELL}")).is_err(),
-            "one name twice"
-        );
-        assert!(
-            Matrix::parse(&format!("{KERNEL}{CELL}opne='lsm'\n")).is_err(),
-            "unknown key"
-        );
-        assert!(
-            Matrix::parse(&format!("{KERNEL}{CELL}").replace("{}", "9")).is_err(),
-            "nothing moves"
-        );
-        assert!(
-            Matrix::parse(&format!("{KERNEL}{CELL}skip=[{{test='a',why=' '}}]\n")).is_err(),
-            "no reason"
-        );
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}{CELL}")).is_err(), "one name twice");
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}opne='lsm'\n")).is_err(), "unknown key");
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}").replace("{}", "9")).is_err(), "nothing moves");
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}skip=[{{test='a',why=' '}}]\n")).is_err(), "no reason");
     }
 
     #[test]

@@ -69,11 +69,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     }
     let counts = cells(&options)?;
     println!("{} passed, {} failed", counts.passed, counts.failed);
-    Ok(if counts.green() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if counts.green() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The whole matrix, for `test`.
@@ -132,10 +128,7 @@ fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(boot) = next else { break };
                     let verdict = boot_one(&boot, initramfs);
-                    verdicts
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(verdict);
+                    verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
                 }
             });
         }
@@ -154,19 +147,11 @@ fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
                 outcome.report.passed.len(),
                 outcome.seconds
             );
-            Verdict {
-                cell,
-                reasons,
-                log: Some(outcome.log),
-            }
+            Verdict { cell, reasons, log: Some(outcome.log) }
         }
         Err(error) => {
             step!("vm: {cell:<16} RED  {error:#}");
-            Verdict {
-                cell,
-                reasons: vec![format!("{error:#}")],
-                log: None,
-            }
+            Verdict { cell, reasons: vec![format!("{error:#}")], log: None }
         }
     }
 }

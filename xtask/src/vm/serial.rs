@@ -63,24 +63,16 @@ impl Report {
             "SKIP" => self.skipped.push(pair()),
             "DONE" => self.done = true,
             // A line that was garbled or a word we do not know must not pass for silence.
-            _ => self
-                .failed
-                .push((said.to_owned(), "is not a line the guest may say".to_owned())),
+            _ => self.failed.push((said.to_owned(), "is not a line the guest may say".to_owned())),
         }
     }
 
     /// Every reason why the cell is red; none when it is green.
     pub(super) fn reasons(&self, declared: &[Skip]) -> Vec<String> {
         let mut reasons = self.broken();
-        reasons.extend(
-            self.failed
-                .iter()
-                .map(|(name, why)| format!("FAIL {name}: {why}")),
-        );
-        let undeclared = self
-            .skipped
-            .iter()
-            .filter(|(name, _)| declared.iter().all(|skip| skip.test != *name));
+        reasons.extend(self.failed.iter().map(|(name, why)| format!("FAIL {name}: {why}")));
+        let undeclared =
+            self.skipped.iter().filter(|(name, _)| declared.iter().all(|skip| skip.test != *name));
         reasons.extend(
             undeclared.map(|(name, why)| format!("SKIP {name}: {why} (not declared in tests/kernels.toml)")),
         );
@@ -135,23 +127,14 @@ mod tests {
             reasons(&log, End::Exited, &[]),
             ["SKIP ipv6: no module (not declared in tests/kernels.toml)"]
         );
-        let declared = [Skip {
-            test: "ipv6".to_owned(),
-            why: "cloud kernels have no module".to_owned(),
-        }];
+        let declared = [Skip { test: "ipv6".to_owned(), why: "cloud kernels have no module".to_owned() }];
         assert_eq!(reasons(&log, End::Exited, &declared), [""; 0]);
     }
 
     #[test]
     fn silence_panic_and_timeout_are_red() {
-        assert_eq!(
-            reasons("spoor-guest: PASS a\n", End::Exited, &[]),
-            ["the guest never said DONE"]
-        );
-        assert_eq!(
-            reasons("spoor-guest: DONE\n", End::Exited, &[]),
-            ["no test passed"]
-        );
+        assert_eq!(reasons("spoor-guest: PASS a\n", End::Exited, &[]), ["the guest never said DONE"]);
+        assert_eq!(reasons("spoor-guest: DONE\n", End::Exited, &[]), ["no test passed"]);
         assert_eq!(reasons(GREEN, End::TimedOut, &[]), ["timed out"]);
         let log = format!("{GREEN}[    3.1] Kernel panic - not syncing: Attempted to kill init!\n");
         assert_eq!(reasons(&log, End::Exited, &[]), ["the kernel panicked"]);
@@ -160,16 +143,9 @@ mod tests {
     #[test]
     fn a_garbled_line_is_red_and_kernel_noise_before_it_is_not() {
         assert_eq!(
-            reasons(
-                &format!("[ 1.0] usb: x spoor-guest: PASS b\n{GREEN}"),
-                End::Exited,
-                &[]
-            ),
+            reasons(&format!("[ 1.0] usb: x spoor-guest: PASS b\n{GREEN}"), End::Exited, &[]),
             [""; 0]
         );
-        assert_eq!(
-            reasons(&format!("spoor-guest: PSAS b\n{GREEN}"), End::Exited, &[]).len(),
-            1
-        );
+        assert_eq!(reasons(&format!("spoor-guest: PSAS b\n{GREEN}"), End::Exited, &[]).len(), 1);
     }
 }

@@ -34,10 +34,7 @@ impl<H> Resolver<H> {
         for ancestor in up {
             let state = self.states.get(&ancestor.key.into());
             if let Some(daemon) = self.job_daemon(ancestor, state.map(|state| state.identity.euid)) {
-                let born = self
-                    .states
-                    .get(&root.key.into())
-                    .filter(|_| root.key != process.key);
+                let born = self.states.get(&root.key.into()).filter(|_| root.key != process.key);
                 return Some(born.and_then(|state| state.job.clone()).unwrap_or_else(|| {
                     Arc::new(Job {
                         root: root.key,
@@ -62,13 +59,10 @@ impl<H> Resolver<H> {
             _ => return None,
         };
         let euid = euid.or_else(|| Some(self.states.get(&process.key.into())?.identity.euid));
-        let forked = self
-            .states
-            .get(&process.key.into())
-            .is_some_and(|state| state.process.known_by == KnownBy::Fork);
+        let forked =
+            self.states.get(&process.key.into()).is_some_and(|state| state.process.known_by == KnownBy::Fork);
         // A child that has not yet executed the job may have taken the job's user already.
-        euid.is_none_or(|euid| euid == 0 || forked && self.child_of_root_daemon(process))
-            .then_some(daemon)
+        euid.is_none_or(|euid| euid == 0 || forked && self.child_of_root_daemon(process)).then_some(daemon)
     }
 
     fn child_of_root_daemon(&self, process: &Process) -> bool {
@@ -79,15 +73,9 @@ impl<H> Resolver<H> {
 
 /// What a job runs: of `sh -c 'command'`, the command's first word that says something; else the program.
 fn first_program(root: &Process) -> String {
-    const SHELLS: [&[u8]; 9] = [
-        b"sh", b"bash", b"dash", b"ash", b"busybox", b"ksh", b"mksh", b"zsh", b"rbash",
-    ];
-    let name = root
-        .exe
-        .bytes
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or_default();
+    const SHELLS: [&[u8]; 9] =
+        [b"sh", b"bash", b"dash", b"ash", b"busybox", b"ksh", b"mksh", b"zsh", b"rbash"];
+    let name = root.exe.bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let command = match root.argv.as_slice() {
         [_, flag, command, ..] if SHELLS.contains(&name) && flag.as_slice() == b"-c" => command,
         _ => return program(root).to_string(),
@@ -121,10 +109,7 @@ mod tests {
             ("/usr/local/bin/job --all", "/usr/local/bin/job"),
             ("LANG=C nice -n 5 /usr/bin/job", "/usr/bin/job"),
             ("cd / && run-parts --report /etc/cron.hourly", "/etc/cron.hourly"),
-            (
-                "test -x /usr/sbin/anacron || ( cd / && run-parts /etc/cron.daily )",
-                "/usr/sbin/anacron",
-            ),
+            ("test -x /usr/sbin/anacron || ( cd / && run-parts /etc/cron.daily )", "/usr/sbin/anacron"),
             ("backup", "backup"),
         ] {
             assert_eq!(command_program(command).as_deref(), Some(expected), "{command}");

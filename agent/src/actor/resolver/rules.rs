@@ -24,24 +24,11 @@ impl<H: Host> Resolver<H> {
         }
         if let Some(job) = job {
             let id = format!("cron:{}:{}", self.name(job.user), job.program);
-            let run = RunKey::Tree {
-                root: job.root.into(),
-                user: job.user,
-            };
-            return self.standing_of(
-                ActorKind::Cron,
-                id,
-                job.daemon.to_owned(),
-                identity,
-                run,
-                job.root,
-            );
+            let run = RunKey::Tree { root: job.root.into(), user: job.user };
+            return self.standing_of(ActorKind::Cron, id, job.daemon.to_owned(), identity, run, job.root);
         }
         if let Some((kind, id, origin)) = self.of_unit(&place, identity, up) {
-            let run = RunKey::Unit {
-                actor: id.clone(),
-                cgroup_id: identity.cgroup_id,
-            };
+            let run = RunKey::Unit { actor: id.clone(), cgroup_id: identity.cgroup_id };
             let root = topmost(process, up, |other| {
                 other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
             });
@@ -54,15 +41,8 @@ impl<H: Host> Resolver<H> {
             Some(login_uid) => format!("human:{}", self.name(login_uid)),
             None => "init".to_owned(),
         };
-        let id = format!(
-            "user:{}:{}",
-            self.name(identity.user),
-            self.tree_program(process.key, tree)
-        );
-        let run = RunKey::Tree {
-            root: tree.root.into(),
-            user: identity.user,
-        };
+        let id = format!("user:{}:{}", self.name(identity.user), self.tree_program(process.key, tree));
+        let run = RunKey::Tree { root: tree.root.into(), user: identity.user };
         self.standing_of(ActorKind::SystemUser, id, origin, identity, run, tree.root)
     }
 
@@ -127,27 +107,15 @@ impl<H: Host> Resolver<H> {
         up: &[Arc<Process>],
     ) -> Standing {
         let session = identity.session.map(|session| session.to_string());
-        let session = session
-            .or_else(|| place.session.clone())
-            .unwrap_or_else(|| UNKNOWN_PROGRAM.to_owned());
+        let session = session.or_else(|| place.session.clone()).unwrap_or_else(|| UNKNOWN_PROGRAM.to_owned());
         let id = format!("session:{}:{session}", self.name(login_uid));
         let states = &self.states;
         let root = topmost(process, up, |other| {
             let other = states.get(&other.key.into()).map(|state| state.identity);
             other.is_some_and(|other| other.login_uid == Some(login_uid) && other.session == identity.session)
         });
-        let run = RunKey::Session {
-            login_uid,
-            actor: id.clone(),
-        };
-        self.standing_of(
-            ActorKind::HumanSession,
-            id,
-            "login".to_owned(),
-            identity,
-            run,
-            root,
-        )
+        let run = RunKey::Session { login_uid, actor: id.clone() };
+        self.standing_of(ActorKind::HumanSession, id, "login".to_owned(), identity, run, root)
     }
 
     /// Whether a logged-in person acts through an account that is nobody's own.
@@ -181,7 +149,5 @@ fn is_login(exe: &[u8]) -> bool {
         b"sddm-helper",
         b"lightdm",
     ];
-    exe.rsplit(|byte| *byte == b'/')
-        .next()
-        .is_some_and(|name| NAMES.contains(&name))
+    exe.rsplit(|byte| *byte == b'/').next().is_some_and(|name| NAMES.contains(&name))
 }

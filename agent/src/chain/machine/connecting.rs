@@ -43,13 +43,7 @@ impl Machine {
         };
         chain.attempt(to, port);
         chain.pending += 1;
-        let asked = Asked {
-            action,
-            linked,
-            run: number,
-            run_id: begun.id,
-            chain: chain.id,
-        };
+        let asked = Asked { action, linked, run: number, run_id: begun.id, chain: chain.id };
         if self.connections.len() < self.limits.max_pending {
             self.connections.ask(seen.id, asked);
         } else {
@@ -75,13 +69,8 @@ impl Machine {
             Answered::Late(asked) => (asked, true),
         };
         let asked_id = asked.action.id;
-        if let ActionDeed::Connect {
-            from: own,
-            outcome: known,
-            took_ns,
-            completes,
-            ..
-        } = &mut asked.action.deed
+        if let ActionDeed::Connect { from: own, outcome: known, took_ns, completes, .. } =
+            &mut asked.action.deed
         {
             *own = from;
             *known = match outcome {
@@ -142,10 +131,7 @@ impl Machine {
     /// One connection less to wait for: closes the chain of a run that has ended.
     pub(super) fn settled(&mut self, number: u64, time_ns: u64, out: &mut Vec<Note>) {
         let ended = self.runs.get(&number).filter(|run| run.ended_ns.is_some());
-        if ended
-            .and_then(|run| run.chain.as_ref())
-            .is_some_and(|chain| chain.pending == 0)
-        {
+        if ended.and_then(|run| run.chain.as_ref()).is_some_and(|chain| chain.pending == 0) {
             self.close(number, CloseReason::RunEnded, time_ns, out);
         }
     }

@@ -51,10 +51,7 @@ impl Machine {
     }
 
     pub(super) fn made(&mut self, maker: ProcessKey, child: &Subject, time_ns: u64, out: &mut Vec<Note>) {
-        let holds = self
-            .members
-            .get(&maker.into())
-            .map(|maker| maker.holds.inherited());
+        let holds = self.members.get(&maker.into()).map(|maker| maker.holds.inherited());
         self.join(child, time_ns, out);
         if let Some(member) = self.members.get_mut(&child.process.key.into())
             && member.holds.is_empty()

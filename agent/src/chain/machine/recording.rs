@@ -100,10 +100,9 @@ impl Machine {
             return None;
         };
         let linked = match &deed {
-            ActionDeed::SecretOpen { credential, .. } => Linked {
-                link: None,
-                credentials: vec![Arc::clone(credential)],
-            },
+            ActionDeed::SecretOpen { credential, .. } => {
+                Linked { link: None, credentials: vec![Arc::clone(credential)] }
+            }
             ActionDeed::Exec => self.link(by.process.key, here, None),
             ActionDeed::Exit(_) | ActionDeed::Connect { .. } => Linked::default(),
         };
@@ -128,12 +127,7 @@ impl Machine {
 
     pub(super) fn here(&self, number: u64, time_ns: u64) -> Option<Here> {
         let run = self.runs.get(&number)?;
-        Some(Here {
-            time_ns,
-            run: number,
-            chain: run.chain.as_ref()?.id,
-            connections: run.connections,
-        })
+        Some(Here { time_ns, run: number, chain: run.chain.as_ref()?.id, connections: run.connections })
     }
 
     pub(super) fn link(&mut self, key: ProcessKey, here: Here, to: Option<(IpAddr, u16)>) -> Linked {
@@ -224,10 +218,7 @@ impl Machine {
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, time_ns: u64, out: &mut Vec<Note>) {
         let chain = self.runs.get(&number).and_then(|run| run.chain.as_ref());
         let chain = chain.filter(|chain| chain.pending > 0).map(|chain| chain.id);
-        for (sample, asked) in chain
-            .map(|chain| self.connections.take_of(chain))
-            .unwrap_or_default()
-        {
+        for (sample, asked) in chain.map(|chain| self.connections.take_of(chain)).unwrap_or_default() {
             self.report(sample, asked, out);
         }
         let Some(run) = self.runs.get_mut(&number) else {

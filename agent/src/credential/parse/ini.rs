@@ -38,9 +38,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
             return None;
         }
         if let Some(section) = line.strip_prefix('[') {
-            return section
-                .split_once(']')
-                .map(|(name, _)| Line::Section(name.trim()));
+            return section.split_once(']').map(|(name, _)| Line::Section(name.trim()));
         }
         let (key, value) = line.split_once('=')?;
         Some(Line::Pair(key.trim(), unquote(value.trim())))

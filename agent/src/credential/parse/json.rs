@@ -94,15 +94,9 @@ fn walk(value: &Value, depth: u32, facts: &mut Facts) {
 
 pub(super) fn gcp(text: &str, facts: &mut Facts) {
     let object = object(text);
-    for key in [
-        "client_email",
-        "private_key_id",
-        "account",
-        "client_id",
-        "project_id",
-        "quota_project_id",
-        "type",
-    ] {
+    for key in
+        ["client_email", "private_key_id", "account", "client_id", "project_id", "quota_project_id", "type"]
+    {
         if let Some(Value::String(value)) = object.get(key) {
             facts.push(key, value);
         }
@@ -150,10 +144,7 @@ pub(super) fn docker(text: &str, facts: &mut Facts) {
 /// What stands before the first colon; without one it would be the secret.
 fn docker_user(auth: &str) -> Option<String> {
     let auth = auth.trim();
-    let login = STANDARD
-        .decode(auth)
-        .or_else(|_| STANDARD_NO_PAD.decode(auth))
-        .ok()?;
+    let login = STANDARD.decode(auth).or_else(|_| STANDARD_NO_PAD.decode(auth)).ok()?;
     let login = zeroize::Zeroizing::new(login);
     let (user, _) = std::str::from_utf8(&login).ok()?.split_once(':')?;
     Some(user.to_owned())
@@ -177,9 +168,7 @@ pub(super) fn jwt(text: &str, facts: &mut Facts) {
             Some(Value::String(value)) => facts.push(key, value),
             Some(Value::Number(value)) => facts.push(key, &value.to_string()),
             Some(Value::Array(list)) => {
-                list.iter()
-                    .filter_map(Value::as_str)
-                    .for_each(|value| facts.push(key, value));
+                list.iter().filter_map(Value::as_str).for_each(|value| facts.push(key, value));
             }
             Some(Value::Null | Value::Bool(_) | Value::Object(_)) | None => {}
         }
@@ -198,14 +187,8 @@ pub(super) fn jwt(text: &str, facts: &mut Facts) {
 fn kubernetes(claims: &Map<String, Value>, facts: &mut Facts) {
     let kube = claims.get("kubernetes.io");
     let at = |path: [&str; 2]| kube?.get(path[0])?.get(path[1])?.as_str();
-    let legacy = |key: &str| {
-        claims
-            .get(&format!("kubernetes.io/serviceaccount/{key}"))?
-            .as_str()
-    };
-    let namespace = kube
-        .and_then(|kube| kube.get("namespace"))
-        .and_then(Value::as_str);
+    let legacy = |key: &str| claims.get(&format!("kubernetes.io/serviceaccount/{key}"))?.as_str();
+    let namespace = kube.and_then(|kube| kube.get("namespace")).and_then(Value::as_str);
     if let Some(namespace) = namespace.or_else(|| legacy("namespace")) {
         facts.push("namespace", namespace);
     }

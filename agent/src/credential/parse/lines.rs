@@ -14,12 +14,7 @@ pub(super) fn pgpass(text: &str, facts: &mut Facts) {
             continue;
         };
         facts.push("entry", &format!("{user}@{host}:{port}/{database}"));
-        for (name, value) in [
-            ("host", host),
-            ("port", port),
-            ("database", database),
-            ("user", user),
-        ] {
+        for (name, value) in [("host", host), ("port", port), ("database", database), ("user", user)] {
             if value != "*" {
                 facts.push(name, value);
             }
@@ -179,10 +174,7 @@ pub(super) fn npmrc(text: &str, facts: &mut Facts) {
 /// `# public key: age1…`
 pub(super) fn age(text: &str, facts: &mut Facts) {
     let keys = text.lines().filter_map(|line| line.strip_prefix("# public key:"));
-    for key in keys
-        .map(str::trim)
-        .filter(|key| key.starts_with("age1") && is_host(key))
-    {
+    for key in keys.map(str::trim).filter(|key| key.starts_with("age1") && is_host(key)) {
         facts.push("public_key", key);
     }
 }

@@ -139,9 +139,7 @@ pub(super) fn is_aws_key_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     let known = match bytes.get(..4) {
         Some([b'A', b'3', b'T', last]) => last.is_ascii_uppercase() || last.is_ascii_digit(),
-        Some(prefix) => [b"AKIA", b"ASIA", b"ABIA", b"ACCA"]
-            .iter()
-            .any(|known| prefix == known.as_slice()),
+        Some(prefix) => [b"AKIA", b"ASIA", b"ABIA", b"ACCA"].iter().any(|known| prefix == known.as_slice()),
         None => false,
     };
     let rest = bytes.get(4..).unwrap_or_default();

@@ -78,9 +78,7 @@ pub(super) fn keytab(bytes: &[u8], facts: &mut Facts) {
     while let Some(size) = integer(&mut rest) {
         // Negative: a hole of that size.
         let size = size.cast_signed();
-        let Some(entry) = usize::try_from(size.unsigned_abs())
-            .ok()
-            .and_then(|size| take(&mut rest, size))
+        let Some(entry) = usize::try_from(size.unsigned_abs()).ok().and_then(|size| take(&mut rest, size))
         else {
             return;
         };

@@ -27,27 +27,16 @@ const CANARY: &str = "c4n4ryS3cret";
 
 fn facts(parser: Parser, text: &str) -> Facts {
     let facts = parse(parser, text.as_bytes());
-    assert!(
-        !format!("{facts:?}").contains(CANARY),
-        "{parser:?} tells the secret"
-    );
+    assert!(!format!("{facts:?}").contains(CANARY), "{parser:?} tells the secret");
     facts
 }
 
 fn pairs(facts: &Facts) -> Vec<(&str, &str)> {
-    facts
-        .identifiers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+    facts.identifiers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 fn expects(facts: &Facts) -> Vec<(&str, Option<u16>)> {
-    facts
-        .expects
-        .iter()
-        .map(|(host, port)| (host.as_str(), *port))
-        .collect()
+    facts.expects.iter().map(|(host, port)| (host.as_str(), *port)).collect()
 }
 
 #[test]
@@ -105,14 +94,7 @@ fn netrc() {
             ("user", "c"),
         ]
     );
-    assert_eq!(
-        expects(&found),
-        [
-            ("a.example", None),
-            ("b.example", Some(8080)),
-            ("c.example", None)
-        ]
-    );
+    assert_eq!(expects(&found), [("a.example", None), ("b.example", Some(8080)), ("c.example", None)]);
 }
 
 #[test]
@@ -141,10 +123,7 @@ fn kubeconfig() {
         "users":[{{"name":"u","user":{{"token":"{CANARY}"}}}}]}}"#
     );
     let found = facts(Parser::Kubeconfig, &json);
-    assert_eq!(
-        pairs(&found),
-        [("context", "c"), ("server", "k.example"), ("user", "u")]
-    );
+    assert_eq!(pairs(&found), [("context", "c"), ("server", "k.example"), ("user", "u")]);
     assert_eq!(expects(&found), [("k.example", Some(443))]);
 }
 
@@ -181,12 +160,9 @@ fn jwt() {
     let text = format!("{}.{}.{CANARY}\n", encode("{\"alg\":\"RS256\"}"), encode(claims));
     let found = facts(Parser::Jwt, &text);
     assert_eq!(pairs(&found)[0], ("sub", "system:serviceaccount:prod:backup"));
-    for pair in [
-        ("exp", "1700000000"),
-        ("namespace", "prod"),
-        ("serviceaccount", "backup"),
-        ("pod", "backup-1"),
-    ] {
+    for pair in
+        [("exp", "1700000000"), ("namespace", "prod"), ("serviceaccount", "backup"), ("pod", "backup-1")]
+    {
         assert!(pairs(&found).contains(&pair));
     }
     assert_eq!(expects(&found), [("sts.example", Some(8443))]);
@@ -246,13 +222,7 @@ fn ssh_key() {
         format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{text}\n-----END OPENSSH PRIVATE KEY-----\n")
     };
     let found = facts(Parser::SshKey, &armour(&body));
-    assert_eq!(
-        pairs(&found)[0],
-        (
-            "fingerprint",
-            "SHA256:puveTSxhmjBygDffl2ExZBR3dOHwxwV0VlFqFNY2Kcc"
-        )
-    );
+    assert_eq!(pairs(&found)[0], ("fingerprint", "SHA256:puveTSxhmjBygDffl2ExZBR3dOHwxwV0VlFqFNY2Kcc"));
     assert_eq!(pairs(&found)[1..], [("type", "ssh-ed25519"), ("encrypted", "no")]);
     for length in 0..body.len() {
         let _ = facts(Parser::SshKey, &armour(&body[..length]));
@@ -270,29 +240,16 @@ fn line_formats() {
     assert_eq!(pairs(&found)[0], ("entry", "me@git.example"));
     assert_eq!(
         expects(&found),
-        [
-            ("git.example", Some(443)),
-            ("b.example", Some(443)),
-            ("c.example", Some(8443))
-        ]
+        [("git.example", Some(443)), ("b.example", Some(443)), ("c.example", Some(8443))]
     );
 
     let text =
         format!("//r.example/x/:_authToken={CANARY}\n_password={CANARY}\nregistry=https://n.example:4873/\n");
     let found = facts(Parser::Npmrc, &text);
-    assert_eq!(
-        pairs(&found),
-        [("registry", "r.example"), ("registry", "n.example")]
-    );
-    assert_eq!(
-        expects(&found),
-        [("r.example", Some(443)), ("n.example", Some(4873))]
-    );
+    assert_eq!(pairs(&found), [("registry", "r.example"), ("registry", "n.example")]);
+    assert_eq!(expects(&found), [("r.example", Some(443)), ("n.example", Some(4873))]);
 
-    let found = facts(
-        Parser::Age,
-        &format!("# public key: age1abc\nAGE-SECRET-KEY-1{CANARY}\n"),
-    );
+    let found = facts(Parser::Age, &format!("# public key: age1abc\nAGE-SECRET-KEY-1{CANARY}\n"));
     assert_eq!(pairs(&found), [("public_key", "age1abc")]);
 
     let text = format!("github.com:\n    user: me\n    oauth_token: {CANARY}\n    git_protocol: https\n");
@@ -337,14 +294,7 @@ fn keytab() {
     file.extend(&entry);
     let found = parse(Parser::Keytab, &file);
     assert!(!format!("{found:?}").contains(CANARY));
-    assert_eq!(
-        pairs(&found),
-        [
-            ("principal", "host/db7@REALM.EXAMPLE"),
-            ("kvno", "3"),
-            ("enctype", "18")
-        ]
-    );
+    assert_eq!(pairs(&found), [("principal", "host/db7@REALM.EXAMPLE"), ("kvno", "3"), ("enctype", "18")]);
     for length in 0..file.len() {
         let _ = parse(Parser::Keytab, &file[..length]);
     }
@@ -359,19 +309,13 @@ fn a_token_in_the_wrong_place_is_not_told() {
         (Parser::MyCnf, format!("[client]\nuser={token}")),
         (Parser::Pgpass, format!("h:1:{token}:u:p")),
     ] {
-        assert!(
-            !format!("{:?}", facts(parser, &text)).contains(token),
-            "{parser:?}"
-        );
+        assert!(!format!("{:?}", facts(parser, &text)).contains(token), "{parser:?}");
     }
 }
 
 #[test]
 fn values_are_short_and_printable() {
-    let found = facts(
-        Parser::MyCnf,
-        &format!("[client]\nuser=a\u{1b}[2J{}", "é".repeat(400)),
-    );
+    let found = facts(Parser::MyCnf, &format!("[client]\nuser=a\u{1b}[2J{}", "é".repeat(400)));
     let value = pairs(&found)[0].1;
     assert!(value.len() <= 256 && !value.chars().any(char::is_control));
     let many = (0..500).map(|n| format!("h{n}:1:d:u:p\n")).collect::<String>();

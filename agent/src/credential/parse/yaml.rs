@@ -29,12 +29,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
         };
         let (key, value) = body.split_once(':')?;
         let separated = value.is_empty() || value.starts_with(' ');
-        separated.then(|| Line {
-            indent,
-            item,
-            key: unquote(key.trim()),
-            value: unquote(value.trim()),
-        })
+        separated.then(|| Line { indent, item, key: unquote(key.trim()), value: unquote(value.trim()) })
     })
 }
 
@@ -82,11 +77,7 @@ fn kubeconfig_json(text: &str, facts: &mut Facts) {
         return;
     };
     let texts = |list: &str, path: &[&str]| {
-        let items = config
-            .get(list)
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
+        let items = config.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let at = |item: &Value| {
             let found = path.iter().try_fold(item, |value, key| value.get(key));
             found.and_then(Value::as_str).map(str::to_owned)

@@ -140,10 +140,7 @@ fn script(text: &[u8]) -> Vec<u8> {
     for word in text.split_inclusive(u8::is_ascii_whitespace) {
         let bare = word.trim_ascii_end();
         let gap = word.get(bare.len()..).unwrap_or_default();
-        let name = bare
-            .rsplit(|byte| !name::is_name(*byte))
-            .next()
-            .unwrap_or_default();
+        let name = bare.rsplit(|byte| !name::is_name(*byte)).next().unwrap_or_default();
         let special = mysql_like(name)
             || SHORT
                 .iter()
@@ -192,10 +189,7 @@ fn option(program: &[u8], login: bool, arg: &[u8]) -> Option<(Vec<u8>, Expected)
         match arg.strip_prefix(option.as_bytes()) {
             Some([]) => return Some((arg.to_vec(), Expected::Secret("password"))),
             Some(_) => {
-                return Some((
-                    [option.as_bytes(), b"[redacted:password]"].concat(),
-                    Expected::Nothing,
-                ));
+                return Some(([option.as_bytes(), b"[redacted:password]"].concat(), Expected::Nothing));
             }
             None => {}
         }
@@ -207,16 +201,10 @@ fn option(program: &[u8], login: bool, arg: &[u8]) -> Option<(Vec<u8>, Expected)
         match arg.strip_prefix(option.as_bytes()) {
             Some([]) => return Some((arg.to_vec(), Expected::Login(*between))),
             Some([b'=', rest @ ..]) => {
-                return Some((
-                    [option.as_bytes(), b"=", &after(*between, rest)].concat(),
-                    Expected::Nothing,
-                ));
+                return Some(([option.as_bytes(), b"=", &after(*between, rest)].concat(), Expected::Nothing));
             }
             Some(rest) if option.len() == 2 => {
-                return Some((
-                    [option.as_bytes(), &after(*between, rest)].concat(),
-                    Expected::Nothing,
-                ));
+                return Some(([option.as_bytes(), &after(*between, rest)].concat(), Expected::Nothing));
             }
             Some(_) | None => {}
         }

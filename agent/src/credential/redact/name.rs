@@ -36,20 +36,8 @@ const LAST: &[(&str, &str)] = &[
     ("psk", "password"),
 ];
 /// The last word of a name: it may be secret.
-const MAYBE: &[&str] = &[
-    "key",
-    "auth",
-    "pin",
-    "session",
-    "cookie",
-    "sas",
-    "sig",
-    "signature",
-    "bearer",
-    "jwt",
-    "login",
-    "code",
-];
+const MAYBE: &[&str] =
+    &["key", "auth", "pin", "session", "cookie", "sas", "sig", "signature", "bearer", "jwt", "login", "code"];
 /// The last word of a name: it only says where or what the secret is.
 const ABOUT: &[&str] = &[
     "file", "files", "path", "dir", "id", "ids", "name", "names", "stdin", "url", "uri", "ttl", "type", "fd",
@@ -84,11 +72,7 @@ pub(super) fn judge(name: &[u8]) -> Name {
     {
         return Name::Secret(why);
     }
-    if MAYBE.contains(&last) {
-        Name::Maybe("value")
-    } else {
-        Name::Plain
-    }
+    if MAYBE.contains(&last) { Name::Maybe("value") } else { Name::Plain }
 }
 
 /// `clientSecret-id` is `client`, `secret`, `id`.

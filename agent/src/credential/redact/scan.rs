@@ -50,33 +50,21 @@ pub(in crate::credential) fn scrub(text: &[u8]) -> Vec<u8> {
 fn hit(text: &[u8], at: usize, starts: bool) -> Option<Hit> {
     let rest = text.get(at..)?;
     if let Some(length) = token::private_key(rest) {
-        return Some(Hit {
-            end: at + length,
-            shown: b"[redacted:private-key]".to_vec(),
-        });
+        return Some(Hit { end: at + length, shown: b"[redacted:private-key]".to_vec() });
     }
     if rest.starts_with(b"://") {
-        return userinfo(rest).map(|(length, shown)| Hit {
-            end: at + length,
-            shown,
-        });
+        return userinfo(rest).map(|(length, shown)| Hit { end: at + length, shown });
     }
     // A token may stand behind a name and a character that could be part of one: `-ghp_…`, `user.eyJ…`.
     let joined = at.checked_sub(1).and_then(|before| text.get(before));
     let joined = joined.is_none_or(|before| !before.is_ascii_alphanumeric());
     if joined && let Some((length, what)) = token::token(rest) {
-        return Some(Hit {
-            end: at + length,
-            shown: redacted(what),
-        });
+        return Some(Hit { end: at + length, shown: redacted(what) });
     }
     if !starts {
         return None;
     }
-    header(rest).or_else(|| assignment(rest, at == 0)).map(|hit| Hit {
-        end: at + hit.end,
-        ..hit
-    })
+    header(rest).or_else(|| assignment(rest, at == 0)).map(|hit| Hit { end: at + hit.end, ..hit })
 }
 
 fn redacted(why: &str) -> Vec<u8> {
@@ -93,10 +81,7 @@ fn userinfo(rest: &[u8]) -> Option<(usize, Vec<u8>)> {
     // A password may have a character in it that should be escaped there: the `@` may come later, before any space.
     let colon = authority.iter().position(|byte| *byte == b':')?;
     if !authority.contains(&b'@') && !authority.get(colon + 1..)?.iter().all(u8::is_ascii_digit) {
-        let wide = body
-            .iter()
-            .position(u8::is_ascii_whitespace)
-            .unwrap_or(body.len());
+        let wide = body.iter().position(u8::is_ascii_whitespace).unwrap_or(body.len());
         authority = body.get(..wide)?;
     }
     let end = authority.iter().rposition(|byte| *byte == b'@')?;
@@ -111,39 +96,22 @@ fn userinfo(rest: &[u8]) -> Option<(usize, Vec<u8>)> {
 
 /// `Authorization: Bearer x`
 fn header(rest: &[u8]) -> Option<Hit> {
-    let length = rest
-        .iter()
-        .take(name::NAME_MAX)
-        .take_while(|byte| is_name(**byte))
-        .count();
+    let length = rest.iter().take(name::NAME_MAX).take_while(|byte| is_name(**byte)).count();
     let name = rest.get(..length)?;
     // `curl -HAuthorization:…`
     let name = name.strip_prefix(b"-H").unwrap_or(name);
-    let known = HEADERS
-        .iter()
-        .any(|header| name.eq_ignore_ascii_case(header.as_bytes()));
+    let known = HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header.as_bytes()));
     if !known || rest.get(length) != Some(&b':') {
         return None;
     }
     let mut start = length + 1;
     start += spaces(rest, start);
     if name.to_ascii_lowercase().ends_with(b"authorization") {
-        let scheme = rest
-            .get(start..)?
-            .iter()
-            .take_while(|byte| byte.is_ascii_alphanumeric())
-            .count();
+        let scheme = rest.get(start..)?.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let known = rest.get(start..start + scheme).is_some_and(|word| {
-            [
-                b"bearer".as_slice(),
-                b"basic",
-                b"token",
-                b"digest",
-                b"negotiate",
-                b"apikey",
-            ]
-            .iter()
-            .any(|known| word.eq_ignore_ascii_case(known))
+            [b"bearer".as_slice(), b"basic", b"token", b"digest", b"negotiate", b"apikey"]
+                .iter()
+                .any(|known| word.eq_ignore_ascii_case(known))
         });
         let gap = spaces(rest, start + scheme);
         if known && gap > 0 {
@@ -157,25 +125,13 @@ fn header(rest: &[u8]) -> Option<Hit> {
         return None;
     }
     let shown = [rest.get(..start)?, b"[redacted:authorization]"].concat();
-    Some(Hit {
-        end: start + length,
-        shown,
-    })
+    Some(Hit { end: start + length, shown })
 }
 
 /// `NAME=x`, `--name=x`, `--name x` and `"name": "x"`. A value that begins the argument reaches to its end.
 fn assignment(rest: &[u8], first: bool) -> Option<Hit> {
-    let length = rest
-        .iter()
-        .take(name::NAME_MAX + 2)
-        .take_while(|byte| is_name(**byte))
-        .count();
-    let dashes = rest
-        .iter()
-        .take(length)
-        .take_while(|byte| **byte == b'-')
-        .count()
-        .min(2);
+    let length = rest.iter().take(name::NAME_MAX + 2).take_while(|byte| is_name(**byte)).count();
+    let dashes = rest.iter().take(length).take_while(|byte| **byte == b'-').count().min(2);
     let judged = name::judge(rest.get(dashes..length)?);
     if judged == Name::Plain {
         return None;
@@ -237,10 +193,7 @@ fn value(rest: &[u8], start: usize, whole: bool) -> (usize, usize) {
     }
     let ends = |byte: &u8| {
         byte.is_ascii_whitespace()
-            || matches!(
-                byte,
-                b';' | b'&' | b'|' | b'"' | b'\'' | b'<' | b'>' | b')' | b'`'
-            )
+            || matches!(byte, b';' | b'&' | b'|' | b'"' | b'\'' | b'<' | b'>' | b')' | b'`')
     };
     (start, start + text.iter().position(ends).unwrap_or(text.len()))
 }

@@ -115,10 +115,7 @@ pub(super) fn token(text: &[u8]) -> Option<(usize, &'static str)> {
 
 /// Two parts at least: a signature may be cut off.
 fn jwt(text: &[u8]) -> Option<usize> {
-    let length = text
-        .iter()
-        .take_while(|byte| Set::Word.has(**byte) || **byte == b'.')
-        .count();
+    let length = text.iter().take_while(|byte| Set::Word.has(**byte) || **byte == b'.').count();
     let token = text.get(..length)?;
     let mut parts = token.split(|byte| *byte == b'.');
     let (head, body) = (parts.next()?, parts.next()?);

@@ -47,11 +47,7 @@ impl Table {
 
     pub(super) fn evict(&mut self, keep: Option<Slot>, applied: &mut Applied) -> bool {
         while let Some((slot, serial)) = self.dead.pop_front() {
-            if self
-                .entries
-                .get(&slot)
-                .is_some_and(|entry| entry.serial == serial)
-            {
+            if self.entries.get(&slot).is_some_and(|entry| entry.serial == serial) {
                 self.remove(slot, applied);
                 return true;
             }
@@ -86,13 +82,11 @@ impl Table {
         if self.live.len() > most {
             let entries = &self.entries;
             let alive = |entry: &Entry, serial| entry.serial == serial && entry.ended.is_none();
-            self.live
-                .retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| alive(entry, *serial)));
+            self.live.retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| alive(entry, *serial)));
         }
         if self.dead.len() > most {
             let entries = &self.entries;
-            self.dead
-                .retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| entry.serial == *serial));
+            self.dead.retain(|(slot, serial)| entries.get(slot).is_some_and(|entry| entry.serial == *serial));
         }
     }
 }

@@ -27,15 +27,7 @@ impl Table {
     }
 
     pub(super) fn forked(&mut self, seen: &Seen, applied: &mut Applied) {
-        let Deed::Fork {
-            child,
-            parent,
-            cgroup_id,
-            ns_tgid,
-            pid_ns,
-            ..
-        } = seen.deed
-        else {
+        let Deed::Fork { child, parent, cgroup_id, ns_tgid, pid_ns, .. } = seen.deed else {
             return;
         };
         let slot = Slot::from(child);
@@ -58,11 +50,7 @@ impl Table {
             process.cgroup = self.cgroups.path(cgroup_id);
         }
         if let Some(early) = self.entries.get_mut(&slot) {
-            let rounded = early
-                .process
-                .key
-                .start_ns
-                .is_multiple_of(ProcessKey::PROC_TICK_NS);
+            let rounded = early.process.key.start_ns.is_multiple_of(ProcessKey::PROC_TICK_NS);
             if early.process.key == child || rounded {
                 // `/proc` showed it, or it acted, before its making was told. What it runs is known better from there.
                 let mut known = Process::clone(&early.process);
@@ -84,15 +72,7 @@ impl Table {
     }
 
     pub(super) fn executed(&mut self, slot: Slot, deed: &Deed) {
-        let Deed::Exec {
-            exe,
-            filename,
-            argv,
-            argv_truncated,
-            cgroup,
-            ..
-        } = deed
-        else {
+        let Deed::Exec { exe, filename, argv, argv_truncated, cgroup, .. } = deed else {
             return;
         };
         let Some(entry) = self.entries.get_mut(&slot) else {
@@ -102,11 +82,7 @@ impl Table {
         if !cgroup.bytes.is_empty() && !cgroup.truncated {
             self.cgroups.learn(known.cgroup_id, cgroup);
         }
-        let cgroup = if cgroup.bytes.is_empty() {
-            &known.cgroup
-        } else {
-            cgroup
-        };
+        let cgroup = if cgroup.bytes.is_empty() { &known.cgroup } else { cgroup };
         let comm = basename(&filename.bytes);
         entry.process = Arc::new(Process {
             key: known.key,
@@ -146,11 +122,7 @@ impl Table {
             return;
         }
         // A row read before an exit and a new holder of the number that both have been seen since.
-        if self
-            .holders
-            .get(&key.tgid)
-            .is_some_and(|holder| holder.tick > slot.tick)
-        {
+        if self.holders.get(&key.tgid).is_some_and(|holder| holder.tick > slot.tick) {
             return;
         }
         let mut process = self.stranger(&seeded.process, KnownBy::Proc);

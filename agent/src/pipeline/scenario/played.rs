@@ -18,25 +18,17 @@ impl Played {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut names: Vec<ChainId> = Vec::new();
         let name = |names: &[ChainId], chain: ChainId| {
-            let index = names
-                .iter()
-                .position(|known| *known == chain)
-                .expect("a chain opens before all else");
+            let index =
+                names.iter().position(|known| *known == chain).expect("a chain opens before all else");
             char::from(b'A' + u8::try_from(index % 26).unwrap())
         };
         let line = |note: &Note| match note {
             Note::Opened(opened) => {
                 names.push(opened.chain);
                 let gaps: Vec<&str> = opened.gaps.iter().map(|gap| gap.name()).collect();
-                let after = opened
-                    .after
-                    .map(|chain| format!(" after {}", name(&names, chain)))
-                    .unwrap_or_default();
-                let gaps = if gaps.is_empty() {
-                    String::new()
-                } else {
-                    format!(" gaps {gaps:?}")
-                };
+                let after =
+                    opened.after.map(|chain| format!(" after {}", name(&names, chain))).unwrap_or_default();
+                let gaps = if gaps.is_empty() { String::new() } else { format!(" gaps {gaps:?}") };
                 let actor = &opened.actor;
                 format!(
                     "{} opened {} {} {}{after}{gaps}",
@@ -50,16 +42,9 @@ impl Played {
             Note::Closed(closed) => {
                 let Summary { actions, folded, .. } = closed.summary;
                 let gaps: Vec<&str> = closed.summary.gaps.iter().map(|gap| gap.name()).collect();
-                let gaps = if gaps.is_empty() {
-                    String::new()
-                } else {
-                    format!(" gaps {gaps:?}")
-                };
+                let gaps = if gaps.is_empty() { String::new() } else { format!(" gaps {gaps:?}") };
                 let reason = closed.reason.name();
-                format!(
-                    "{} closed {reason} {actions}+{folded}{gaps}",
-                    name(&names, closed.chain)
-                )
+                format!("{} closed {reason} {actions}+{folded}{gaps}", name(&names, closed.chain))
             }
             Note::Gap(gap) => {
                 let chains: String = gap.chains.iter().map(|chain| name(&names, *chain)).collect();
@@ -70,12 +55,7 @@ impl Played {
     }
 
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let found = self
-            .stages
-            .ledger
-            .snapshot()
-            .into_iter()
-            .find(|(known, _)| *known == name);
+        let found = self.stages.ledger.snapshot().into_iter().find(|(known, _)| *known == name);
         found.expect("a counter of that name").1
     }
 }
@@ -84,18 +64,9 @@ fn told(acted: &Acted) -> String {
     let pid = acted.action.process.key.tgid;
     let deed = match &acted.action.deed {
         ActionDeed::SecretOpen { credential, .. } => format!("open {}", credential.id),
-        ActionDeed::Exec => format!(
-            "exec {}",
-            String::from_utf8_lossy(&acted.action.process.exe.bytes)
-        ),
+        ActionDeed::Exec => format!("exec {}", String::from_utf8_lossy(&acted.action.process.exe.bytes)),
         ActionDeed::Exit(status) => format!("exit {status:?}"),
-        ActionDeed::Connect {
-            to,
-            port,
-            outcome,
-            completes,
-            ..
-        } => {
+        ActionDeed::Connect { to, port, outcome, completes, .. } => {
             let completes = completes.map(|_| " at last").unwrap_or_default();
             format!("connect {to}:{port} {}{completes}", outcome.name())
         }
@@ -103,17 +74,10 @@ fn told(acted: &Acted) -> String {
     let Some(link) = &acted.link else {
         return format!("{pid} {deed}");
     };
-    let credentials: Vec<&str> = acted
-        .credentials
-        .iter()
-        .map(|credential| credential.kind.as_str())
-        .collect();
+    let credentials: Vec<&str> =
+        acted.credentials.iter().map(|credential| credential.kind.as_str()).collect();
     let facts: Vec<&str> = link.facts.iter().map(|fact| fact.name()).collect();
-    let facts = if facts.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", facts.join(","))
-    };
+    let facts = if facts.is_empty() { String::new() } else { format!(" {}", facts.join(",")) };
     let of: Vec<String> = link.of.iter().map(|action| action.0.to_string()).collect();
     format!(
         "{pid} {deed} < {} of {} {}/{}{facts}",
