@@ -50,8 +50,8 @@ pub struct InodeKey {
     pub ino: u64,
     /// The kernel's `s_dev`: `major << 20 | minor`.
     pub dev: u32,
-    /// 0
-    pub pad: u32,
+    /// `i_generation`, which tells two lives of an inode number apart; 0 for any of them.
+    pub generation: u32,
 }
 
 /// A name in a directory: holds through rename-over and re-creation, where an inode would not.

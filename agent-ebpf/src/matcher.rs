@@ -32,9 +32,11 @@ pub fn inode(at: u64) -> Result<Inode, Unreadable> {
 #[inline(always)]
 pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     let dev = inode.dev;
-    // SAFETY: rule maps are preallocated; a rule that is replaced meanwhile is a rule all the same.
-    if let Some(rule) = unsafe { RULE_INODE.get(InodeKey { ino: inode.ino, dev, pad: 0 }) } {
-        return Ok(Some(Hit { rule: *rule, matched: MATCH_INODE }));
+    for generation in [field(inode.at, off!(inode__i_generation))?, 0] {
+        // SAFETY: rule maps are preallocated; a rule that is replaced meanwhile is a rule all the same.
+        if let Some(rule) = unsafe { RULE_INODE.get(InodeKey { ino: inode.ino, dev, generation }) } {
+            return Ok(Some(Hit { rule: *rule, matched: MATCH_INODE }));
+        }
     }
     let mut dentry = field::<u64>(file, off!(file__f_path_dentry))?;
     let mut hash = HASH_START;
@@ -57,7 +59,7 @@ pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_NAME }));
         }
         // SAFETY: as above.
-        if let Some(rule) = unsafe { RULE_DIR.get(InodeKey { ino: dir_ino, dev, pad: 0 }) } {
+        if let Some(rule) = unsafe { RULE_DIR.get(InodeKey { ino: dir_ino, dev, generation: 0 }) } {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_DIR }));
         }
         dentry = parent;

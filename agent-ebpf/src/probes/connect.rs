@@ -83,7 +83,8 @@ pub fn destination(
     word: impl Fn(u32) -> Result<u32, Unreadable>,
 ) -> Result<Option<Connect>, Unreadable> {
     let family = short(0)?;
-    let pair = |at: u32| -> Result<u64, Unreadable> { Ok(u64::from(word(at)?) | u64::from(word(at + 4)?) << 32) };
+    let pair =
+        |at: u32| -> Result<u64, Unreadable> { Ok(u64::from(word(at)?) | u64::from(word(at + 4)?) << 32) };
     let daddr = match family {
         AF_INET => [u64::from(word(4)?), 0],
         AF_INET6 => [pair(8)?, pair(16)?],

@@ -182,7 +182,8 @@ fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
         return;
     }
     let family = field::<u16>(sk, off!(sock__skc_family)).unwrap_or(0);
-    let saddr = address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared());
+    let saddr =
+        address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared());
     let body = ConnectEnd {
         conn_id: pending.conn_id,
         errno,
@@ -190,5 +191,10 @@ fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
         family,
         saddr: bytes16(saddr),
     };
-    about(Head { kind: Kind::ConnectEnd, source, marks: 0 }, (pending.tgid, pending.start_ns), Wake::Now, body);
+    about(
+        Head { kind: Kind::ConnectEnd, source, marks: 0 },
+        (pending.tgid, pending.start_ns),
+        Wake::Now,
+        body,
+    );
 }

@@ -49,6 +49,10 @@ fn try_exit(task: u64) -> Result<(), Unreadable> {
         field::<u32>(field(task, off!(task__group_leader))?, off!(task__exit_code))?
     };
     let wake = if marked == 0 { Wake::Later } else { Wake::Now };
-    by_current(Head { kind: Kind::Exit, source: Source::TpExit, marks: marked }, wake, Exit { status, pad: 0 });
+    by_current(
+        Head { kind: Kind::Exit, source: Source::TpExit, marks: marked },
+        wake,
+        Exit { status, pad: 0 },
+    );
     Ok(())
 }

@@ -111,6 +111,8 @@ struct Tree {
     settled: bool,
 }
 
+/// The first process of the host.
+const INIT: u32 = 1;
 const UNKNOWN_PROGRAM: &str = "?";
 
 impl<H: Host> Resolver<H> {
@@ -228,7 +230,9 @@ impl<H: Host> Resolver<H> {
             let is_root = Slot::from(state.tree.root) == slot;
             return if is_root && !state.tree.settled { own } else { state.tree.clone() };
         }
-        let parent = up.first().and_then(|parent| self.states.get(&parent.key.into()));
+        // What init starts is nobody's child: each daemon of a host without units is a run of its own.
+        let parent = up.first().filter(|parent| parent.key.tgid != INIT);
+        let parent = parent.and_then(|parent| self.states.get(&parent.key.into()));
         let inherited = parent.filter(|parent| parent.identity.same_user(identity));
         inherited.map_or(own, |parent| parent.tree.clone())
     }

@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many() {
         let mut marks = Marks::default();
-        let key = |ino| Key::Inode(InodeKey { ino, dev: 0, pad: 0 });
+        let key = |ino| Key::Inode(InodeKey { ino, dev: 0, generation: 0 });
         let most = u64::try_from(KEYS_MAX).unwrap();
         assert!((0..most).all(|ino| marks.add(key(ino), 0)));
         assert!(!marks.add(key(most), 0));

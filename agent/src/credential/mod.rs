@@ -4,6 +4,7 @@ mod catalogue;
 #[cfg(test)]
 mod catalogue_tests;
 mod describe;
+mod generation;
 mod marks;
 mod mounts;
 mod parse;

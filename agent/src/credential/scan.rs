@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
 use super::catalogue::{Catalogue, rule};
+use super::generation::generation_of;
 use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
 use super::watch::Watch;
@@ -160,7 +161,13 @@ impl Scanner {
             Ok(meta) if meta.is_dir() => self.dir(&real, None, true),
             Ok(meta) => {
                 let key = self.inode_key(&real, &meta);
-                self.add(Key::Inode(key), true);
+                // An inode number is given to another file as soon as this one is replaced. Where the file system tells no
+                // generation, only a file with other names is worth that risk; this name is watched in its directory.
+                match generation_of(&real) {
+                    Some(generation) => self.add(Key::Inode(InodeKey { generation, ..key }), true),
+                    None if meta.nlink() > 1 => self.add(Key::Inode(key), true),
+                    None => {}
+                }
                 if real != path {
                     self.entry(&real);
                     self.link_dir(path);
@@ -317,7 +324,7 @@ impl Scanner {
         {
             dev = mount.dev;
         }
-        InodeKey { ino: meta.ino(), dev, pad: 0 }
+        InodeKey { ino: meta.ino(), dev, generation: 0 }
     }
 
     fn add(&mut self, key: Key, sure: bool) {
@@ -360,7 +367,13 @@ mod tests {
 
     fn key_of(path: &Path) -> InodeKey {
         let meta = std::fs::metadata(path).unwrap();
-        InodeKey { ino: meta.ino(), dev: mounts::s_dev(meta.dev()), pad: 0 }
+        InodeKey { ino: meta.ino(), dev: mounts::s_dev(meta.dev()), generation: 0 }
+    }
+
+    /// As a rule names the file: with its generation, where the file system tells one.
+    fn life_of(path: &Path) -> Vec<(InodeKey, u32)> {
+        let known = generation_of(path).map(|generation| InodeKey { generation, ..key_of(path) });
+        known.into_iter().map(|key| (key, 1)).collect()
     }
 
     /// Scans for one declared path only.
@@ -386,7 +399,9 @@ mod tests {
         assert!(found.inodes.is_empty() && found.missing.is_empty());
         std::fs::write(&path, "x").unwrap();
         let found = scan(&path);
-        assert_eq!(found.inodes, [(key_of(&path), 1)]);
+        assert_eq!(found.inodes, life_of(&path));
+        std::fs::hard_link(&path, dir.path().join("other")).unwrap();
+        assert_eq!(scan(&path).inodes.len(), 1, "a file with other names is known by its inode everywhere");
         assert_eq!(found.entries, [(entry(dir.path(), "token"), 1)]);
     }
 
@@ -405,7 +420,7 @@ mod tests {
         std::os::unix::fs::symlink("..1", dir.path().join("..data")).unwrap();
         std::os::unix::fs::symlink("..data/token", dir.path().join("token")).unwrap();
         let found = scan(&dir.path().join("token"));
-        assert_eq!(found.inodes, [(key_of(&dir.path().join("..1/token")), 1)]);
+        assert_eq!(found.inodes, life_of(&dir.path().join("..1/token")));
         assert!(found.entries.contains(&(entry(&dir.path().join("..1"), "token"), 1)));
         assert_eq!(found.dirs, [(key_of(dir.path()), 0)]);
     }

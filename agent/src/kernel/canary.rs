@@ -46,7 +46,7 @@ impl Canary {
     pub(super) fn fly(control: &mut Control) -> io::Result<Self> {
         let file = File::from(memfd_create(c"spoor-canary", MFdFlags::MFD_CLOEXEC)?);
         let found = file.metadata()?;
-        let key = InodeKey { ino: found.ino(), dev: kernel_dev(found.dev()), pad: 0 };
+        let key = InodeKey { ino: found.ino(), dev: kernel_dev(found.dev()), generation: 0 };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let open_port = listener.local_addr()?.port();
         let (refuser, closed_port) = refusing_port()?;

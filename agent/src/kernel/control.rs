@@ -38,13 +38,13 @@ pub struct Control {
 
 #[derive(Default)]
 struct Written {
-    inodes: BTreeMap<(u32, u64), u32>,
+    inodes: BTreeMap<(u32, u64, u32), u32>,
     entries: BTreeMap<(u32, u64, u64), u32>,
-    dirs: BTreeMap<(u32, u64), u32>,
+    dirs: BTreeMap<(u32, u64, u32), u32>,
 }
 
-fn inode_key((dev, ino): (u32, u64)) -> InodeKey {
-    InodeKey { ino, dev, pad: 0 }
+fn inode_key((dev, ino, generation): (u32, u64, u32)) -> InodeKey {
+    InodeKey { ino, dev, generation }
 }
 
 fn entry_key((dev, dir_ino, name): (u32, u64, u64)) -> EntryKey {
@@ -115,7 +115,9 @@ impl Control {
         dirs: &[(InodeKey, u32)],
     ) -> u64 {
         let Written { inodes: had_inodes, entries: had_entries, dirs: had_dirs } = &mut self.written;
-        let by_inode = |rules: &[(InodeKey, u32)]| rules.iter().map(|(k, r)| ((k.dev, k.ino), *r)).collect();
+        let by_inode = |rules: &[(InodeKey, u32)]| {
+            rules.iter().map(|(k, r)| ((k.dev, k.ino, k.generation), *r)).collect()
+        };
         let wanted = entries.iter().map(|(k, r)| ((k.dev, k.dir_ino, k.name), *r)).collect();
         update(&mut self.inodes, had_inodes, &by_inode(inodes), inode_key)
             + update(&mut self.entries, had_entries, &wanted, entry_key)
