@@ -14,7 +14,9 @@
 
 pub mod action;
 pub mod actor;
+pub mod app;
 pub mod chain;
+pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod event;

@@ -1,9 +1,11 @@
-//! The stages in order: lineage, actor, credential, chain. One event at a time; no I/O of its own, no clock.
+//! The stages in order: lineage, actor, credential, chain. One event at a time; no I/O of its own, no clock. The loop
+//! around them, which reads, stores and keeps the watch up to date, is in [`worker`].
 
 #[cfg(test)]
 pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
+pub mod worker;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -255,6 +255,8 @@ pub enum GapKind {
     StateFull,
     /// The agent stopped while the chain was open.
     AgentStopped,
+    /// Records of the store were given up, for their age or their size.
+    Dropped,
 }
 
 impl GapKind {
@@ -268,6 +270,7 @@ impl GapKind {
             GapKind::Truncated => "truncated",
             GapKind::StateFull => "state-full",
             GapKind::AgentStopped => "agent-stopped",
+            GapKind::Dropped => "dropped",
         }
     }
 }

@@ -12,6 +12,7 @@ mod preflight;
 pub mod probes;
 mod ring;
 mod seed;
+mod watch;
 
 pub use canary::{CANARY_ARGUMENT, child as canary_child};
 pub use cgroups::{CgroupError, Cgroups};
@@ -21,3 +22,4 @@ pub use loader::{Kernel, LoadError, Options};
 pub use preflight::{Host, Lockdown, PreflightError, inspect};
 pub use ring::{Feed, Reader, ReaderHandle, boot_ns};
 pub use seed::{Scan, seed};
+pub use watch::{MountWatch, ScopeWatch};

@@ -48,7 +48,7 @@ pub type Feed = Receiver<Vec<Event>>;
 /// Both rings, and the account of what goes through them.
 pub struct Reader {
     rings: [RingBuf<MapData>; 2],
-    counters: Counters,
+    counters: Arc<Counters>,
     ledger: Arc<Ledger>,
     losses: LossWatch,
     held: BinaryHeap<Reverse<Held>>,
@@ -82,16 +82,17 @@ impl Ord for Held {
 /// A running reader.
 pub struct ReaderHandle {
     stop: Arc<EventFd>,
-    thread: JoinHandle<Counters>,
+    thread: JoinHandle<()>,
 }
 
 impl ReaderHandle {
     /// Empties the rings a last time, hands everything on, and ends. Call it when the probes are detached.
-    #[must_use]
-    pub fn stop(self) -> Option<Counters> {
+    pub fn stop(self) {
         // An eventfd refuses only when it is full, and then it is raised already.
         let _ = self.stop.write(1);
-        self.thread.join().ok()
+        if self.thread.join().is_err() {
+            tracing::error!("the reader had died; what was in the rings is lost");
+        }
     }
 }
 
@@ -100,7 +101,11 @@ impl Reader {
     ///
     /// # Errors
     /// [`LoadError`] where the object is not of this version.
-    pub fn take(kernel: &mut Kernel, counters: Counters, ledger: Arc<Ledger>) -> Result<Self, LoadError> {
+    pub fn take(
+        kernel: &mut Kernel,
+        counters: Arc<Counters>,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, LoadError> {
         Ok(Reader {
             rings: [kernel.take(names::RING_VITAL)?, kernel.take(names::RING_BULK)?],
             counters,
@@ -129,7 +134,7 @@ impl Reader {
         Ok((ReaderHandle { stop, thread }, feed))
     }
 
-    fn run(mut self, epoll: &Epoll, sender: &SyncSender<Vec<Event>>) -> Counters {
+    fn run(mut self, epoll: &Epoll, sender: &SyncSender<Vec<Event>>) {
         let mut next_tick = boot_ns();
         loop {
             let stopping = self.wait(epoll);
@@ -140,14 +145,14 @@ impl Reader {
             if stopping {
                 self.account(now);
                 self.hand_on(sender, u64::MAX);
-                return self.counters;
+                return;
             }
             if now >= next_tick {
                 self.account(now);
                 next_tick = now + TICK_NS;
             }
             if !self.hand_on(sender, now.saturating_sub(HOLD_NS)) {
-                return self.counters;
+                return;
             }
         }
     }

@@ -65,8 +65,14 @@ ledger! {
     state_evicted,
     /// Records stored.
     records_stored,
-    /// Records that could not be stored.
-    records_lost,
+    /// Attempts to store that failed and were tried again.
+    store_retries,
+    /// Marks for which the kernel's table had no room.
+    marks_refused,
+    /// Rules for which the kernel's tables had no room.
+    rules_refused,
+    /// Lines not shown because the terminal was too slow; they are stored all the same.
+    lines_not_shown,
     /// Records handed to sinks, each sink for itself.
     records_forwarded,
     /// Attempts to hand a record to a sink that failed and are tried again.

@@ -1,0 +1,204 @@
+//! Puts the parts together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Failure, RunOptions, identity};
+use crate::actor::{Files, Resolver};
+use crate::chain;
+use crate::config::Config;
+use crate::credential::{Catalogue, Describer, redact};
+use crate::event::{Event, Kind, Loss, What};
+use crate::kernel::probes::Tier;
+use crate::kernel::{
+    Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MountWatch, Options, Reader, ReaderHandle,
+    ScopeWatch, boot_ns, establish, seed,
+};
+use crate::lineage;
+use crate::pipeline::Stages;
+use crate::pipeline::worker::{Surroundings, Worker};
+use crate::record::{self, Builder, ClockOffset, Record, Redaction};
+use crate::store::Store;
+use crate::telemetry::Ledger;
+
+/// Most processes remembered.
+const PROCESSES_MAX: usize = 131_072;
+/// A connection without an outcome for so long is reported without one.
+const PENDING: Duration = Duration::from_secs(3);
+/// Most connections waiting for their outcome.
+const PENDING_MAX: usize = 8_192;
+
+/// The kernel's side, attached and proven.
+pub(super) struct Watching {
+    pub(super) kernel: Kernel,
+    pub(super) control: Control,
+    pub(super) counters: Arc<Counters>,
+    pub(super) reader: ReaderHandle,
+    pub(super) feed: Feed,
+    pub(super) covered: Covered,
+    pub(super) scope: Option<ScopeWatch>,
+    pub(super) cgroups: Option<Cgroups>,
+    pub(super) since_ns: u64,
+}
+
+/// Level of the probes' messages, as aya-log counts.
+fn probe_level(config: &Config) -> u8 {
+    let level = config.log.probes.and_then(|level| level.as_str().parse::<log::Level>().ok());
+    level.and_then(|level| u8::try_from(level as usize).ok()).unwrap_or(0)
+}
+
+/// Loads, attaches, and proves by the canary. Rules are in place before the first probe is.
+pub(super) fn watch_host(
+    options: &RunOptions,
+    host: &Host,
+    catalogue: &Catalogue,
+    ledger: &Arc<Ledger>,
+) -> Result<Watching, Failure> {
+    let config = &options.config;
+    let since_ns = boot_ns();
+    let scoped = !config.scope.cgroups.is_empty();
+    let cgroups = match Cgroups::find() {
+        Ok(found) => Some(found),
+        Err(error) if scoped => return Err(error.into()),
+        Err(_) => None,
+    };
+    let mut kernel = Kernel::load(host, Options { scoped, log_level: probe_level(config) })?;
+    let mut control = Control::take(&mut kernel)?;
+    let counters = Arc::new(Counters::take(&mut kernel)?);
+    let mut scope =
+        cgroups.clone().filter(|_| scoped).map(|found| ScopeWatch::new(found, config.scope.cgroups.clone()));
+    for path in scope.iter_mut().flat_map(|scope| scope.refresh(&mut control)) {
+        tracing::warn!("scope: there is no cgroup {path} now; it is watched from when there is");
+    }
+    for (rules, what) in [(catalogue.names(), "names")] {
+        if let Err(error) = control.add_names(rules) {
+            tracing::warn!("not all {what} of the catalogue are watched: {error}");
+            ledger.rules_refused.one();
+        }
+    }
+    let scan = catalogue.scan();
+    ledger.rules_refused.add(control.set_watch(&scan.inodes, &scan.entries, &scan.dirs));
+    for missing in &scan.missing {
+        tracing::warn!("credentials: {missing} is not there yet; it is watched from when it is");
+    }
+    let reader = Reader::take(&mut kernel, Arc::clone(&counters), Arc::clone(ledger))?;
+    let (reader, feed) = reader.start().map_err(Failure::system("start the reader"))?;
+    let allowed = if options.tiers.is_empty() { Tier::ALL.to_vec() } else { options.tiers.clone() };
+    let covered =
+        establish(&mut kernel, &mut control, &feed, &allowed).map_err(Failure::system("send the canary"))?;
+    ledger.samples_canary.add(covered.canary_events);
+    Ok(Watching { kernel, control, counters, reader, feed, covered, scope, cgroups, since_ns })
+}
+
+/// What the worker has to know before anything else: what is covered, who was there, what came meanwhile.
+pub(super) struct Early {
+    pub(super) coverage: record::Coverage,
+    pub(super) events: Vec<Event>,
+}
+
+/// Scans `/proc` and puts what came meanwhile behind it.
+pub(super) fn early(options: &RunOptions, host: &Host, watching: &mut Watching) -> Result<Early, Failure> {
+    let scope = &options.config.scope.cgroups;
+    let scan = seed(watching.cgroups.as_ref(), scope).map_err(|error| Failure::System {
+        what: "scan /proc".into(),
+        error: std::io::Error::other(error),
+    })?;
+    if scan.unread != 0 {
+        tracing::debug!("{} processes ended while they were looked at", scan.unread);
+    }
+    let mut events = scan.events;
+    events.append(&mut watching.covered.kept);
+    if watching.covered.not_kept != 0 {
+        let counts = vec![(Kind::Exec, watching.covered.not_kept)];
+        let loss = Loss { since_ns: watching.since_ns, counts };
+        events.push(Event { time_ns: boot_ns(), what: What::Lost(loss) });
+    }
+    Ok(Early { coverage: coverage(host, &watching.covered, scope), events })
+}
+
+/// The coverage report, as a record.
+pub(super) fn coverage(host: &Host, covered: &Covered, scope: &[String]) -> record::Coverage {
+    let signals = covered.signals.iter().map(|signal| record::SignalCoverage {
+        signal: signal.signal.name().to_owned(),
+        tier: signal.tier.map(|tier| tier.name().to_owned()),
+        attach: signal.attach.clone(),
+        // A tier is in use only when the canary was seen through it.
+        proven: signal.tier.is_some(),
+        blind: signal.blind.iter().map(|&blind| blind.to_owned()).collect(),
+        refused: signal.refused.iter().map(|r| (r.tier.name().to_owned(), r.why.clone())).collect(),
+    });
+    record::Coverage {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: host.release.clone(),
+        signals: signals.collect(),
+        scope: scope.to_vec(),
+    }
+}
+
+/// What the worker shares with the daemon.
+pub(super) struct Shared {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) stored: watch::Sender<u64>,
+    pub(super) show: Option<Box<dyn FnMut(&Record) + Send>>,
+}
+
+/// The parts of [`Watching`] the worker takes over.
+pub(super) struct Hands {
+    pub(super) control: Control,
+    pub(super) counters: Arc<Counters>,
+    pub(super) scope: Option<ScopeWatch>,
+}
+
+/// Puts the stages and the loop around them together.
+pub(super) fn worker(
+    config: &Config,
+    host: &Host,
+    catalogue: &Arc<Catalogue>,
+    store: Store,
+    hands: Hands,
+    shared: Shared,
+) -> Result<Worker<Describer, Files>, Failure> {
+    let wall_offset_ns = identity::wall_offset_ns();
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let limits = chain::Limits {
+        quiet_ns: nanos(config.chain.quiet),
+        pending_ns: nanos(PENDING),
+        max_actions: config.chain.max_actions.into(),
+        max_open: usize::try_from(config.chain.max_open).unwrap_or(usize::MAX),
+        max_pending: PENDING_MAX,
+    };
+    let stages = Stages::new(
+        lineage::Table::new(lineage::Limits { processes_max: PROCESSES_MAX }, host.boot_id),
+        Resolver::new(Files::new(Path::new("/"))),
+        Describer::new(Arc::clone(catalogue)),
+        chain::Machine::new(limits, host.boot_id, wall_offset_ns),
+        Arc::clone(&shared.ledger),
+    );
+    let redaction = Redaction { argv: redact::argv, printable: redact::printable };
+    let clock = ClockOffset(wall_offset_ns);
+    let builder = Builder::new(identity::host(host.boot_id), clock, store.next_seq()?, redaction);
+    let mounts = MountWatch::new().map_err(Failure::system("read the mount table"))?;
+    let Hands { control, counters, scope } = hands;
+    let Shared { ledger, stopping, stored, show } = shared;
+    let catalogue = Arc::clone(catalogue);
+    let around = Surroundings {
+        builder,
+        store,
+        stored,
+        control,
+        counters,
+        catalogue,
+        mounts,
+        scope,
+        ledger,
+        wall_offset_ns,
+        stopping,
+        show,
+    };
+    Ok(Worker::new(stages, around))
+}
