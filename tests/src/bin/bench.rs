@@ -117,8 +117,8 @@ fn starts(place: &Place) -> Result<()> {
     for index in 0..STARTS {
         let agent = Agent::start(place, &format!("start-{index}"), "")?;
         times.push(agent.ready_after);
-        let (status, _) = agent.stop()?;
-        ensure!(status.success(), "the agent ended with {status}");
+        // Killed: its end is not measured, and how it ends is for the tests to judge.
+        drop(agent);
     }
     distribution(&format!("start to ready, {STARTS} starts"), times, &[50, 100]);
     Ok(())
@@ -189,7 +189,7 @@ fn time_of_day(time: &str) -> Option<Duration> {
 /// What of the agent is in memory, as the kernel counts it.
 fn memory(pid: u32, when: &str) -> Result<()> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    for name in ["VmRSS", "RssAnon", "RssShmem"] {
+    for name in ["VmRSS", "RssAnon", "RssFile", "RssShmem"] {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such line")?;
         row(&format!("memory {when}"), name, &mebibytes(kibibytes.parse::<u64>()? * 1024));
