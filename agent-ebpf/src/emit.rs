@@ -60,23 +60,38 @@ fn bump(table: &PerCpuArray<u64>, index: u32) -> u64 {
     before
 }
 
-/// Numbers a sample and fills in all of its header but the task.
+/// What a header says beside who acted.
+#[derive(Clone, Copy)]
+pub struct Head {
+    pub kind: Kind,
+    pub source: Source,
+    pub marks: u32,
+}
+
+/// The next number in the lane of a kind.
 #[inline(always)]
-pub fn number(kind: Kind, source: Source, time_ns: u64, len: u32, marks: u32) -> Header {
-    let lane = kind.lane();
-    Header {
-        time_ns,
-        seq: bump(&PRODUCED, lane as u32),
-        len,
-        // SAFETY: no arguments.
-        cpu: unsafe { bpf_get_smp_processor_id() },
-        version: WIRE_VERSION,
-        kind: kind as u8,
-        lane: lane as u8,
-        source: source as u8,
-        marks,
-        ..Header::default()
-    }
+pub fn number(kind: Kind) -> u64 {
+    bump(&PRODUCED, kind.lane() as u32)
+}
+
+/// Fills in all of a header but the task.
+///
+/// # Safety
+/// `to` must be good for a header.
+#[inline(always)]
+pub unsafe fn head(to: *mut Header, head: Head, seq: u64, len: u32) {
+    // SAFETY: the caller's promise; every field of it is written, and none is read before.
+    let to = unsafe { &mut *to };
+    to.time_ns = now();
+    to.seq = seq;
+    to.len = len;
+    // SAFETY: no arguments.
+    to.cpu = unsafe { bpf_get_smp_processor_id() };
+    to.version = WIRE_VERSION;
+    to.kind = head.kind as u8;
+    to.lane = head.kind.lane() as u8;
+    to.source = head.source as u8;
+    to.marks = head.marks;
 }
 
 /// Counts a refused sample.
@@ -105,17 +120,17 @@ pub fn wake_flags(ring: &RingBuf, limit: u64, wake: Wake) -> u64 {
 
 /// Emits a sample of fixed size by the current task.
 #[inline(always)]
-pub fn by_current<B: Copy + 'static>(kind: Kind, source: Source, marks: u32, wake: Wake, body: B) {
-    let header = number(kind, source, now(), size_of::<Sample<B>>() as u32, marks);
-    let (ring, limit) = ring(kind.lane());
+pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
+    let seq = number(told.kind);
+    let (ring, limit) = ring(told.kind.lane());
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
-        return dropped(kind);
+        return dropped(told.kind);
     };
     let sample = entry.as_mut_ptr();
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
-    unsafe { (&raw mut (*sample).header).write(header) };
-    // SAFETY: as above; the header has just been written.
-    task::fill(unsafe { &mut (*sample).header.task }, task::current(), bpf_get_current_pid_tgid(), source);
+    unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<B>>() as u32) };
+    // SAFETY: as above; `fill` writes every field and reads none.
+    task::fill(unsafe { &mut (*sample).header.task }, task::current(), bpf_get_current_pid_tgid(), told.source);
     // SAFETY: as above.
     unsafe { (&raw mut (*sample).body).write(body) };
     entry.submit(wake_flags(ring, limit, wake));
@@ -123,15 +138,18 @@ pub fn by_current<B: Copy + 'static>(kind: Kind, source: Source, marks: u32, wak
 
 /// Emits a sample of fixed size about a process that may not be the current task: only who it is, is known.
 #[inline(always)]
-pub fn about<B: Copy + 'static>(kind: Kind, source: Source, process: (u32, u64), wake: Wake, body: B) {
-    let mut header = number(kind, source, now(), size_of::<Sample<B>>() as u32, 0);
-    (header.task.tgid, header.task.start_ns) = process;
-    header.task.login_uid = u32::MAX;
-    header.task.session_id = u32::MAX;
-    let (ring, limit) = ring(kind.lane());
+pub fn about<B: Copy + 'static>(told: Head, process: (u32, u64), wake: Wake, body: B) {
+    let seq = number(told.kind);
+    let (ring, limit) = ring(told.kind.lane());
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
-        return dropped(kind);
+        return dropped(told.kind);
     };
-    entry.write(Sample { header, body });
+    let sample = entry.as_mut_ptr();
+    // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
+    unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<B>>() as u32) };
+    // SAFETY: as above.
+    task::fill_key(unsafe { &raw mut (*sample).header.task }, process.0, process.1);
+    // SAFETY: as above.
+    unsafe { (&raw mut (*sample).body).write(body) };
     entry.submit(wake_flags(ring, limit, wake));
 }

@@ -1,10 +1,12 @@
 //! Whether a file is a credential. Cheapest questions first; nothing is emitted and no path is made before the answer.
 
+use core::mem::MaybeUninit;
+
 use spoor_wire::body::{MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME};
 use spoor_wire::rule::{DEPTH_MAX, EntryKey, HASH_START, InodeKey, NAME_HASHED, NameKey, hash_name};
 
 use crate::maps::{RULE_DIR, RULE_ENTRY, RULE_INODE, RULE_NAME};
-use crate::read::{Unreadable, field, kernel_bytes, masked, off};
+use crate::read::{Unreadable, clear, field, kernel_bytes, masked, off};
 
 /// A rule, and how it was met.
 pub struct Hit {
@@ -74,9 +76,15 @@ fn anchored(hash: u64, depth: u32) -> Option<Hit> {
 fn roll(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
     let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
     let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
-    let mut buffer = [0u8; NAME_HASHED + 1];
+    // In place, and not by value: a copy of cleared words is a `memset` again.
+    let mut words = MaybeUninit::<[u64; (NAME_HASHED + 1) / 8]>::uninit();
+    let bytes = words.as_mut_ptr().cast::<u8>();
+    // SAFETY: the whole buffer.
+    unsafe { clear::<{ (NAME_HASHED + 1) / 8 }>(bytes.cast()) };
     let hashed = if len > NAME_HASHED as u32 { NAME_HASHED as u32 } else { len };
     // SAFETY: at most 63 bytes into a buffer of 64.
-    unsafe { kernel_bytes(buffer.as_mut_ptr(), masked::<{ NAME_HASHED as u32 }>(hashed), name) }?;
-    Ok(hash_name(hash, &buffer, len))
+    unsafe { kernel_bytes(bytes, masked::<{ NAME_HASHED as u32 }>(hashed), name) }?;
+    // SAFETY: 64 bytes, all written.
+    let buffer = unsafe { &*bytes.cast::<[u8; NAME_HASHED + 1]>() };
+    Ok(hash_name(hash, buffer, len))
 }

@@ -1,5 +1,7 @@
 //! All reads of kernel and user memory. They cannot fault: the helpers check every address and fail instead.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user, generated};
 use spoor_wire::control::ABSENT;
 
@@ -79,4 +81,35 @@ pub fn masked<const MASK: u32>(value: u32) -> u32 {
         core::arch::asm!("{value} &= {mask}", value = inout(reg) bounded, mask = const MASK);
     }
     bounded as u32
+}
+
+/// Sixteen bytes of two words, as they lie in memory.
+#[inline(always)]
+pub fn bytes16(words: [u64; 2]) -> [u8; 16] {
+    // SAFETY: two arrays of plain integers of one size.
+    unsafe { core::mem::transmute(words) }
+}
+
+/// Clears words by volatile writes: of plain ones the compiler makes a call of `memset`, and in a program with calls the
+/// verifier of kernels before 6.3 holds every number for precise, takes no state for a repetition of another, and does not
+/// end.
+///
+/// # Safety
+/// `to` must be good for so many words.
+#[inline(always)]
+pub unsafe fn clear<const WORDS: usize>(to: *mut u64) {
+    for index in 0..WORDS {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(index).write_volatile(0) };
+    }
+}
+
+/// Two cleared words.
+#[inline(always)]
+pub fn cleared() -> [u64; 2] {
+    let mut words = MaybeUninit::<[u64; 2]>::uninit();
+    // SAFETY: two words.
+    unsafe { clear::<2>(words.as_mut_ptr().cast()) };
+    // SAFETY: both have been written.
+    unsafe { words.assume_init() }
 }

@@ -5,7 +5,7 @@ use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{Source, Task, fault::Fault};
 
 use crate::emit::fault;
-use crate::read::{Unreadable, field, off};
+use crate::read::{Unreadable, bytes16, clear, cleared, field, off};
 
 /// `PF_KTHREAD`
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -66,7 +66,6 @@ pub fn ns_pid(leader: u64) -> Result<(u32, u32), Unreadable> {
 /// Fills in a task as far as it can be read. `tgid` and `tid` are the helpers' word for the current task.
 #[inline(always)]
 pub fn fill(to: &mut Task, task: u64, pid_tgid: u64, source: Source) {
-    let mut flags = if is_kthread(task) { TASK_KTHREAD } else { 0 };
     to.tgid = (pid_tgid >> 32) as u32;
     to.tid = pid_tgid as u32;
     to.start_ns = start_of(task);
@@ -74,43 +73,41 @@ pub fn fill(to: &mut Task, task: u64, pid_tgid: u64, source: Source) {
     to.cgroup_id = unsafe { bpf_get_current_cgroup_id() };
     to.login_uid = field(task, off!(task__loginuid)).unwrap_or(u32::MAX);
     to.session_id = field(task, off!(task__sessionid)).unwrap_or(u32::MAX);
-    to.comm = field(task, off!(task__comm)).unwrap_or([0; 16]);
-    if parent(to, task).is_err() | identity(to, task).is_err() | namespaces(to, task).is_err() {
+    to.comm = bytes16(field(task, off!(task__comm)).unwrap_or(cleared()));
+    let parent = field::<u64>(task, off!(task__real_parent)).unwrap_or(0);
+    to.ppid = field(parent, off!(task__tgid)).unwrap_or(0);
+    to.parent_start_ns = start_of(parent);
+    let cred = field::<u64>(task, off!(task__cred)).unwrap_or(0);
+    let euid = field::<u32>(cred, off!(cred__euid));
+    let partial = euid.is_err();
+    to.uid = field(cred, off!(cred__uid)).unwrap_or(u32::MAX);
+    to.euid = euid.unwrap_or(u32::MAX);
+    to.gid = field(cred, off!(cred__gid)).unwrap_or(u32::MAX);
+    let leader = field::<u64>(task, off!(task__group_leader)).unwrap_or(0);
+    let (ns_tgid, pid_ns) = ns_pid(leader).unwrap_or((u32::MAX, u32::MAX));
+    to.ns_tgid = ns_tgid;
+    to.pid_ns = pid_ns;
+    // A task that is ending has given its namespaces up already: then there is nothing to tell, and nothing is wrong.
+    let proxy = field::<u64>(task, off!(task__nsproxy)).unwrap_or(0);
+    let mount = field::<u64>(proxy, off!(nsproxy__mnt_ns)).unwrap_or(0);
+    to.mnt_ns = field(mount, off!(mnt_namespace__ns_inum)).unwrap_or(0);
+    let mut flags = if is_kthread(task) { TASK_KTHREAD } else { 0 };
+    if partial || pid_ns == u32::MAX {
         flags |= TASK_PARTIAL;
         fault(source, Fault::Task);
     }
     to.flags = flags;
 }
 
+/// Fills in a task of which no more is known than who it is.
 #[inline(always)]
-fn parent(to: &mut Task, task: u64) -> Result<(), Unreadable> {
-    (to.ppid, to.parent_start_ns) = (0, 0);
-    let parent = field::<u64>(task, off!(task__real_parent))?;
-    to.ppid = field(parent, off!(task__tgid))?;
-    to.parent_start_ns = start_of(parent);
-    Ok(())
-}
-
-#[inline(always)]
-fn identity(to: &mut Task, task: u64) -> Result<(), Unreadable> {
-    (to.uid, to.euid, to.gid) = (0, 0, 0);
-    let cred = field::<u64>(task, off!(task__cred))?;
-    to.uid = field(cred, off!(cred__uid))?;
-    to.euid = field(cred, off!(cred__euid))?;
-    to.gid = field(cred, off!(cred__gid))?;
-    Ok(())
-}
-
-#[inline(always)]
-fn namespaces(to: &mut Task, task: u64) -> Result<(), Unreadable> {
-    (to.ns_tgid, to.pid_ns, to.mnt_ns) = (0, 0, 0);
-    let leader = field::<u64>(task, off!(task__group_leader))?;
-    (to.ns_tgid, to.pid_ns) = ns_pid(leader)?;
-    // A task that is ending has given its namespaces up already: then there is nothing to tell, and nothing is wrong.
-    let proxy = field::<u64>(task, off!(task__nsproxy))?;
-    if proxy != 0 {
-        let mount = field::<u64>(proxy, off!(nsproxy__mnt_ns))?;
-        to.mnt_ns = field(mount, off!(mnt_namespace__ns_inum))?;
-    }
-    Ok(())
+pub fn fill_key(to: *mut Task, tgid: u32, start_ns: u64) {
+    // SAFETY: the caller's task, which is a whole number of words.
+    unsafe { clear::<{ size_of::<Task>() / 8 }>(to.cast()) };
+    // SAFETY: the caller's task, all of it written.
+    let to = unsafe { &mut *to };
+    to.tgid = tgid;
+    to.start_ns = start_ns;
+    to.login_uid = u32::MAX;
+    to.session_id = u32::MAX;
 }

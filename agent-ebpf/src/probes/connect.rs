@@ -11,10 +11,10 @@ use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{Connect, Fault, Kind, Source};
 
-use crate::emit::{Wake, by_current, fault, now};
+use crate::emit::{Head, Wake, by_current, fault, now};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
-use crate::read::{Unreadable, field, off};
+use crate::read::{Unreadable, bytes16, field, off};
 use crate::task::{self, is_kthread, is_service, start_of};
 
 pub const AF_INET: u16 = 2;
@@ -79,23 +79,18 @@ pub fn is_tcp(sk: u64) -> Result<bool, Unreadable> {
 /// Destination of a `struct sockaddr`, wherever its memory is; `None` where it is of another family.
 #[inline(always)]
 pub fn destination(
-    word: impl Fn(u32) -> Result<u16, Unreadable>,
-    bytes: impl Fn(u32) -> Result<[u8; 16], Unreadable>,
+    short: impl Fn(u32) -> Result<u16, Unreadable>,
+    word: impl Fn(u32) -> Result<u32, Unreadable>,
 ) -> Result<Option<Connect>, Unreadable> {
-    let family = word(0)?;
+    let family = short(0)?;
+    let pair = |at: u32| -> Result<u64, Unreadable> { Ok(u64::from(word(at)?) | u64::from(word(at + 4)?) << 32) };
     let daddr = match family {
-        // `sockaddr_in` is 16 bytes long: the 12 after the address are padding, and what lies beyond is not read.
-        AF_INET => {
-            let all = bytes(0)?;
-            let mut address = [0; 16];
-            (address[0], address[1], address[2], address[3]) = (all[4], all[5], all[6], all[7]);
-            address
-        }
-        AF_INET6 => bytes(8)?,
+        AF_INET => [u64::from(word(4)?), 0],
+        AF_INET6 => [pair(8)?, pair(16)?],
         _ => return Ok(None),
     };
-    let dport = u16::from_be(word(2)?);
-    Ok(Some(Connect { conn_id: 0, daddr, family, dport, protocol: u32::from(IPPROTO_TCP) }))
+    let dport = u16::from_be(short(2)?);
+    Ok(Some(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) }))
 }
 
 /// Destination of a socket that knows it already.
@@ -104,19 +99,13 @@ pub fn destination_of(sk: u64) -> Result<Option<Connect>, Unreadable> {
     let family = field::<u16>(sk, off!(sock__skc_family))?;
     let daddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
     let dport = u16::from_be(field(sk, off!(sock__skc_dport))?);
-    Ok(Some(Connect { conn_id: 0, daddr, family, dport, protocol: u32::from(IPPROTO_TCP) }))
+    Ok(Some(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) }))
 }
 
-/// An address of a socket.
+/// An address of a socket, as two words of memory.
 #[inline(always)]
-pub fn address(sk: u64, family: u16, v4: u32, v6: u32) -> Result<[u8; 16], Unreadable> {
-    if family == AF_INET6 {
-        return field(sk, v6);
-    }
-    let short = field::<[u8; 4]>(sk, v4)?;
-    let mut address = [0; 16];
-    (address[0], address[1], address[2], address[3]) = (short[0], short[1], short[2], short[3]);
-    Ok(address)
+pub fn address(sk: u64, family: u16, v4: u32, v6: u32) -> Result<[u64; 2], Unreadable> {
+    if family == AF_INET6 { field(sk, v6) } else { Ok([u64::from(field::<u32>(sk, v4)?), 0]) }
 }
 
 /// Whether the current task's connections leave the kernel, and its marks.
@@ -147,7 +136,7 @@ pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> Option<u64
     if state & SENT == 0 && CALLS.insert(pid_tgid, sk, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
-    by_current(Kind::Connect, source, marked, Wake::Now, to);
+    by_current(Head { kind: Kind::Connect, source, marks: marked }, Wake::Now, to);
     Some(to.conn_id)
 }
 

@@ -13,10 +13,10 @@ use spoor_wire::body::ERRNO_NONE;
 use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{address, begin, destination, destination_of, file_of, is_tcp, syscall};
-use crate::emit::{Wake, about, fault};
+use crate::emit::{Head, Wake, about, fault};
 use crate::gate::{current_tgid, muted};
 use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
-use crate::read::{Unreadable, field, off, user};
+use crate::read::{Unreadable, bytes16, cleared, field, off, user};
 
 const TCP_ESTABLISHED: u32 = 1;
 const TCP_SYN_SENT: u32 = 2;
@@ -182,13 +182,13 @@ fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
         return;
     }
     let family = field::<u16>(sk, off!(sock__skc_family)).unwrap_or(0);
+    let saddr = address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared());
     let body = ConnectEnd {
         conn_id: pending.conn_id,
         errno,
         sport: field(sk, off!(sock__skc_num)).unwrap_or(0),
         family,
-        saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))
-            .unwrap_or([0; 16]),
+        saddr: bytes16(saddr),
     };
-    about(Kind::ConnectEnd, source, (pending.tgid, pending.start_ns), Wake::Now, body);
+    about(Head { kind: Kind::ConnectEnd, source, marks: 0 }, (pending.tgid, pending.start_ns), Wake::Now, body);
 }

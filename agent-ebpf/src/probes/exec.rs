@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::body::{ARGV_MAX, CGROUP_MAX, PATH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
-use crate::emit::{Sample, Wake, dropped, fault, now, number, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, dropped, fault, head, number, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;
@@ -46,16 +46,15 @@ fn try_exec(task: u64, old_tid: u32, bprm: u64) -> Result<(), Unreadable> {
     }
     let marked = marks(task, tgid);
     let scratch = SCRATCH.get_ptr_mut(0).ok_or(Unreadable)?;
-    let mut body = Exec { old_tid, ..Exec::default() };
-    let len = fill_tail(scratch, &mut body, task, bprm)?;
     let sample = scratch.cast::<Sample<Exec>>();
-    let header = number(Kind::Exec, Source::TpExec, now(), len, marked);
-    // SAFETY: the scratch is this CPU's, aligned to 8, and longer than the fixed part.
-    unsafe { (&raw mut (*sample).header).write(header) };
-    // SAFETY: as above; just written.
-    task::fill(unsafe { &mut (*sample).header.task }, task, pid_tgid, Source::TpExec);
+    // SAFETY: the scratch is this CPU's, aligned to 8, longer than the fixed part, and initialised as all map memory is.
+    let Sample { header, body } = unsafe { &mut *sample };
+    body.old_tid = old_tid;
+    let len = fill_tail(scratch, body, task, bprm)?;
+    let told = Head { kind: Kind::Exec, source: Source::TpExec, marks: marked };
     // SAFETY: as above.
-    unsafe { (&raw mut (*sample).body).write(body) };
+    unsafe { head(header, told, number(Kind::Exec), len) };
+    task::fill(&mut header.task, task, pid_tgid, Source::TpExec);
     send(scratch, len);
     Ok(())
 }

@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Exit, Fault, Kind, Source};
 
-use crate::emit::{Wake, by_current, fault};
+use crate::emit::{Head, Wake, by_current, fault};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::MARKS;
 use crate::read::{Unreadable, field, off};
@@ -49,6 +49,6 @@ fn try_exit(task: u64) -> Result<(), Unreadable> {
         field::<u32>(field(task, off!(task__group_leader))?, off!(task__exit_code))?
     };
     let wake = if marked == 0 { Wake::Later } else { Wake::Now };
-    by_current(Kind::Exit, Source::TpExit, marked, wake, Exit { status, pad: 0 });
+    by_current(Head { kind: Kind::Exit, source: Source::TpExit, marks: marked }, wake, Exit { status, pad: 0 });
     Ok(())
 }

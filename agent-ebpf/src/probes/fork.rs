@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::{MARK_CANARY, Mark};
 use spoor_wire::{Fault, Fork, Kind, Source};
 
-use crate::emit::{Wake, by_current, fault};
+use crate::emit::{Head, Wake, by_current, fault};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::{ARMED, MARKS};
 use crate::read::{Unreadable, field, off};
@@ -66,6 +66,6 @@ fn try_fork(maker: u64, child: u64) -> Result<(), Unreadable> {
         child_marks: inherited,
         pad: 0,
     };
-    by_current(Kind::Fork, Source::TpFork, inherited, Wake::Later, body);
+    by_current(Head { kind: Kind::Fork, source: Source::TpFork, marks: inherited }, Wake::Later, body);
     Ok(())
 }

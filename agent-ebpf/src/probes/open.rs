@@ -14,7 +14,7 @@ use spoor_wire::body::PATH_MAX;
 use spoor_wire::control::MARK_HOLDS;
 use spoor_wire::{Fault, Kind, Open, Source, Span};
 
-use crate::emit::{Sample, Wake, dropped, fault, now, number, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, dropped, fault, head, number, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::matcher::{self, Hit, Inode};
 use crate::names::{Out, path};
@@ -121,7 +121,8 @@ struct Room {
 #[inline(always)]
 fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
     let (task, pid_tgid) = who;
-    let header = number(Kind::Open, source, now(), 0, marks(task, (pid_tgid >> 32) as u32));
+    let told = Head { kind: Kind::Open, source, marks: marks(task, (pid_tgid >> 32) as u32) };
+    let seq = number(Kind::Open);
     let (ring, limit) = ring(Kind::Open.lane());
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(Kind::Open);
@@ -148,10 +149,8 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
         fault(source, Fault::PathDepth);
     }
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
-    unsafe { (&raw mut (*room).sample.header).write(header) };
-    // SAFETY: as above.
-    unsafe { (&raw mut (*room).sample.header.len).write(end) };
-    // SAFETY: as above; just written.
+    unsafe { head(&raw mut (*room).sample.header, told, seq, end) };
+    // SAFETY: as above; `fill` writes every field and reads none.
     task::fill(unsafe { &mut (*room).sample.header.task }, task, pid_tgid, source);
     // SAFETY: as above.
     unsafe { (&raw mut (*room).sample.body).write(body) };
