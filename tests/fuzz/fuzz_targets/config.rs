@@ -1,0 +1,4 @@
+//! The config file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spoor_fuzz::config(data));
