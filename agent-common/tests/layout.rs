@@ -43,7 +43,7 @@ fn layout_is_the_golden_one() {
         ConnectEnd { conn_id, errno, sport, family, saddr }
         Settings { agent_tgid, scoped }
         Mark { start_ns, flags, pad }
-        InodeKey { ino, dev, pad }
+        InodeKey { ino, dev, generation }
         EntryKey { dir_ino, name, dev, pad }
         NameKey { hash, depth, anchored }
         Offsets {
