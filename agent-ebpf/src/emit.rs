@@ -29,7 +29,7 @@ pub enum Wake {
 
 /// Bytes waiting in a ring beyond which the reader is woken after all.
 const VITAL_WAKE_BYTES: u64 = 512 << 10;
-const BULK_WAKE_BYTES: u64 = 1 << 20;
+const BULK_WAKE_BYTES: u64 = 512 << 10;
 /// `BPF_RB_AVAIL_DATA`
 const AVAILABLE: u64 = 0;
 

@@ -18,13 +18,13 @@ pub static OFFSETS: Offsets = {
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings { agent_tgid: 0, scoped: 0 };
 
-/// Lifecycle and credentials. 2 MiB hold some ten thousand forks or four hundred credential openings.
+/// Lifecycle and credentials. 2 MiB hold some ten thousand forks or sixteen hundred credential openings.
 #[map]
 pub static RING_VITAL: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 
-/// The rest. 4 MiB hold some twenty thousand connections.
+/// The rest. 2 MiB hold some ten thousand connections.
 #[map]
-pub static RING_BULK: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+pub static RING_BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 
 /// Samples numbered, by lane.
 #[map]

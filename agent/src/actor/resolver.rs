@@ -166,6 +166,7 @@ impl<H: Host> Resolver<H> {
         if let Some(state) = self.states.get(&maker.key.into())
             && state.identity == Identity::of(maker)
             && state.identity.cgroup_id == child.cgroup_id
+            && maker.key.tgid != INIT
         {
             let state = State { process: Arc::clone(child), provisional: false, ..state.clone() };
             let standing = state.standing.clone();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -33,15 +33,19 @@ type Ended = oneshot::Receiver<Result<(), StoreError>>;
 /// From start to stop.
 pub(super) async fn run(
     options: &RunOptions,
-    host: &Host,
+    host: &mut Host,
     catalogue: &Arc<Catalogue>,
     store: Store,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
     let ledger = Arc::new(Ledger::default());
     let config = &options.config;
+    // Before anything is told to be ready: a signal that comes at that moment must find somebody listening.
+    let signals = Signals::listen()?;
     let mut watching = watch_host(options, host, catalogue, &ledger)?;
     tell(&watching.covered)?;
+    watching.kernel.forget_btf();
+    host.btf = Vec::new();
     let early = early(options, host, &mut watching)?;
     let Watching { mut kernel, control, counters, reader, feed, scope, since_ns, .. } = watching;
 
@@ -64,7 +68,7 @@ pub(super) async fn run(
     let probe_log = config.log.probes.map(|_| probe_log(&mut kernel));
     ready(options.ready_file.as_deref())?;
 
-    let early_end = until_stop(stop, &mut ended, &ledger).await?;
+    let early_end = until_stop(signals, stop, &mut ended, &ledger).await?;
     notify(&[NotifyState::Stopping]);
     stopping.store(true, Ordering::Relaxed);
     kernel.detach_all();
@@ -116,21 +120,36 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
+/// The signals that tell the daemon to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let wanted = |kind| signal(kind).map_err(Failure::system("listen to signals"));
+        Ok(Signals {
+            terminate: wanted(SignalKind::terminate())?,
+            interrupt: wanted(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for a signal, for `stop`, or for the pipeline's end. Tells the watchdog that the pipeline moves.
 async fn until_stop(
+    mut signals: Signals,
     mut stop: watch::Receiver<bool>,
     ended: &mut Ended,
     ledger: &Ledger,
 ) -> Result<Option<Result<(), StoreError>>, Failure> {
-    let wanted = |kind| signal(kind).map_err(Failure::system("listen to signals"));
-    let (mut terminate, mut interrupt) = (wanted(SignalKind::terminate())?, wanted(SignalKind::interrupt())?);
     let watchdog = sd_notify::watchdog_enabled();
     let mut beat = tokio::time::interval(watchdog.unwrap_or(Duration::from_secs(3_600)) / 3);
     let mut moved = 0;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(None),
-            _ = interrupt.recv() => return Ok(None),
+            _ = signals.terminate.recv() => return Ok(None),
+            _ = signals.interrupt.recv() => return Ok(None),
             // An error means that nobody can tell to stop but by signal.
             Ok(()) = stop.changed() => return Ok(None),
             outcome = &mut *ended => return outcome.map(Some).map_err(|_| died("the pipeline")),

@@ -48,7 +48,7 @@ pub fn run(options: &RunOptions) -> Result<(), Failure> {
 
 /// Runs the daemon until a signal or `stop` tells it to stop.
 fn run_until(options: &RunOptions, stop: watch::Receiver<bool>) -> Result<(), Failure> {
-    let host = inspect()?;
+    let mut host = inspect()?;
     let config = &options.config;
     let catalogue = Arc::new(Catalogue::new(&config.credentials)?);
     let retention = Retention { keep: config.store.keep, max_bytes: config.store.max_bytes };
@@ -57,7 +57,7 @@ fn run_until(options: &RunOptions, stop: watch::Receiver<bool>) -> Result<(), Fa
         .enable_all()
         .build()
         .map_err(Failure::system("start the runtime"))?;
-    let outcome = runtime.block_on(daemon::run(options, &host, &catalogue, store, stop));
+    let outcome = runtime.block_on(daemon::run(options, &mut host, &catalogue, store, stop));
     // A write that hangs in a pipe keeps its thread; it is not waited for.
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome

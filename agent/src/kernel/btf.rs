@@ -39,6 +39,8 @@ const HEADER_LEN: usize = 24;
 const MAGIC: u16 = 0xeb9f;
 /// Anonymous members nest this deep at most; the kernel's nest three deep.
 const NESTING_MAX: u32 = 8;
+/// Most members looked at to find one; the kernel's largest struct has some three hundred.
+const MEMBERS_MAX: u32 = 100_000;
 
 mod kind {
     pub(super) const INT: u32 = 1;
@@ -125,6 +127,9 @@ impl<'a> Btf<'a> {
             }
             at = found.more + found.particulars().ok_or(BtfError::Malformed("a type of unknown kind"))?;
         }
+        if at > self.types.len() {
+            return Err(BtfError::Malformed("the last type is cut short"));
+        }
         Ok(())
     }
 
@@ -176,18 +181,20 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// A member by name, through anonymous members. Gives its type and its offset in bits.
-    fn member(&self, of: Type, name: &[u8], depth: u32) -> Option<(u32, u32)> {
+    /// A member by name, through anonymous members. Gives its type and its offset in bits. `budget` bounds the members
+    /// looked at: a struct that holds itself many times over would else be walked for ever.
+    fn member(&self, of: Type, name: &[u8], depth: u32, budget: &mut u32) -> Option<(u32, u32)> {
         if depth > NESTING_MAX || !matches!(of.kind, kind::STRUCT | kind::UNION) {
             return None;
         }
         for member in self.members(of) {
+            *budget = budget.checked_sub(1)?;
             if member.name != 0 && self.string(member.name) == name {
                 return Some((member.of, member.bits));
             }
             if member.name == 0
                 && let Some(inner) = self.bare(member.of)
-                && let Some((found, bits)) = self.member(inner, name, depth + 1)
+                && let Some((found, bits)) = self.member(inner, name, depth + 1, budget)
             {
                 return Some((found, member.bits.checked_add(bits)?));
             }
@@ -200,7 +207,7 @@ impl<'a> Btf<'a> {
         let mut total = 0u32;
         let mut names = path.split('.').peekable();
         while let Some(name) = names.next() {
-            let (found, bits) = self.member(at, name.as_bytes(), 0)?;
+            let (found, bits) = self.member(at, name.as_bytes(), 0, &mut { MEMBERS_MAX })?;
             total = total.checked_add(bits)?;
             if names.peek().is_some() {
                 at = self.bare(found)?;

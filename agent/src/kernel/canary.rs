@@ -21,6 +21,9 @@ use super::control::Control;
 pub const CANARY_ARGUMENT: &str = "__canary";
 /// The rule the canary's file matches by.
 pub(super) const CANARY_RULE: u32 = u32::MAX;
+/// The broadcast address is no host: a TCP connection there fails before a packet is sent.
+pub(super) const NOWHERE: Ipv4Addr = Ipv4Addr::BROADCAST;
+const DISCARD_PORT: u16 = 9;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What the canary is made of, kept while it is out.
@@ -92,7 +95,7 @@ fn refusing_port() -> io::Result<(std::os::fd::OwnedFd, u16)> {
     Ok((fd, port))
 }
 
-/// What the child does: opens, connects, is refused, ends.
+/// What the child does: opens, connects, is refused, gets nowhere, ends.
 ///
 /// # Errors
 /// Names the act that failed: the host cannot do it (say, the loopback device is down).
@@ -109,8 +112,12 @@ pub fn child(arguments: &[String]) -> Result<(), String> {
     TcpStream::connect_timeout(&there, CONNECT_TIMEOUT)
         .map_err(|error| format!("connect {there}: {error}"))?;
     match TcpStream::connect_timeout(&address(closed_port)?, CONNECT_TIMEOUT) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(format!("a connection that should be refused: {error}")),
-        Ok(_) => Err("a connection that should be refused was accepted".into()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+        Err(error) => return Err(format!("a connection that should be refused: {error}")),
+        Ok(_) => return Err("a connection that should be refused was accepted".into()),
+    }
+    match TcpStream::connect((NOWHERE, DISCARD_PORT)) {
+        Err(_) => Ok(()),
+        Ok(_) => Err("a connection to the broadcast address was accepted".into()),
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use super::canary::{CANARY_RULE, Canary};
+use super::canary::{CANARY_RULE, Canary, NOWHERE};
 use super::control::Control;
 use super::loader::Kernel;
 use super::probes::{NEEDS, Need, Signal, Tier, Way};
 use super::ring::Feed;
-use crate::event::{Deed, Event, ExitStatus, SampleId, Seen, What};
+use crate::event::{Deed, Event, ExitStatus, SampleId, Seen, Source, What};
 
 /// How long the canary's deeds are waited for.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -95,6 +95,22 @@ impl Trial {
             }
         }
     }
+
+    /// Gives up a way that the canary did not prove, for the next. True where there is one to be proven.
+    fn judge(&mut self, kernel: &mut Kernel, shown: &BTreeSet<Proof>, allowed: &[Tier]) -> bool {
+        let (Some(index), Some(way)) = (self.way, self.current()) else { return false };
+        let silent = way.proof.iter().filter(|proof| !shown.contains(proof));
+        let silent: Vec<String> =
+            silent.map(|(signal, source)| format!("{} by {}", signal.name(), source.name())).collect();
+        if silent.is_empty() {
+            return false;
+        }
+        let why = format!("attached, but the canary did not show: {}", silent.join(", "));
+        self.refused.push(Refusal { tier: way.tier, why });
+        kernel.detach(way);
+        self.advance(kernel, index + 1, allowed);
+        self.way.is_some()
+    }
 }
 
 /// Settles every signal. `allowed` limits the tiers of signals that have several, best first (all of them, normally).
@@ -114,31 +130,12 @@ pub fn establish(
     }
     let mut found = Covered { signals: Vec::new(), kept: Vec::new(), not_kept: 0, canary_events: 0 };
     loop {
-        let wanted: BTreeSet<Signal> = trials
-            .iter()
-            .filter(|trial| trial.way.is_some())
-            .flat_map(|trial| trial.need.signals.iter().copied())
-            .collect();
+        let ways = trials.iter().filter_map(Trial::current);
+        let wanted: BTreeSet<Proof> = ways.flat_map(|way| way.proof.iter().copied()).collect();
         let shown = fly(control, feed, &wanted, &mut found)?;
         let mut again = false;
         for trial in &mut trials {
-            let Some(index) = trial.way else { continue };
-            let missing: Vec<&str> = trial
-                .need
-                .signals
-                .iter()
-                .filter(|signal| !shown.contains(signal))
-                .map(|signal| signal.name())
-                .collect();
-            if missing.is_empty() {
-                continue;
-            }
-            let Some(way) = trial.current() else { continue };
-            let why = format!("attached, but the canary's {} did not show", missing.join(" and "));
-            trial.refused.push(Refusal { tier: way.tier, why });
-            kernel.detach(way);
-            trial.advance(kernel, index + 1, allowed);
-            again |= trial.way.is_some();
+            again |= trial.judge(kernel, &shown, allowed);
         }
         if !again {
             break;
@@ -159,13 +156,13 @@ fn report(trial: &Trial) -> impl Iterator<Item = SignalCoverage> + '_ {
     })
 }
 
-/// Sends a canary out and gives the signals it showed.
+/// Sends a canary out and gives what it showed.
 fn fly(
     control: &mut Control,
     feed: &Feed,
-    wanted: &BTreeSet<Signal>,
+    wanted: &BTreeSet<Proof>,
     found: &mut Covered,
-) -> std::io::Result<BTreeSet<Signal>> {
+) -> std::io::Result<BTreeSet<Proof>> {
     let mut canary = Canary::fly(control)?;
     let mut evidence = Evidence::new(canary.tgid, canary.open_port, canary.closed_port);
     let deadline = Instant::now() + PATIENCE;
@@ -196,73 +193,73 @@ fn fly(
     Ok(evidence.shown)
 }
 
+/// A signal, and the attach point it showed by.
+type Proof = (Signal, Source);
+
 /// What a canary has shown so far.
 #[derive(Debug)]
 pub struct Evidence {
     tgid: u32,
     open_port: u16,
     closed_port: u16,
-    asked: Vec<(SampleId, u16)>,
+    asked: Vec<(SampleId, IpAddr, u16)>,
     ended: BTreeSet<u16>,
-    /// Signals proven.
-    pub shown: BTreeSet<Signal>,
+    /// What is proven.
+    pub shown: BTreeSet<Proof>,
 }
 
 impl Evidence {
     /// Of the canary with that number, which connects to those ports.
     #[must_use]
     pub fn new(tgid: u32, open_port: u16, closed_port: u16) -> Self {
-        Evidence {
-            tgid,
-            open_port,
-            closed_port,
-            asked: Vec::new(),
-            ended: BTreeSet::new(),
-            shown: BTreeSet::new(),
-        }
+        let (asked, ended, shown) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        Evidence { tgid, open_port, closed_port, asked, ended, shown }
     }
 
     /// Takes an event into account. True where it is the canary's.
     pub fn take(&mut self, event: &Event) -> bool {
-        let What::Seen(seen) = &event.what else {
-            return false;
-        };
+        let What::Seen(seen) = &event.what else { return false };
         if let Deed::Fork { child, marks, .. } = &seen.deed {
             if child.tgid == self.tgid && marks.canary() {
-                self.shown.insert(Signal::Fork);
+                self.shown.insert((Signal::Fork, seen.source));
             }
             return marks.canary();
         }
-        if seen.process.key.tgid == self.tgid {
-            self.deed(seen);
+        if seen.process.key.tgid == self.tgid
+            && let Some(signal) = self.deed(seen)
+        {
+            self.shown.insert((signal, seen.source));
         }
         // The end of a connection carries no marks: it may be seen in an interrupt.
         seen.marks.canary() || seen.process.key.tgid == self.tgid
     }
 
-    fn deed(&mut self, seen: &Seen) {
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    /// The signal that a deed proves.
+    fn deed(&mut self, seen: &Seen) -> Option<Signal> {
         match &seen.deed {
-            Deed::Exec { .. } => drop(self.shown.insert(Signal::Exec)),
-            Deed::Exit(status) if *status == ExitStatus::Code(0) => drop(self.shown.insert(Signal::Exit)),
-            Deed::Open(file) if file.rule == CANARY_RULE => drop(self.shown.insert(Signal::Open)),
-            Deed::Connect { to, port }
-                if *to == here && [self.open_port, self.closed_port].contains(port) =>
-            {
-                self.asked.push((seen.id, *port));
-                self.shown.insert(Signal::Connect);
+            Deed::Exec { .. } => Some(Signal::Exec),
+            Deed::Exit(status) => (*status == ExitStatus::Code(0)).then_some(Signal::Exit),
+            Deed::Open(file) => (file.rule == CANARY_RULE).then_some(Signal::Open),
+            Deed::Connect { to, port } => {
+                self.asked.push((seen.id, *to, *port));
+                let here = *to == IpAddr::V4(Ipv4Addr::LOCALHOST);
+                (here && [self.open_port, self.closed_port].contains(port)).then_some(Signal::Connect)
             }
-            Deed::ConnectEnd { of, outcome, .. } => {
-                let port = self.asked.iter().find(|(id, _)| id == of).map(|(_, port)| *port);
-                let true_to_life = port.is_some_and(|port| outcome.is_ok() == (port == self.open_port));
-                if true_to_life && let Some(port) = port {
-                    self.ended.insert(port);
-                }
-                if self.ended.len() == 2 {
-                    self.shown.insert(Signal::Outcome);
-                }
-            }
-            Deed::Exit(_) | Deed::Open(_) | Deed::Connect { .. } | Deed::Fork { .. } => {}
+            Deed::ConnectEnd { of, outcome, .. } => self.end(*of, outcome.is_ok()),
+            Deed::Fork { .. } => None,
         }
+    }
+
+    /// An outcome proves something when it is the true one. Answers come by one road, and one is not enough to tell it
+    /// from a guess; a call that fails before it asks anybody comes by another.
+    fn end(&mut self, of: SampleId, established: bool) -> Option<Signal> {
+        let (_, to, port) = *self.asked.iter().find(|(id, ..)| *id == of)?;
+        if to == IpAddr::V4(NOWHERE) {
+            return (!established).then_some(Signal::Outcome);
+        }
+        if established == (port == self.open_port) {
+            self.ended.insert(port);
+        }
+        (self.ended.len() == 2).then_some(Signal::Outcome)
     }
 }

@@ -97,7 +97,8 @@ pub struct Options {
 /// The loaded object.
 pub struct Kernel {
     ebpf: Ebpf,
-    btf: aya::Btf,
+    /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
+    btf: Option<aya::Btf>,
 }
 
 impl Kernel {
@@ -115,7 +116,7 @@ impl Kernel {
             .override_global(names::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &options.log_level, false)
             .load(&OBJECT.0)?;
-        Ok(Kernel { ebpf, btf })
+        Ok(Kernel { ebpf, btf: Some(btf) })
     }
 
     /// Takes a map out of the object.
@@ -131,6 +132,11 @@ impl Kernel {
     #[must_use]
     pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
         EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// Gives up the kernel's type description: no more programs will be loaded.
+    pub fn forget_btf(&mut self) {
+        self.btf = None;
     }
 
     /// Loads and attaches all programs of a way; on failure none of them stays.
@@ -172,6 +178,7 @@ impl Kernel {
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
         let Kernel { ebpf, btf } = self;
+        let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
         attach(loaded, program.attach, btf)
             .map_err(|error| LoadError::Program { program: program.name, error })

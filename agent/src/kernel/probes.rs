@@ -1,5 +1,7 @@
 //! The probe table: which programs make up which signal in which tier, and what a tier cannot see.
 
+use spoor_wire::Source;
+
 /// Something spoor claims to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Signal {
@@ -119,6 +121,9 @@ pub struct Way {
     pub tier: Tier,
     /// Its programs.
     pub programs: &'static [Program],
+    /// What the canary must show, and from where: that a signal shows by way of another program proves nothing for one
+    /// that is silent.
+    pub proof: &'static [(Signal, Source)],
     /// What it cannot see, for the coverage report.
     pub blind: &'static [&'static str],
 }
@@ -153,6 +158,7 @@ pub const NEEDS: [Need; 5] = [
         ways: &[Way {
             tier: Tier::Tracepoint,
             programs: &[program("tp_fork", Attach::TpBtf("sched_process_fork"))],
+            proof: &[(Signal::Fork, Source::TpFork)],
             blind: &[],
         }],
     },
@@ -161,6 +167,7 @@ pub const NEEDS: [Need; 5] = [
         ways: &[Way {
             tier: Tier::Tracepoint,
             programs: &[program("tp_exec", Attach::TpBtf("sched_process_exec"))],
+            proof: &[(Signal::Exec, Source::TpExec)],
             blind: &["failed attempts", "arguments beyond 4 KiB"],
         }],
     },
@@ -169,6 +176,7 @@ pub const NEEDS: [Need; 5] = [
         ways: &[Way {
             tier: Tier::Tracepoint,
             programs: &[program("tp_exit", Attach::TpBtf("sched_process_exit"))],
+            proof: &[(Signal::Exit, Source::TpExit)],
             blind: &[],
         }],
     },
@@ -178,21 +186,25 @@ pub const NEEDS: [Need; 5] = [
             Way {
                 tier: Tier::Lsm,
                 programs: &[program("lsm_open", Attach::Lsm("file_open"))],
+                proof: &[(Signal::Open, Source::LsmOpen)],
                 blind: OPEN_BLIND,
             },
             Way {
                 tier: Tier::Fentry,
                 programs: &[program("fentry_open", Attach::Fentry("security_file_open"))],
+                proof: &[(Signal::Open, Source::FentryOpen)],
                 blind: OPEN_BLIND,
             },
             Way {
                 tier: Tier::Kprobe,
                 programs: &[program("kprobe_open", Attach::Kprobe("security_file_open"))],
+                proof: &[(Signal::Open, Source::KprobeOpen)],
                 blind: OPEN_BLIND,
             },
             Way {
                 tier: Tier::Tracepoint,
                 programs: &[program("tp_open", Attach::TpBtf("sys_exit"))],
+                proof: &[(Signal::Open, Source::TpOpen)],
                 blind: &[
                     "openings by io_uring",
                     "a descriptor that another thread closed before the call had returned",
@@ -208,6 +220,11 @@ pub const NEEDS: [Need; 5] = [
             Way {
                 tier: Tier::Lsm,
                 programs: &[program("lsm_connect", Attach::Lsm("socket_connect")), FEXIT_CONNECT, STATE],
+                proof: &[
+                    (Signal::Connect, Source::LsmConnect),
+                    (Signal::Outcome, Source::TpState),
+                    (Signal::Outcome, Source::FexitConnect),
+                ],
                 blind: CONNECT_BLIND,
             },
             Way {
@@ -216,6 +233,11 @@ pub const NEEDS: [Need; 5] = [
                     program("fentry_connect", Attach::Fentry("security_socket_connect")),
                     FEXIT_CONNECT,
                     STATE,
+                ],
+                proof: &[
+                    (Signal::Connect, Source::FentryConnect),
+                    (Signal::Outcome, Source::TpState),
+                    (Signal::Outcome, Source::FexitConnect),
                 ],
                 blind: CONNECT_BLIND,
             },
@@ -226,11 +248,21 @@ pub const NEEDS: [Need; 5] = [
                     program("kretprobe_connect", Attach::Kretprobe("inet_stream_connect")),
                     STATE,
                 ],
+                proof: &[
+                    (Signal::Connect, Source::KprobeConnect),
+                    (Signal::Outcome, Source::TpState),
+                    (Signal::Outcome, Source::KretprobeConnect),
+                ],
                 blind: CONNECT_BLIND,
             },
             Way {
                 tier: Tier::Tracepoint,
                 programs: &[program("tp_connect", Attach::TpBtf("sys_exit")), STATE],
+                proof: &[
+                    (Signal::Connect, Source::TpState),
+                    (Signal::Outcome, Source::TpState),
+                    (Signal::Outcome, Source::TpConnect),
+                ],
                 blind: &[
                     "anything but TCP over IPv4 and IPv6 (UDP, unix sockets, MPTCP, raw sockets)",
                     "attempts by io_uring, or by 32-bit programs through socketcall, that fail before a packet is sent",
