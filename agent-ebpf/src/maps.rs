@@ -18,7 +18,7 @@ pub static OFFSETS: Offsets = {
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = Settings { agent_tgid: 0, scoped: 0 };
 
-/// Lifecycle and credentials. 2 MiB hold some ten thousand forks or sixteen hundred credential openings.
+/// Lifecycle and credentials. 2 MiB hold some ten thousand forks or nine hundred credential openings.
 #[map]
 pub static RING_VITAL: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 

@@ -6,12 +6,10 @@
 //! descriptor that another thread closed meanwhile) is in the coverage report.
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::BPF_RB_NO_WAKEUP;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
 use aya_log_ebpf::debug;
-use spoor_wire::body::PATH_MAX;
 use spoor_wire::control::MARK_HOLDS;
 use spoor_wire::{Fault, Kind, Open, Source, Span};
 
@@ -106,84 +104,57 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
 }
 
 const TAIL: usize = size_of::<Sample<Open>>();
-/// Offsets into a reservation are masked to one of these. Nearly every path fits the small one; a ring of two megabytes
-/// holds sixteen hundred of them.
-const SMALL: u32 = 0x3ff;
-const LARGE: u32 = 0x1fff;
-/// Bytes behind the mask: the last name may start at its end.
-const SPARE: usize = 264;
+/// Offsets into the reservation are masked to this. A path of up to 1,880 bytes fits, and nine hundred openings into the
+/// ring; of a longer path the end is told, and that it is not all. (Two sizes, the second where the first does not do,
+/// are two walks: more than the verifiers of 5.10 and 6.1 follow to the end.)
+const MASK: u32 = 0x7ff;
+const ROOM: u32 = MASK + 1 - TAIL as u32;
 
 /// Room is reserved before the path is known, and the path is written straight into it: an LSM program may be preempted
 /// by itself on the same CPU, so it has no scratch of its own there.
 #[repr(C)]
-struct Room<const LEN: usize> {
+struct Room {
     sample: Sample<Open>,
-    tail: [u8; LEN],
+    /// The last name may start where the mask ends.
+    tail: [u8; MASK as usize + 264 - TAIL],
     at: u32,
     pad: u32,
-}
-
-/// What is told of an opening, beside its path.
-struct Told<'a> {
-    file: u64,
-    inode: &'a Inode,
-    hit: &'a Hit,
-    head: Head,
-    seq: u64,
-    task: u64,
-    pid_tgid: u64,
 }
 
 #[inline(always)]
 fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
     let (task, pid_tgid) = who;
-    let head = Head { kind: Kind::Open, source, marks: marks(task, (pid_tgid >> 32) as u32) };
-    let told = Told { file, inode, hit, head, seq: number(Kind::Open), task, pid_tgid };
-    if !try_emit::<SMALL, { SMALL as usize + SPARE - TAIL }>(&told, false) {
-        try_emit::<LARGE, { LARGE as usize + SPARE - TAIL }>(&told, true);
-    }
-}
-
-/// False where the path needs more room, and that is not the last word.
-#[inline(always)]
-fn try_emit<const MASK: u32, const LEN: usize>(told: &Told<'_>, last: bool) -> bool {
+    let told = Head { kind: Kind::Open, source, marks: marks(task, (pid_tgid >> 32) as u32) };
+    let seq = number(Kind::Open);
     let (ring, limit) = ring(Kind::Open.lane());
-    let Some(mut entry) = ring.reserve::<Room<LEN>>(0) else {
-        dropped(Kind::Open);
-        return true;
+    let Some(mut entry) = ring.reserve::<Room>(0) else {
+        return dropped(Kind::Open);
     };
     let room = entry.as_mut_ptr();
-    let space = if last { PATH_MAX } else { MASK + 1 - TAIL as u32 };
     // SAFETY: the reservation has `MASK + 257` bytes.
-    let mut names = unsafe { Out::<MASK>::new(room.cast(), &raw mut (*room).at, TAIL as u32, space) };
-    path(&mut names, told.file);
-    if names.flags != 0 {
-        if !last {
-            entry.discard(u64::from(BPF_RB_NO_WAKEUP));
-            return false;
-        }
-        fault(told.head.source, Fault::PathDepth);
-    }
+    let mut names = unsafe { Out::<MASK>::new(room.cast(), &raw mut (*room).at, TAIL as u32, ROOM) };
+    path(&mut names, file);
     let end = names.end();
-    let Inode { at, ino, dev } = *told.inode;
+    if names.flags != 0 {
+        fault(source, Fault::PathDepth);
+    }
     let body = Open {
-        ino,
-        dev,
-        generation: field(at, off!(inode__i_generation)).unwrap_or(0),
-        rule: told.hit.rule,
-        matched: told.hit.matched,
-        flags: field(told.file, off!(file__f_flags)).unwrap_or(0),
-        mode: field::<u16>(at, off!(inode__i_mode)).unwrap_or(0).into(),
-        owner: field(at, off!(inode__i_uid)).unwrap_or(u32::MAX),
-        links: field(at, off!(inode__i_nlink)).unwrap_or(0),
+        ino: inode.ino,
+        dev: inode.dev,
+        generation: field(inode.at, off!(inode__i_generation)).unwrap_or(0),
+        rule: hit.rule,
+        matched: hit.matched,
+        flags: field(file, off!(file__f_flags)).unwrap_or(0),
+        mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
+        owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
+        links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),
         path: Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags },
     };
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
-    unsafe { head(&raw mut (*room).sample.header, told.head, told.seq, end) };
+    unsafe { head(&raw mut (*room).sample.header, told, seq, end) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(unsafe { &mut (*room).sample.header.task }, told.task, told.pid_tgid, told.head.source);
+    task::fill(unsafe { &mut (*room).sample.header.task }, task, pid_tgid, source);
     // SAFETY: as above.
     unsafe { (&raw mut (*room).sample.body).write(body) };
     entry.submit(wake_flags(ring, limit, Wake::Now));
-    true
 }

@@ -89,7 +89,7 @@ impl Trial {
                     return;
                 }
                 Err(error) => {
-                    tracing::info!("{error}");
+                    tracing::debug!("{error}");
                     self.refused.push(Refusal { tier: way.tier, why: error.brief() });
                 }
             }
