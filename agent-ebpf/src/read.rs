@@ -75,6 +75,7 @@ pub unsafe fn kernel_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unread
 /// `value & MASK` that the compiler cannot reason away: the verifier must see the bound right before its use.
 #[inline(always)]
 pub fn masked<const MASK: u32>(value: u32) -> u32 {
+    const { assert!((MASK + 1).is_power_of_two(), "a mask without holes") };
     let mut bounded = u64::from(value);
     // SAFETY: one arithmetic instruction on a register.
     unsafe {

@@ -440,7 +440,7 @@ fn balance(place: &Place) -> Result<()> {
     let (produced, read) = (count("samples_produced"), count("samples_read"));
     ensure!(produced.is_some() && produced == read, "produced {produced:?}, read {read:?}: {last}");
     ensure!(count("samples_dropped") == Some(0), "dropped: {last}");
-    ensure!(count("samples_undecodable") == Some(0), "undecodable: {last}");
+    ensure!(count("samples_undecodable") == Some(0), "undecodable: {last}\n{}", fs::read_to_string(directory.join("agent/log"))?);
     ensure!(count("probe_faults") == Some(0), "faults: {last}");
     let opens = records.all.iter().filter(|r| is_action(r, "secret.open")).count();
     ensure!(opens == 200, "{opens} openings of 200");
