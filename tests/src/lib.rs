@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod records;
+pub mod refusals;
 pub mod suite;
 
 use std::path::{Path, PathBuf};

@@ -26,7 +26,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 9] = [
+pub const CASES: [(&str, Case); 12] = [
     ("scenario", scenario),
     ("tiers", tiers),
     ("outcomes", outcomes),
@@ -36,6 +36,9 @@ pub const CASES: [(&str, Case); 9] = [
     ("signal", signal),
     ("balance", balance),
     ("second-instance", second_instance),
+    ("refused-hosts", crate::refusals::hosts),
+    ("refused-words", crate::refusals::words),
+    ("full-disk", crate::refusals::full_disk),
 ];
 
 /// Starts the acting program in the test's scope.

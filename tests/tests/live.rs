@@ -75,4 +75,7 @@ live! {
     signal => "signal",
     balance => "balance",
     second_instance => "second-instance",
+    refused_hosts => "refused-hosts",
+    refused_words => "refused-words",
+    full_disk => "full-disk",
 }
