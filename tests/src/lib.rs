@@ -6,7 +6,6 @@
 
 pub mod agent;
 pub mod records;
-pub mod refusals;
 pub mod suite;
 
 use std::path::{Path, PathBuf};

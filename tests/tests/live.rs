@@ -1,5 +1,6 @@
 //! The suite on the running kernel, in a cgroup of its own: whoever else works on this host is not watched.
 #![cfg(feature = "live")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

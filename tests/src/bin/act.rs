@@ -86,7 +86,8 @@ fn run(mut steps: &[String]) -> Result<()> {
 /// An empty file system over a directory, in this process's own view of the mounts.
 fn cover(place: &str, size: &str) -> Result<()> {
     let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("keep mounts to ourselves")?;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .context("keep mounts to ourselves")?;
     let size = format!("size={size}");
     mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))
         .with_context(|| format!("cover {place}"))

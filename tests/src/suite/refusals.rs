@@ -26,32 +26,35 @@ fn demand(found: &(Option<i32>, String), code: i32, words: &[&str]) -> Result<()
 }
 
 /// Without privileges, without BTF, under lockdown, in a pid namespace.
-///
-/// # Errors
-/// What is wrong.
-pub fn hosts(place: &Place) -> Result<()> {
+pub(super) fn hosts(place: &Place) -> Result<()> {
     let doctor = ["doctor"];
     demand(&refused(place, &["user", "65534"], &doctor)?, 10, &["CAP_BPF", "root"])?;
     let no_btf = ["unshare", "mounts", "cover", "/sys/kernel/btf", "64k"];
     demand(&refused(place, &no_btf, &doctor)?, 12, &["CONFIG_DEBUG_INFO_BTF"])?;
     let security = "/sys/kernel/security";
     let lockdown = format!("{security}/lockdown");
-    let locked =
-        ["unshare", "mounts", "cover", security, "64k", "write", &lockdown, "none integrity [confidentiality]\n"];
+    let locked = [
+        "unshare",
+        "mounts",
+        "cover",
+        security,
+        "64k",
+        "write",
+        &lockdown,
+        "none integrity [confidentiality]\n",
+    ];
     demand(&refused(place, &locked, &doctor)?, 13, &["lockdown=integrity"])?;
     // The namespace holds the children of whoever asked for it.
     let spoor = place.spoor.display().to_string();
-    let inside = Command::new(&place.act).args(["unshare", "pids", "spawn", &spoor, "[", "doctor", "]"]).output()?;
+    let inside =
+        Command::new(&place.act).args(["unshare", "pids", "spawn", &spoor, "[", "doctor", "]"]).output()?;
     let said = String::from_utf8_lossy(&inside.stderr).into_owned();
     ensure!(said.contains("pid namespace") && said.contains("exit status: 17"), "in a pid namespace: {said}");
     Ok(())
 }
 
 /// A config with mistakes, one that is not there, a chain that is not there.
-///
-/// # Errors
-/// What is wrong.
-pub fn words(place: &Place) -> Result<()> {
+pub(super) fn words(place: &Place) -> Result<()> {
     let directory = place.directory("words")?;
     let config = directory.join("spoor.toml");
     fs::write(&config, "[stroe]\npath = \"/x\"\n[store]\nkeep = \"soon\"\n")?;
@@ -65,15 +68,15 @@ pub fn words(place: &Place) -> Result<()> {
 }
 
 /// A disk without room for the first record.
-///
-/// # Errors
-/// What is wrong.
-pub fn full_disk(place: &Place) -> Result<()> {
+pub(super) fn full_disk(place: &Place) -> Result<()> {
     let directory = place.directory("full-disk")?;
     let store = directory.join("store");
     fs::create_dir_all(&store)?;
     let config = directory.join("spoor.toml");
-    let scope = place.scope.as_ref().map_or(String::new(), |scope| format!("[scope]\ncgroups = [{:?}]\n", scope.path));
+    let scope = place
+        .scope
+        .as_ref()
+        .map_or(String::new(), |scope| format!("[scope]\ncgroups = [{:?}]\n", scope.path));
     fs::write(&config, format!("{scope}[store]\npath = {store:?}\n"))?;
     let (store, config) = (store.display().to_string(), config.display().to_string());
     let small = ["unshare", "mounts", "cover", &store, "16k"];
