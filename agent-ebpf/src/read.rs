@@ -69,7 +69,7 @@ pub unsafe fn user_bytes(to: *mut u8, len: u32, from: u64) -> Result<(), Unreada
 pub unsafe fn kernel_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unreadable> {
     // SAFETY: the caller's promise; the helper checks `from`.
     let read = unsafe { generated::bpf_probe_read_kernel_str(to.cast(), len, from as *const _) };
-    if read > 0 { Ok(read as u32 - 1) } else { Err(Unreadable) }
+    if read > 0 { Ok(read.cast_unsigned() as u32 - 1) } else { Err(Unreadable) }
 }
 
 /// `value & MASK` that the compiler cannot reason away: the verifier must see the bound right before its use.
