@@ -31,7 +31,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 12] = [
+pub const CASES: [(&str, Case); 13] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -40,6 +40,7 @@ pub const CASES: [(&str, Case); 12] = [
     ("daemon", processes::daemon),
     ("signal", processes::signal),
     ("balance", agent::balance),
+    ("flood", agent::flood),
     ("second-instance", agent::second_instance),
     ("refused-hosts", refusals::hosts),
     ("refused-words", refusals::words),

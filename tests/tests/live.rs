@@ -75,6 +75,7 @@ live! {
     daemon => "daemon",
     signal => "signal",
     balance => "balance",
+    flood => "flood",
     second_instance => "second-instance",
     refused_hosts => "refused-hosts",
     refused_words => "refused-words",

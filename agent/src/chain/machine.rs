@@ -4,14 +4,14 @@ mod connecting;
 mod membership;
 mod recording;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::connections::Connections;
 use super::holds::Holds;
 use super::ids::Ids;
 use super::run::{Open, Run};
-use super::{CloseReason, Gap, GapKind, Note};
+use super::{ChainId, CloseReason, Gap, GapKind, Note};
 use crate::action::ActionDeed;
 use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
@@ -95,6 +95,8 @@ pub struct Machine {
     /// Runs with an open chain, the one untouched for longest first.
     touched: BTreeSet<(u64, u64)>,
     connections: Connections,
+    /// When chains closed, the latest last: a loss is noticed after it happened, and concerns them too.
+    closed: VecDeque<(u64, ChainId)>,
     counts: Counts,
     runs_begun: u64,
     chains_opened: u64,
@@ -128,6 +130,7 @@ impl Machine {
             runs: HashMap::new(),
             runs_by_key: HashMap::new(),
             touched: BTreeSet::new(),
+            closed: VecDeque::new(),
             connections: Connections::default(),
             counts: Counts::default(),
             runs_begun: 0,
@@ -239,6 +242,7 @@ impl Machine {
                 chains.push(chain.id);
             }
         }
+        chains.extend(self.closed.iter().filter(|(at, _)| *at >= loss.since_ns).map(|(_, chain)| *chain));
         out.push(Note::Gap(Gap {
             time_ns,
             since_ns: loss.since_ns,

@@ -3,6 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
 
 use super::{act_well, home, is_action, path};
 use crate::Place;
@@ -71,4 +74,41 @@ pub(super) fn second_instance(place: &Place) -> Result<()> {
     ensure!(said.contains("another"), "it said: {said}");
     drop(agent.stop()?);
     Ok(())
+}
+
+/// More than a ring holds, while nobody reads: what is lost is counted exactly, and is a gap that says so.
+pub(super) fn flood(place: &Place) -> Result<()> {
+    const OPENINGS: usize = 3_000;
+    let directory = place.directory("flood")?;
+    home(&directory, 1)?;
+    let mut agent = Agent::start(place, "flood", "")?;
+    let secret = path(&directory, ".pgpass");
+    let pid = Pid::from_raw(i32::try_from(agent.pid())?);
+    kill(pid, Signal::SIGSTOP)?;
+    let flooded = act_well(place, &["open", &secret].repeat(OPENINGS));
+    kill(pid, Signal::SIGCONT)?;
+    flooded?;
+    let gap = agent.records.wait("the gap", |r| text(r, "type") == "gap" && text(r, "kind") == "lost")?;
+    ensure!(at(&gap, "chains").as_array().is_some_and(|chains| !chains.is_empty()), "whose gap? {gap}");
+    let (status, records) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status}");
+    let last =
+        records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    let count = |name: &str| at(last, &format!("counters.{name}")).as_u64().unwrap_or(u64::MAX);
+    let (produced, read, dropped) =
+        (count("samples_produced"), count("samples_read"), count("samples_dropped"));
+    ensure!(dropped > 0 && produced == read + dropped, "produced {produced}, read {read}, dropped {dropped}");
+    let told: u64 = records.all.iter().filter(|r| text(r, "type") == "gap").map(losses).sum();
+    ensure!(told == dropped, "gaps tell of {told}, dropped were {dropped}");
+    Ok(())
+}
+
+/// What a gap record says was lost.
+fn losses(gap: &Value) -> u64 {
+    at(gap, "counts")
+        .as_object()
+        .into_iter()
+        .flat_map(|counts| counts.values())
+        .filter_map(Value::as_u64)
+        .sum()
 }

@@ -12,6 +12,9 @@ use crate::credential::Credential;
 use crate::event::{ProcessKey, SampleId, Source};
 use crate::lineage::Table;
 
+/// Most closed chains remembered, for losses that are noticed after them.
+const CLOSED_MAX: usize = 1_024;
+
 impl Machine {
     pub(super) fn open_chain(
         &mut self,
@@ -228,6 +231,10 @@ impl Machine {
             return;
         };
         run.last = Some(chain.id);
+        if self.closed.len() == CLOSED_MAX {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((time_ns, chain.id));
         self.touched.remove(&(chain.touched_ns, number));
         let ended = run.ended_ns.is_some();
         out.push(Note::Closed(Box::new(Closed {
