@@ -7,6 +7,9 @@
 #![feature(asm_experimental_arch)]
 #![expect(unsafe_code, reason = "probes read kernel memory; each block says why it may")]
 #![expect(unreachable_pub, reason = "a program has no outside; `pub` says what other modules use")]
+#![expect(clippy::cast_possible_truncation, reason = "cast values are bounded; checks are branches")]
+#![expect(clippy::multiple_unsafe_ops_per_block, reason = "a field's address and its use are one act")]
+#![expect(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
 
 mod emit;
 mod gate;

@@ -91,7 +91,7 @@ pub static PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, 0)
 pub static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
 
 /// Room for one exec event: fixed part, tail, and what the last read may write beyond the tail's end.
-pub const SCRATCH_LEN: usize = 16 * 1024;
+pub const SCRATCH_LEN: usize = 20 * 1024;
 
 /// Scratch of the exec probe, too large for the stack.
 #[repr(C, align(8))]

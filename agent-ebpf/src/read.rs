@@ -69,12 +69,13 @@ pub unsafe fn user_bytes(to: *mut u8, len: u32, from: u64) -> Result<(), Unreada
 pub unsafe fn kernel_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unreadable> {
     // SAFETY: the caller's promise; the helper checks `from`.
     let read = unsafe { generated::bpf_probe_read_kernel_str(to.cast(), len, from as *const _) };
-    if read > 0 { Ok(read as u32 - 1) } else { Err(Unreadable) }
+    if read > 0 { Ok(read.cast_unsigned() as u32 - 1) } else { Err(Unreadable) }
 }
 
 /// `value & MASK` that the compiler cannot reason away: the verifier must see the bound right before its use.
 #[inline(always)]
 pub fn masked<const MASK: u32>(value: u32) -> u32 {
+    const { assert!((MASK + 1).is_power_of_two(), "a mask without holes") };
     let mut bounded = u64::from(value);
     // SAFETY: one arithmetic instruction on a register.
     unsafe {

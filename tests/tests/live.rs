@@ -1,5 +1,6 @@
 //! The suite on the running kernel, in a cgroup of its own: whoever else works on this host is not watched.
 #![cfg(feature = "live")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,4 +76,7 @@ live! {
     signal => "signal",
     balance => "balance",
     second_instance => "second-instance",
+    refused_hosts => "refused-hosts",
+    refused_words => "refused-words",
+    full_disk => "full-disk",
 }

@@ -21,9 +21,9 @@ const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
 /// Most bytes of the name the caller gave.
 const FILENAME_MAX: u32 = 1024;
 /// Offsets into the scratch are masked to this; any one piece is at most `ARGV_MAX` long.
-const MASK: u32 = 0x2fff;
+const MASK: u32 = 0x3fff;
 const _: () = assert!(MASK as usize + ARGV_MAX as usize <= SCRATCH_LEN);
-const _: () = assert!((TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX) as usize <= SCRATCH_LEN);
+const _: () = assert!(TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX <= MASK);
 
 /// `tp_btf/sched_process_exec`
 #[btf_tracepoint(function = "sched_process_exec")]
@@ -132,7 +132,7 @@ fn arguments(base: *mut u8, at: u32, mm: u64) -> Result<Span, Unreadable> {
 fn send(scratch: *mut Scratch, len: u32) {
     let (ring, limit) = ring(Kind::Exec.lane());
     let flags = wake_flags(ring, limit, Wake::Later);
-    let len = masked::<{ SCRATCH_LEN as u32 - 1 }>(len);
+    let len = masked::<MASK>(len);
     // SAFETY: less than the scratch's length, all of which is initialised memory of a map.
     let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len as usize) };
     if len < size_of::<Header>() as u32 || ring.output::<[u8]>(bytes, flags).is_err() {

@@ -57,7 +57,7 @@ pub fn tp_open(ctx: BtfTracePointContext) -> i32 {
     if ret < 0 || !super::connect::syscall(regs).is_some_and(super::connect::Syscall::opens) {
         return 0;
     }
-    match super::connect::file_of(ret as u64) {
+    match super::connect::file_of(ret.cast_unsigned()) {
         Ok(0) | Err(Unreadable) => fault(Source::TpOpen, Fault::DescriptorGone),
         Ok(file) => opened(&ctx, file, Source::TpOpen),
     }

@@ -24,6 +24,8 @@
 //! user-manager:<user>             by that user's systemd
 //! login                           the person logged in
 //! human:<user>                    by that person: sudo, su, a container of theirs
+//! unknown                         with no login, and by whom is not known: its line does not reach init (a scope
+//!                                 ends it, or its beginning was lost)
 //! ```
 
 mod cgroup;

@@ -95,7 +95,7 @@ fn tell(covered: &Covered) -> Result<(), Failure> {
     for signal in &covered.signals {
         match signal.tier {
             Some(tier) => {
-                tracing::info!("{}: {} ({})", signal.signal.name(), tier.name(), signal.attach.join(", "))
+                tracing::info!("{}: {} ({})", signal.signal.name(), tier.name(), signal.attach.join(", "));
             }
             None => tracing::error!("{}: NOT COVERED; `spoor doctor` tells why", signal.signal.name()),
         }

@@ -145,7 +145,8 @@ impl Stage {
         wait(&mut || Ok(ready.exists().then(String::new)))?;
         // Nobody listens on the port that a closed listener has just given back.
         let refuses = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let status = Command::new("/proc/self/exe")
+        // By its path and not by /proc/self/exe, so that the chain names its parent by its name.
+        let status = Command::new(std::env::current_exe()?)
             .arg(ENTER_ARGUMENT)
             .arg(&self.cgroup)
             .args([self.user.uid.as_raw().to_string(), self.user.gid.as_raw().to_string()])

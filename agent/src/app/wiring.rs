@@ -20,8 +20,8 @@ use crate::kernel::{
 };
 use crate::lineage;
 use crate::pipeline::Stages;
-use crate::pipeline::worker::{Surroundings, Worker};
-use crate::record::{self, Builder, ClockOffset, Record, Redaction};
+use crate::pipeline::worker::{Show, Surroundings, Worker};
+use crate::record::{self, Builder, ClockOffset, Redaction};
 use crate::store::Store;
 use crate::telemetry::Ledger;
 
@@ -144,7 +144,7 @@ pub(super) struct Shared {
     pub(super) ledger: Arc<Ledger>,
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) stored: watch::Sender<u64>,
-    pub(super) show: Option<Box<dyn FnMut(&Record) + Send>>,
+    pub(super) show: Option<Show>,
 }
 
 /// The parts of [`Watching`] the worker takes over.

@@ -114,7 +114,7 @@ pub(super) const KEYS: &[Key] = &[
         "cgroups",
         Type::Cgroups,
         Some("[]"),
-        "Watch these cgroups and everything below them. Absolute, as below `/sys/fs/cgroup`; at most 8.",
+        "Watch these cgroups and everything below them. Absolute, as below `/sys/fs/cgroup`; at most 64.",
     ),
     key(
         "credentials",

@@ -214,7 +214,9 @@ fn a_syntax_error_does_not_hide_the_others() {
 #[test]
 fn each_mistake_has_its_code() {
     let sink = "[[sink]]\nname = \"a\"\ntype = \"stdout\"\n";
-    let long = format!("[scope]\ncgroups = [{}]", (0..9).map(|n| format!("\"/a{n}\",")).collect::<String>());
+    let most = spoor_wire::control::SCOPE_MAX;
+    let long =
+        format!("[scope]\ncgroups = [{}]", (0..=most).map(|n| format!("\"/a{n}\",")).collect::<String>());
     let cases = [
         ("[store", "C001"),
         ("[store]\nkeep = \"1d\"\nkeep = \"1d\"", "C002"),
@@ -322,6 +324,7 @@ fn a_flood_of_mistakes_is_cut() {
 #[test]
 fn the_reference_names_every_key() {
     let page = reference();
+    assert!(page.contains(&format!("; at most {}.", spoor_wire::control::SCOPE_MAX)), "the scope's bound");
     for key in KEYS {
         assert!(page.contains(&format!("| `{}` |", key.name)));
         assert!(SECTIONS.iter().any(|section| section.name == key.section));

@@ -167,7 +167,8 @@ fn fly(
     let mut evidence = Evidence::new(canary.tgid, canary.open_port, canary.closed_port);
     let deadline = Instant::now() + PATIENCE;
     let mut failed = None;
-    while !wanted.is_subset(&evidence.shown) && Instant::now() < deadline {
+    // Events come in the order of the acts: once its end is seen, what has not shown will not.
+    while !wanted.is_subset(&evidence.shown) && !evidence.exited && Instant::now() < deadline {
         let Ok(batch) = feed.recv_timeout(Duration::from_millis(50)) else {
             if let Ok(Some(status)) = canary.child.try_wait()
                 && !status.success()
@@ -204,6 +205,7 @@ pub struct Evidence {
     closed_port: u16,
     asked: Vec<(SampleId, IpAddr, u16)>,
     ended: BTreeSet<u16>,
+    exited: bool,
     /// What is proven.
     pub shown: BTreeSet<Proof>,
 }
@@ -213,7 +215,7 @@ impl Evidence {
     #[must_use]
     pub fn new(tgid: u32, open_port: u16, closed_port: u16) -> Self {
         let (asked, ended, shown) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Evidence { tgid, open_port, closed_port, asked, ended, shown }
+        Evidence { tgid, open_port, closed_port, asked, ended, exited: false, shown }
     }
 
     /// Takes an event into account. True where it is the canary's.
@@ -238,7 +240,10 @@ impl Evidence {
     fn deed(&mut self, seen: &Seen) -> Option<Signal> {
         match &seen.deed {
             Deed::Exec { .. } => Some(Signal::Exec),
-            Deed::Exit(status) => (*status == ExitStatus::Code(0)).then_some(Signal::Exit),
+            Deed::Exit(status) => {
+                self.exited = true;
+                (*status == ExitStatus::Code(0)).then_some(Signal::Exit)
+            }
             Deed::Open(file) => (file.rule == CANARY_RULE).then_some(Signal::Open),
             Deed::Connect { to, port } => {
                 self.asked.push((seen.id, *to, *port));

@@ -76,12 +76,10 @@ impl LoadError {
     /// In one line, without the verifier's log.
     #[must_use]
     pub fn brief(&self) -> String {
-        match self {
-            LoadError::Program { program, error: ProgramError::LoadError { io_error, .. } } => {
-                format!("{program}: {io_error}")
-            }
-            other => other.to_string(),
+        if let LoadError::Program { program, error: ProgramError::LoadError { io_error, .. } } = self {
+            return format!("{program}: {io_error}");
         }
+        self.to_string()
     }
 }
 
@@ -186,6 +184,7 @@ impl Kernel {
 }
 
 /// Unloads a program, which detaches it. One that is not loaded is as it should be.
+#[expect(clippy::wildcard_enum_match_arm, reason = "aya has many types of programs, and we use these")]
 fn unload(program: &mut AyaProgram) {
     drop(match program {
         AyaProgram::Lsm(program) => program.unload(),

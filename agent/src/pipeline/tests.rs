@@ -525,7 +525,7 @@ fn a_run_waits_for_the_outcome_of_its_last_connection() {
         panic!("no connection");
     };
     assert_eq!(took_ns, Some(SECOND + 2 * MS));
-    assert_eq!(played.stages.machine.sizes(), (2, 1, 0), "init and the shell, in one run");
+    assert_eq!(played.stages.machine.sizes(), (2, 2, 0), "init, and the shell it started");
 }
 
 #[test]

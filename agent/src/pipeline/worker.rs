@@ -27,6 +27,9 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How often a store without room is tried again when the agent is to stop.
 const STORE_LAST_TRIES: u32 = 3;
 
+/// Is shown records that were stored.
+pub type Show = Box<dyn FnMut(&Record) + Send>;
+
 /// What the loop writes to and asks, beside the stages.
 pub struct Surroundings {
     /// Makes records.
@@ -52,7 +55,7 @@ pub struct Surroundings {
     /// Set when the agent is to stop: then a store without room is not waited for.
     pub stopping: Arc<AtomicBool>,
     /// Is shown every record that was stored.
-    pub show: Option<Box<dyn FnMut(&Record) + Send>>,
+    pub show: Option<Show>,
 }
 
 /// The loop.

@@ -70,7 +70,7 @@ fn nothing_but_auid_is_null() {
             }
             Value::Array(items) => items.iter().for_each(|item| nulls(path, item, found)),
             Value::Object(map) => {
-                map.iter().for_each(|(key, value)| nulls(&format!("{path}.{key}"), value, found))
+                map.iter().for_each(|(key, value)| nulls(&format!("{path}.{key}"), value, found));
             }
             Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }

@@ -358,7 +358,6 @@ fn a_killed_writer_leaves_whole_batches() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one store, asked in every way")]
 fn chains_are_found_by_who_what_and_when() {
     let dir = TempDir::new().unwrap();
     let mut store = Store::open(dir.path(), KEEP).unwrap();

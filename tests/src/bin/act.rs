@@ -4,7 +4,8 @@
 //! [ STEP… ]` (exec), `open PATH`, `read PATH`, `connect ADDR` and
 //! `poll-connect ADDR` (blocking and not; refusals are no failure), `thread-open PATH` (in a thread of its own), `spawn PROGRAM
 //! [ STEP… ]` (fork, exec, wait), `fork [ STEP… ]` (the same without exec), `daemon [ STEP… ]` (double fork, no wait),
-//! `wait-for PATH` (until it exists), `touch PATH`, `raise SIGNAL`, `exit CODE`.
+//! `wait-for PATH` (until it exists), `touch PATH`, `unshare mounts|pids`, `cover PATH SIZE` (an empty file system over a
+//! directory), `write PATH TEXT`, `raise SIGNAL`, `exit CODE`.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -13,6 +14,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Gid, Uid, fork, setgid, setgroups, setsid, setuid};
@@ -41,6 +44,19 @@ fn run(mut steps: &[String]) -> Result<()> {
             "connect" => connect(argument()?),
             "poll-connect" => poll_connect(argument()?)?,
             "wait-for" => wait_for(argument()?)?,
+            "unshare" => unshare(match argument()?.as_str() {
+                "mounts" => CloneFlags::CLONE_NEWNS,
+                _ => CloneFlags::CLONE_NEWPID,
+            })?,
+            "cover" | "write" => {
+                let [place, what, after @ ..] = rest else { bail!("{step} needs two arguments") };
+                if step == "write" {
+                    std::fs::write(place, what)?;
+                } else {
+                    cover(place, what)?;
+                }
+                steps = after;
+            }
             "touch" => drop(std::fs::File::create(argument()?)?),
             "raise" => nix::sys::signal::raise(Signal::try_from(argument()?.parse::<i32>()?)?)?,
             "exit" => std::process::exit(argument()?.parse()?),
@@ -65,6 +81,16 @@ fn run(mut steps: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An empty file system over a directory, in this process's own view of the mounts.
+fn cover(place: &str, size: &str) -> Result<()> {
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .context("keep mounts to ourselves")?;
+    let size = format!("size={size}");
+    mount(Some("tmpfs"), place, Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))
+        .with_context(|| format!("cover {place}"))
 }
 
 /// The steps between `[` and its `]`, and those after.

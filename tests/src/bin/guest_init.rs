@@ -79,7 +79,7 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
         match case(&place) {
             Ok(()) => println!("spoor-guest: PASS {name}"),
             Err(error) => {
-                println!("spoor-guest: FAIL {name}: {}", format!("{error:#}").replace('\n', "\n    "))
+                println!("spoor-guest: FAIL {name}: {}", format!("{error:#}").replace('\n', "\n    "));
             }
         }
     }

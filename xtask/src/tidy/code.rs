@@ -11,11 +11,11 @@ const LONG: &[(&str, usize, &str)] = &[];
 
 /// Where `unsafe` may stand: a file's path begins with one of these.
 const UNSAFE: &[&str] = &[
-    "agent-ebpf/src/",             // reads the kernel's memory
-    "agent/src/kernel/control",    // writes the probes' maps
-    "agent/src/app/terminal",      // asks how wide the terminal is
+    "agent-ebpf/src/",                 // reads the kernel's memory
+    "agent/src/kernel/control",        // writes the probes' maps
+    "agent/src/app/terminal",          // asks how wide the terminal is
     "agent/src/credential/generation", // asks for an inode's generation
-    "tests/",                      // acts that no safe function performs
+    "tests/",                          // acts that no safe function performs
 ];
 
 /// Files stay short enough to be read in one go.

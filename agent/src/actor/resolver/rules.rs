@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::{Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM};
+use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM};
 use crate::actor::cgroup::{Container, Place};
 use crate::actor::{ActorKind, Host};
 use crate::event::ProcessKey;
@@ -39,7 +39,8 @@ impl<H: Host> Resolver<H> {
                 return self.in_session(process, identity, login_uid, &place, up);
             }
             Some(login_uid) => format!("human:{}", self.name(login_uid)),
-            None => "init".to_owned(),
+            None if from_init(process, up) => "init".to_owned(),
+            None => "unknown".to_owned(),
         };
         let id = format!("user:{}:{}", self.name(identity.user), self.tree_program(process.key, tree));
         let run = RunKey::Tree { root: tree.root.into(), user: identity.user };
@@ -150,4 +151,11 @@ fn is_login(exe: &[u8]) -> bool {
         b"lightdm",
     ];
     exe.rsplit(|byte| *byte == b'/').next().is_some_and(|name| NAMES.contains(&name))
+}
+
+/// Whether what is known of a process's line reaches the host's first process. Within a scope it does not, and where its
+/// beginning was lost: then nobody knows who started it, and it is said.
+fn from_init(process: &Process, up: &[Arc<Process>]) -> bool {
+    let top = up.last().map_or(process, Arc::as_ref);
+    top.key.tgid == INIT || top.parent.is_some_and(|parent| parent.tgid == INIT)
 }

@@ -1,0 +1,379 @@
+//! The table of every field of every record.
+
+/// A field of a record.
+pub(in crate::record) struct Field {
+    /// Names with dots between; `[]` an element of a list, `*` any name.
+    pub(in crate::record) path: &'static str,
+    /// Type, unit, form.
+    pub(in crate::record) shape: &'static str,
+    /// Records that may have it: names of types, of actions behind `action/`, of states behind `chain/`.
+    pub(in crate::record) records: &'static [&'static str],
+    /// What it means.
+    pub(in crate::record) meaning: &'static str,
+}
+
+/// Objects that occur at several places, described once: place, and where its fields are described.
+#[cfg(test)]
+pub(in crate::record) const SAME: &[(&str, &str)] =
+    &[("root", "process"), ("lineage[]", "process"), ("summary.credentials[]", "credential[]")];
+
+const OPEN: &str = "action/secret.open";
+const EXEC: &str = "action/exec";
+const EXIT: &str = "action/exit";
+const CONNECT: &str = "action/connect";
+const OPENED: &str = "chain/opened";
+const CLOSED: &str = "chain/closed";
+
+pub(super) const ALL: &[&str] = &[OPEN, EXEC, EXIT, CONNECT, OPENED, CLOSED, "gap", "coverage", "heartbeat"];
+pub(super) const CHAINED: &[&str] = &[OPEN, EXEC, EXIT, CONNECT, OPENED, CLOSED];
+pub(super) const ACTIONS: &[&str] = &[OPEN, EXEC, EXIT, CONNECT];
+const LINKED: &[&str] = &[OPEN, EXEC, EXIT, CONNECT];
+pub(super) const COVERAGE: &[&str] = &["coverage"];
+
+const fn field(
+    path: &'static str,
+    shape: &'static str,
+    records: &'static [&'static str],
+    meaning: &'static str,
+) -> Field {
+    Field { path, shape, records, meaning }
+}
+
+/// Every field there is.
+pub(in crate::record) const FIELDS: &[Field] = &[
+    field(
+        "v",
+        "number",
+        ALL,
+        "Version of the records' shape, 1. Fields may be added under it; pass over what you do not know.",
+    ),
+    field(
+        "seq",
+        "number",
+        ALL,
+        "Number of the record, growing over the life of the store on this host. A sink may get a record twice after a crash: `host.id` and `seq` name it.",
+    ),
+    field(
+        "time",
+        "RFC 3339, UTC, 9 digits",
+        ALL,
+        "When it happened by the kernel's clock; distances between records of one boot are exact.",
+    ),
+    field(
+        "type",
+        "`action`, `chain`, `gap`, `coverage`, `heartbeat`",
+        ALL,
+        "What the record tells of. There will be more types.",
+    ),
+    field("action", "`secret.open`, `exec`, `exit`, `connect`", ACTIONS, "What was done."),
+    field("status", "`opened`, `closed`", &[OPENED, CLOSED], "Whether the chain begins or ends."),
+    field(
+        "outcome",
+        "`established`, `refused`, `timed-out`, `unreachable`, `error`, `abandoned`, `pending`",
+        &[CONNECT],
+        "What became of the connection. After `pending`, one more record `completes` this one once the outcome is known.",
+    ),
+    field("errno", "number", &[CONNECT], "The kernel's error number, where `outcome` is `error`."),
+    field(
+        "took_ms",
+        "milliseconds, 3 decimals",
+        &[CONNECT],
+        "From the call to the outcome. Absent while pending.",
+    ),
+    field("completes", "seq", &[CONNECT], "The earlier record, `pending`, of the same connection."),
+    field("host", "object", ALL, "The host."),
+    field("host.id", "text", ALL, "Stable id of the host."),
+    field("host.name", "text", ALL, "Its name."),
+    field("host.boot_id", "UUID", ALL, "This boot."),
+    field(
+        "chain",
+        "ULID",
+        CHAINED,
+        "The chain the record belongs to: one run of an actor's job, or one episode of a long run.",
+    ),
+    field("run", "ULID", CHAINED, "The run. Chains of one run are episodes of it."),
+    field("run_since", "time", &[OPENED], "When the run is known to have begun."),
+    field(
+        "since",
+        "time",
+        &[CLOSED, "gap"],
+        "Of a chain: when it was opened. Of a gap: from when on something may be missing.",
+    ),
+    field("after", "ULID", &[OPENED], "The earlier chain of the same run."),
+    field("actor", "object", CHAINED, "Who acts."),
+    field("actor.id", "text", CHAINED, "Stable name over restarts, e.g. `systemd:backup.service`."),
+    field(
+        "actor.kind",
+        "`systemd-service`, `user-service`, `cron`, `container`, `system-user`, `human-session`",
+        CHAINED,
+        "What the actor is.",
+    ),
+    field(
+        "actor.origin",
+        "text",
+        CHAINED,
+        "How the process came to be that actor, e.g. `timer:backup.timer`.",
+    ),
+    field("actor.user", "text", CHAINED, "Name of the effective user, or its number where it has no name."),
+    field(
+        "process",
+        "process",
+        ACTIONS,
+        "Who did it, as it was at that moment. Of an `exec`, the program that was started.",
+    ),
+    field(
+        "process.id",
+        "UUID",
+        CHAINED,
+        "OCSF common process id. The same on every agent that computes it; a pid is not.",
+    ),
+    field("process.pid", "number", CHAINED, "Thread group in the initial pid namespace."),
+    field(
+        "process.ns_pid",
+        "number",
+        CHAINED,
+        "Thread group in the process's own pid namespace, where it differs.",
+    ),
+    field(
+        "process.start_ns",
+        "ns since boot",
+        CHAINED,
+        "When the process was made. Exact to 10 ms where it is older than the agent.",
+    ),
+    field(
+        "process.exe",
+        "text",
+        CHAINED,
+        "Path of the program, from the host's root. Absent where unknown; starts with `…` where its beginning is.",
+    ),
+    field("process.argv", "list of text", CHAINED, "Arguments, secrets in them redacted."),
+    field("process.argv[]", "text", CHAINED, "One argument."),
+    field("process.argv_truncated", "true", CHAINED, "There were more arguments, or the last is cut."),
+    field("process.script", "text", CHAINED, "The script that the program interprets, as it was named."),
+    field("process.comm", "text", CHAINED, "Short name, chosen by whoever runs there. Decides nothing."),
+    field("process.uid", "number", ACTIONS, "Real user at that moment."),
+    field("process.euid", "number", ACTIONS, "Effective user at that moment."),
+    field(
+        "process.auid",
+        "number or null",
+        ACTIONS,
+        "Who logged in; null where nobody did. The one field that is null rather than absent.",
+    ),
+    field("process.session", "number", ACTIONS, "Audit session, where there is one."),
+    field("process.cgroup", "text", CHAINED, "Cgroup path, from the root of its hierarchy."),
+    field(
+        "process.parent",
+        "object",
+        CHAINED,
+        "Its parent: at that moment where an action tells of it, else when it was made.",
+    ),
+    field(
+        "process.parent.id",
+        "UUID",
+        CHAINED,
+        "Common process id of the parent, where an earlier record told of it.",
+    ),
+    field("process.parent.pid", "number", CHAINED, "Thread group of the parent."),
+    field("process.parent.start_ns", "ns since boot", CHAINED, "When the parent was made."),
+    field(
+        "root",
+        "process",
+        &[OPENED, CLOSED],
+        "The run's first process. Without the fields that are known of an act only: `uid`, `euid`, `auid`, `session`.",
+    ),
+    field(
+        "lineage",
+        "list of processes",
+        &[OPENED],
+        "What led to the run: from the root's parent up to init, nearest first. Fields as of `root`.",
+    ),
+    field("lineage[]", "process", &[OPENED], "One forebear."),
+    field("file", "object", &[OPEN], "The file that was opened, as the kernel knows it."),
+    field("file.path", "text", &[OPEN], "Path, from the host's root."),
+    field("file.path_truncated", "true", &[OPEN], "The beginning of the path is missing."),
+    field("file.dev", "`major:minor`", &[OPEN], "Device."),
+    field("file.ino", "number", &[OPEN], "Inode."),
+    field(
+        "file.generation",
+        "number",
+        &[OPEN],
+        "Generation of the inode: tells a new file from a deleted one of the same number.",
+    ),
+    field("file.access", "`read`, `write`, `read-write`, `none`", &[OPEN], "What it was opened for."),
+    field("file.owner", "uid", &[OPEN], "Owner of the file."),
+    field("file.mode", "four octal digits", &[OPEN], "Its permissions."),
+    field(
+        "file.matched",
+        "`inode`, `entry`, `directory`, `name`",
+        &[OPEN],
+        "How it was found to be a credential: by inode, by name in a known directory, below a marked directory, by the names of its path.",
+    ),
+    field("file.links", "number", &[OPEN], "Hard links to it."),
+    field(
+        "exit",
+        "object",
+        &[EXIT, CLOSED],
+        "How the process ended; of a chain, its first process. Exactly one of `code` and `signal`.",
+    ),
+    field("exit.code", "number", &[EXIT, CLOSED], "It ended by itself, with this code."),
+    field("exit.signal", "number", &[EXIT, CLOSED], "It was ended by this signal."),
+    field("exit.core", "boolean", &[EXIT, CLOSED], "The signal left a core."),
+    field(
+        "credential",
+        "list of objects",
+        ACTIONS,
+        "Of `secret.open`: what the file holds. Else: what the process had opened, inherited or held. Never a value.",
+    ),
+    field("credential[]", "object", CHAINED, "One credential."),
+    field("credential[].id", "text", CHAINED, "Stable: kind and first identifier, else kind and path."),
+    field(
+        "credential[].kind",
+        "text",
+        CHAINED,
+        "What it is, e.g. `aws-access-key`; `declared` where the config names the path.",
+    ),
+    field("credential[].path", "text", CHAINED, "Where it lies."),
+    field("credential[].identifiers", "object", CHAINED, "Identifiers that are no secrets, by name."),
+    field("credential[].identifiers.*", "text", CHAINED, "E.g. `key_id`, `host`, `user`."),
+    field("destination", "object", &[CONNECT], "Where to."),
+    field(
+        "destination.ip",
+        "IP address",
+        &[CONNECT],
+        "Address. A v4 address in v6 clothes is written as v4.",
+    ),
+    field("destination.port", "number", &[CONNECT], "Port."),
+    field("destination.transport", "`tcp`", &[CONNECT], "Transport."),
+    field("source", "object", &[CONNECT], "From where, once the kernel had chosen."),
+    field("source.ip", "IP address", &[CONNECT], "Own address."),
+    field("source.port", "number", &[CONNECT], "Own port."),
+    field(
+        "link",
+        "object",
+        LINKED,
+        "Which credential openings it came after. It says observed after, never used for.",
+    ),
+    field("link.relation", "`observed_after`", LINKED, "What is claimed, and all that is claimed."),
+    field("link.of", "list of seq", LINKED, "Records of the openings, newest first, at most 16."),
+    field("link.of[]", "seq", LINKED, "One opening."),
+    field(
+        "link.of_unknown",
+        "number",
+        LINKED,
+        "Openings whose records the agent no longer knows, where there are any.",
+    ),
+    field(
+        "link.basis",
+        "`same-process`, `inherited`, `received`, `held`",
+        LINKED,
+        "How the process came by the newest of them: it opened it, a forebear opened it before the fork, it was handed over, it had it before the chain began.",
+    ),
+    field("link.delay_ms", "milliseconds, 3 decimals", LINKED, "Since the newest of them."),
+    field("link.hops", "number", LINKED, "Forks between the process that opened it and the one that acts."),
+    field("link.facts", "list", LINKED, "What makes the link stronger, where there is anything."),
+    field(
+        "link.facts[]",
+        "`destination-named`, `only-credential`, `first-connection`",
+        LINKED,
+        "The credential itself names the destination; the process holds no other; no connection of the run lies between.",
+    ),
+    field("seen_by", "text", ACTIONS, "Program type and attach point of the probe that saw it."),
+    field("gaps", "list", &[OPENED], "What is not known from the start on."),
+    field("gaps[]", "kind of gap", &[OPENED], "As `kind` of a gap."),
+    field(
+        "reason",
+        "`run-ended`, `quiet`, `evicted`, `agent-stopped`",
+        &[CLOSED],
+        "Why the chain ends: its last process ended; nothing happened for long; too many were open; the agent stopped.",
+    ),
+    field("summary", "object", &[CLOSED], "What the chain held."),
+    field("summary.actions", "number", &[CLOSED], "Actions recorded."),
+    field(
+        "summary.folded",
+        "number",
+        &[CLOSED],
+        "Actions beyond the bound of a chain: counted, not recorded.",
+    ),
+    field("summary.programs", "number", &[CLOSED], "Programs started."),
+    field("summary.processes", "number", &[CLOSED], "Processes that acted."),
+    field(
+        "summary.credentials",
+        "list of objects",
+        &[CLOSED],
+        "Credentials, in the order of first use. Fields as of `credential[]`.",
+    ),
+    field("summary.credentials[]", "object", &[CLOSED], "One credential."),
+    field(
+        "summary.destinations",
+        "list of objects",
+        &[CLOSED],
+        "Destinations, in the order of first attempt.",
+    ),
+    field("summary.destinations[]", "object", &[CLOSED], "One destination."),
+    field("summary.destinations[].ip", "IP address", &[CLOSED], "Address."),
+    field("summary.destinations[].port", "number", &[CLOSED], "Port."),
+    field("summary.destinations[].attempts", "number", &[CLOSED], "Connections asked for."),
+    field("summary.destinations[].established", "number", &[CLOSED], "Connections there were."),
+    field(
+        "summary.gaps",
+        "list",
+        &[CLOSED],
+        "What may be missing from the chain. Empty: nothing that the agent knows of.",
+    ),
+    field("summary.gaps[]", "kind of gap", &[CLOSED], "As `kind` of a gap."),
+    field(
+        "kind",
+        "`lost`, `older-than-agent`, `unknown-parent`, `truncated`, `state-full`, `agent-stopped`",
+        &["gap"],
+        "Why something may be missing: a full ring refused samples; the process is older than the agent; its making was not seen; a path or arguments were cut; bounded state was full; the agent stopped while the chain was open.",
+    ),
+    field("counts", "object", &["gap"], "How many of each kind of event, where that is known."),
+    field(
+        "counts.*",
+        "number",
+        &["gap"],
+        "By `fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.end`.",
+    ),
+    field("chains", "list of ULID", &["gap"], "The chains that were open then."),
+    field("chains[]", "ULID", &["gap"], "One chain."),
+    field("agent_version", "text", COVERAGE, "Version of the agent."),
+    field("kernel", "text", COVERAGE, "Release of the kernel."),
+    field("scope", "list of text", COVERAGE, "What is watched. Empty: the whole host."),
+    field("scope[]", "text", COVERAGE, "One cgroup, unit or user."),
+    field("signals", "list of objects", COVERAGE, "How each signal is seen here."),
+    field("signals[]", "object", COVERAGE, "One signal."),
+    field(
+        "signals[].signal",
+        "`fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.outcome`",
+        COVERAGE,
+        "Which.",
+    ),
+    field(
+        "signals[].tier",
+        "`lsm`, `fentry`, `kprobe`, `tracepoint`",
+        COVERAGE,
+        "How it is seen. Absent: it is not.",
+    ),
+    field("signals[].attach", "list of text", COVERAGE, "The attach points in use."),
+    field("signals[].attach[]", "text", COVERAGE, "One, as in `seen_by`."),
+    field("signals[].proven", "boolean", COVERAGE, "At start the agent did the act itself and saw it."),
+    field("signals[].blind", "list of text", COVERAGE, "What this tier cannot see."),
+    field("signals[].blind[]", "text", COVERAGE, "One such thing."),
+    field("signals[].refused", "list of objects", COVERAGE, "Tiers that were tried before."),
+    field("signals[].refused[]", "object", COVERAGE, "One such tier."),
+    field("signals[].refused[].tier", "as `tier`", COVERAGE, "Which."),
+    field("signals[].refused[].why", "text", COVERAGE, "Why it could not be used."),
+    field(
+        "state",
+        "`running`, `stopped`",
+        &["heartbeat"],
+        "`stopped` is the last record of an orderly end. Without it, the agent was killed or the host went down.",
+    ),
+    field("counters", "object", &["heartbeat"], "The agent's counters since its start."),
+    field(
+        "counters.*",
+        "number",
+        &["heartbeat"],
+        "One counter; what went in and came out of each stage, and what did not.",
+    ),
+];

@@ -1,0 +1,204 @@
+//! The nights themselves.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use super::night::{Night, connect, credential, file, link, process, text};
+use super::{MS, T0, builder};
+use crate::action::{ActionDeed, ActionId, ConnectOutcome};
+use crate::actor::{Actor, ActorKind};
+use crate::chain::{Basis, CloseReason, Gap, GapKind, LinkFact, Note, Summary, Ulid};
+use crate::credential::Credential;
+use crate::event::{ExitStatus, Kind, Matched};
+use crate::lineage::KnownBy;
+use crate::record::{Coverage, Record, SignalCoverage};
+
+fn backup_actor() -> Actor {
+    Actor {
+        id: "systemd:backup.service".to_owned(),
+        kind: ActorKind::SystemdService,
+        origin: "timer:backup.timer".to_owned(),
+        user: "backup".to_owned(),
+    }
+}
+
+/// The night job of user backup: opens two credentials, executes a second program, which is refused once and then
+/// connects; everything ends well.
+pub(crate) fn backup() -> Vec<Note> {
+    let mut night = Night::new(0x3f2_81c4_77aa_90e1, backup_actor());
+    let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
+    let mut job = process(
+        812,
+        T0 - 40 * MS,
+        "/usr/bin/bash",
+        &["/bin/bash", "/usr/local/bin/nightly-backup"],
+        Some(&init),
+    );
+    job.script = Some(text("/usr/local/bin/nightly-backup"));
+    let job = Arc::new(job);
+    let restic = Arc::new(process(
+        815,
+        T0 + 11 * MS,
+        "/usr/bin/restic",
+        &["restic", "--password=hunter2", "-r", "s3:https://10.0.0.9/backup", "backup", "/srv"],
+        Some(&job),
+    ));
+    let aws =
+        credential("aws-access-key", "/home/backup/.aws/credentials", &[("key_id", "AKIAIOSFODNN7EXAMPLE")]);
+    let pgpass =
+        credential("pgpass", "/home/backup/.pgpass", &[("host", "db.example.com"), ("user", "backup")]);
+
+    night.opened(&job, &[&init]);
+    let open = |path: &str, ino, credential: &Arc<Credential>| ActionDeed::SecretOpen {
+        file: file(path, ino),
+        credential: Arc::clone(credential),
+    };
+    let deed = open("/home/backup/.aws/credentials", 131_077, &aws);
+    let first = night.act(0, &job, deed, &[&aws], None);
+    let deed = open("/home/backup/.pgpass", 131_080, &pgpass);
+    let second = night.act(3, &job, deed, &[&pgpass], None);
+    let both = [second, first];
+    let creds = [&pgpass, &aws];
+    let hop = |delay_us| Some(link(&both, Basis::Inherited, delay_us, 1, &[]));
+    night.act(12, &restic, ActionDeed::Exec, &creds, hop(9_000));
+    let after = link(&both, Basis::Inherited, 21_000, 1, &[LinkFact::FirstConnection]);
+    night.act(24, &restic, connect(9, 443, ConnectOutcome::Refused, Some(412)), &creds, Some(after));
+    let deed = connect(9, 443, ConnectOutcome::Established, Some(1_830));
+    night.act(1_031, &restic, deed, &creds, hop(1_028_000));
+    night.act(48_210, &restic, ActionDeed::Exit(ExitStatus::Code(0)), &creds, hop(48_207_000));
+    let same = link(&both, Basis::SameProcess, 48_209_500, 0, &[]);
+    night.act(48_213, &job, ActionDeed::Exit(ExitStatus::Code(0)), &creds, Some(same));
+    let summary = Summary {
+        actions: 7,
+        folded: 0,
+        credentials: vec![aws, pgpass],
+        destinations: vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 443, 2, 1)],
+        programs: 1,
+        processes: 2,
+        gaps: Vec::new(),
+    };
+    night.closed(48_213, &job, CloseReason::RunEnded, Some(ExitStatus::Code(0)), summary);
+    night.notes
+}
+
+/// A container's run in which everything that can be odd is odd: gaps, cut names, a pending connection, links to what is
+/// no longer known, an end by a signal.
+#[expect(clippy::too_many_lines, reason = "one night, told from its beginning to its end")]
+pub(crate) fn edges() -> Vec<Note> {
+    let actor = Actor {
+        id: "container:docker:0123456789ab".to_owned(),
+        kind: ActorKind::Container,
+        origin: "container:docker".to_owned(),
+        user: "10001".to_owned(),
+    };
+    let mut night = Night::new(0x7_1177_0042_9c3d_55f0, actor);
+    let shim = Arc::new(process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None));
+    let mut agent = process(901, T0 - 80_000 * MS, "/app/agent", &["agent", "--serve"], Some(&shim));
+    agent.ns_tgid = 7;
+    agent.argv_truncated = true;
+    agent.known_by = KnownBy::Proc;
+    agent.script = Some(text("/app/run.sh"));
+    let agent = Arc::new(agent);
+    let mut forebear = process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None);
+    forebear.ns_tgid = 3;
+    let token = credential("kubernetes-token", "/run/secrets/tok\u{1b}en", &[]);
+
+    night.opened(&agent, &[&Arc::new(forebear)]);
+    if let Some(Note::Opened(opened)) = night.notes.last_mut() {
+        opened.after = Some(Ulid(opened.chain.0 - 100));
+        opened.gaps = vec![GapKind::OlderThanAgent];
+    }
+    let mut opened = file("…/run/secrets/tok\u{1b}en", 99);
+    opened.path.truncated = true;
+    (opened.flags, opened.matched, opened.links) = (2, Matched::Directory, 2);
+    let deed = ActionDeed::SecretOpen { file: opened, credential: Arc::clone(&token) };
+    let before = ActionId(9_999);
+    let held = link(&[before], Basis::Held, 5_000_000, 0, &[]);
+    let open = night.act(5, &agent, deed, &[&token], Some(held));
+    let linked =
+        |delay_us, facts: &[LinkFact]| Some(link(&[open, before], Basis::SameProcess, delay_us, 0, facts));
+    let facts = [LinkFact::DestinationNamed, LinkFact::OnlyCredential, LinkFact::FirstConnection];
+    let pending = night.act(
+        6,
+        &agent,
+        connect(20, 6443, ConnectOutcome::Pending, None),
+        &[&token],
+        linked(900, &facts),
+    );
+    Arc::make_mut(&mut night.last().action.facts).session = Some(3);
+    Arc::make_mut(&mut night.last().action.facts).login_uid = Some(1000);
+    night.act(7, &agent, connect(21, 25, ConnectOutcome::Error(13), Some(40)), &[&token], linked(1_900, &[]));
+    let mut v6 = connect(0, 8443, ConnectOutcome::TimedOut, Some(1_000_000));
+    if let ActionDeed::Connect { to, .. } = &mut v6 {
+        *to = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9));
+    }
+    night.act(1_008, &agent, v6, &[&token], linked(2_900, &[]));
+    night.notes.push(Note::Gap(Gap {
+        time_ns: T0 + 1_500 * MS,
+        since_ns: T0 + 1_010 * MS,
+        kind: GapKind::Lost,
+        counts: vec![(Kind::Connect, 37), (Kind::ConnectEnd, 12)],
+        chains: vec![night.chain],
+    }));
+    night.act(
+        2_000,
+        &agent,
+        connect(20, 6443, ConnectOutcome::Established, Some(1_994_000)),
+        &[&token],
+        None,
+    );
+    if let ActionDeed::Connect { completes, .. } = &mut night.last().action.deed {
+        *completes = Some(pending);
+    }
+    let killed = ExitStatus::Signal { signal: 11, core: true };
+    night.act(
+        2_100,
+        &agent,
+        ActionDeed::Exit(killed),
+        &[&token],
+        linked(2_095_000, &[LinkFact::OnlyCredential]),
+    );
+    let v4 = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+    let summary = Summary {
+        actions: 6,
+        folded: 3,
+        credentials: vec![token],
+        destinations: vec![
+            (v4(20), 6443, 1, 1),
+            (v4(21), 25, 1, 0),
+            (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)), 8443, 4, 0),
+        ],
+        programs: 0,
+        processes: 1,
+        gaps: vec![GapKind::OlderThanAgent, GapKind::Truncated, GapKind::Lost],
+    };
+    night.closed(2_100, &agent, CloseReason::RunEnded, Some(killed), summary);
+    night.notes
+}
+
+/// What the agent says of itself.
+pub(super) fn agent() -> Vec<Record> {
+    let mut builder = builder(1);
+    let signal = |signal: &str, tier: &str, attach: &str| SignalCoverage {
+        signal: signal.to_owned(),
+        tier: Some(tier.to_owned()),
+        attach: vec![attach.to_owned()],
+        proven: true,
+        ..SignalCoverage::default()
+    };
+    let mut connect = signal("connect", "kprobe", "kprobe/security_socket_connect");
+    connect.blind = vec!["connections that io_uring asks for".to_owned()];
+    connect.refused = vec![("lsm".to_owned(), "bpf is not in the list of active LSMs".to_owned())];
+    let unseen = SignalCoverage { signal: "connect.outcome".to_owned(), ..SignalCoverage::default() };
+    let coverage = Coverage {
+        agent_version: "0.1.0".to_owned(),
+        kernel: "6.1.0-18-amd64".to_owned(),
+        signals: vec![signal("secret.open", "lsm", "lsm/file_open"), connect, unseen],
+        scope: vec!["cgroup:/system.slice/backup.service".to_owned()],
+    };
+    vec![
+        builder.coverage(T0, &coverage),
+        builder.heartbeat(T0 + 60_000 * MS, &[("samples_read", 4_211), ("samples_dropped", 0)]),
+        builder.stopped(T0 + 61_000 * MS, &[("samples_read", 4_300), ("samples_dropped", 0)]),
+    ]
+}

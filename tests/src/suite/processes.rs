@@ -1,0 +1,68 @@
+//! Threads, forks and ends of processes.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Result, ensure};
+
+use super::{act, act_well, closed, home, of_chain, one, path};
+use crate::Place;
+use crate::agent::Agent;
+use crate::records::{at, text};
+
+/// One thread opens, another connects: one process.
+pub(super) fn threads(place: &Place) -> Result<()> {
+    let directory = place.directory("threads")?;
+    let program = directory.join("threaded");
+    place.program(&program)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port();
+    home(&directory, port)?;
+    let mut agent = Agent::start(place, "threads", "")?;
+    let steps = ["thread-open", &path(&directory, ".pgpass"), "connect", &format!("127.0.0.1:{port}")];
+    act_well(place, &[&["become", &program.display().to_string(), "["], &steps[..], &["]"]].concat())?;
+    let chain = closed(&mut agent.records, "/threaded")?;
+    let of = of_chain(&agent.records, text(&chain, "chain"));
+    let connect = one(&of, "connect", |_| true)?;
+    ensure!(text(connect, "link.basis") == "same-process", "link: {connect}");
+    ensure!(at(connect, "link.facts").to_string().contains("destination-named"), "facts: {connect}");
+    drop(agent.stop()?);
+    Ok(())
+}
+
+/// A double fork does not lose the chain.
+pub(super) fn daemon(place: &Place) -> Result<()> {
+    let directory = place.directory("daemon")?;
+    let program = directory.join("forker");
+    place.program(&program)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = listener.local_addr()?.port();
+    home(&directory, port)?;
+    let mut agent = Agent::start(place, "daemon", "")?;
+    let (secret, to) = (path(&directory, ".pgpass"), format!("127.0.0.1:{port}"));
+    let steps = ["read", &secret, "daemon", "[", "connect", &to, "]", "exit", "0"];
+    act_well(place, &[&["become", &program.display().to_string(), "["], &steps[..], &["]"]].concat())?;
+    let chain = closed(&mut agent.records, "/forker")?;
+    let of = of_chain(&agent.records, text(&chain, "chain"));
+    let connect = one(&of, "connect", |_| true)?;
+    ensure!(text(connect, "link.basis") == "inherited", "link: {connect}");
+    ensure!(at(connect, "link.hops").as_u64() == Some(2), "hops: {connect}");
+    drop(agent.stop()?);
+    Ok(())
+}
+
+/// Death by signal is told as such.
+pub(super) fn signal(place: &Place) -> Result<()> {
+    let directory = place.directory("signal")?;
+    let program = directory.join("victim");
+    place.program(&program)?;
+    home(&directory, 1)?;
+    let mut agent = Agent::start(place, "signal", "")?;
+    let steps = ["read", &path(&directory, ".pgpass"), "raise", "9"];
+    act(place, &[&["become", &program.display().to_string(), "["], &steps[..], &["]"]].concat())?.wait()?;
+    let chain = closed(&mut agent.records, "/victim")?;
+    let of = of_chain(&agent.records, text(&chain, "chain"));
+    let exit = one(&of, "exit", |_| true)?;
+    ensure!(at(exit, "exit.signal").as_u64() == Some(9), "exit: {exit}");
+    drop(agent.stop()?);
+    Ok(())
+}
