@@ -33,7 +33,7 @@ const TICK_NS: u64 = 500_000_000;
 const BURST: usize = 4_096;
 /// Batches that may wait for the pipeline. When it is that far behind, the reader waits, the rings fill, and the kernel
 /// counts what it cannot keep: loss is counted in one place.
-const BATCHES: usize = 64;
+const BATCHES: usize = 8;
 
 /// Nanoseconds of `CLOCK_BOOTTIME`, the clock of the probes.
 #[must_use]
