@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::{self, EXIT_CODES, Failure, RunOptions, style};
 use crate::config::{self, Config, ConfigError, Level};
+use crate::credential::Catalogue;
 use crate::kernel::probes::Tier;
 use crate::report::{self, Format};
 use crate::store::{self, ChainsFilter, Reader};
@@ -76,14 +77,14 @@ struct RunArgs {
     /// The config [default: /etc/spoor/spoor.toml where there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Make this file when every probe is attached and the canary has answered
+    /// Make this file when every probe that will attach has attached and the canary has answered
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// Show chains as they grow [default: with no config, on a terminal]
     #[arg(long)]
     live: bool,
     /// Play a service account's job in a scope of its own, show its chain, and clean up
-    #[arg(long, conflicts_with_all = ["config", "ready_file", "live"])]
+    #[arg(long, conflicts_with_all = ["config", "ready_file", "live", "tiers"])]
     demo: bool,
     #[command(flatten)]
     tiers: Tiers,
@@ -249,26 +250,31 @@ fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
 }
 
 fn check(file: &Path) -> u8 {
-    match config::load(file) {
+    let checked = config::load(file).map_err(Failure::from);
+    // What the config points at is part of it.
+    match checked.and_then(|config| Ok(Catalogue::new(&config.credentials)?)) {
         Ok(_) => {
             print(&format!("{}: no mistakes\n", file.display()));
             0
         }
-        Err(error) => {
-            eprintln!("{error}");
-            match error {
-                ConfigError::Unreadable { .. } => 3,
-                ConfigError::Invalid(_) => 1,
+        Err(failure) => {
+            eprintln!("spoor: {failure}");
+            if matches!(failure, Failure::Config(ConfigError::Unreadable { .. })) {
+                failure.code()
+            } else {
+                1
             }
         }
     }
 }
 
 fn directory(place: &Place) -> Result<PathBuf, Failure> {
-    match &place.store {
-        Some(directory) => Ok(directory.clone()),
-        None => Ok(load(place.config.as_deref())?.0.store.path),
-    }
+    let directory = match &place.store {
+        Some(directory) => directory.clone(),
+        None => load(place.config.as_deref())?.0.store.path,
+    };
+    // A misspelt path must not look like a quiet host.
+    if directory.join(store::STATE_FILE).is_file() { Ok(directory) } else { Err(Failure::NoStore(directory)) }
 }
 
 fn chains(args: ChainsArgs) -> Result<u8, Failure> {

@@ -100,6 +100,9 @@ fn tell(covered: &Covered) -> Result<(), Failure> {
             None => tracing::error!("{}: NOT COVERED; `spoor doctor` tells why", signal.signal.name()),
         }
     }
+    if let Some(failure) = &covered.canary_failure {
+        tracing::error!("the canary, which is to prove what is covered, could not act: {failure}");
+    }
     if uncovered.len() == covered.signals.len() { Err(Failure::Uncovered) } else { Ok(()) }
 }
 

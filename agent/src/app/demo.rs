@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{Failure, RunOptions, run_until, style};
 use crate::config::{Config, Scope};
-use crate::kernel::Cgroups;
+use crate::kernel::{Cgroups, inspect};
 use crate::record::View;
 use crate::report::{Format, show};
 use crate::store::Reader;
@@ -59,6 +59,8 @@ impl Drop for Stage {
 /// # Errors
 /// [`Failure`]
 pub fn run() -> Result<(), Failure> {
+    // Whether this host and user can run it at all is said before anything is made.
+    inspect()?;
     let stage = Stage::set()?;
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Failure::system("listen on loopback"))?;

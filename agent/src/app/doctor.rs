@@ -112,6 +112,13 @@ impl Findings {
 
     fn advice(&self) -> Vec<String> {
         let mut advice = Vec::new();
+        if let Some(failure) = &self.covered.canary_failure {
+            advice.push(format!(
+                "The canary, which is to prove what is covered, could not act ({failure}). Mend that first; is the \
+                 loopback device up?"
+            ));
+            return advice;
+        }
         let without_bpf = self.host.lsms.as_ref().is_some_and(|list| !list.iter().any(|lsm| lsm == "bpf"));
         if without_bpf {
             advice.push(

@@ -1,5 +1,7 @@
 //! Why spoor ends, and the exit code that says so.
 
+use std::path::PathBuf;
+
 use crate::config::ConfigError;
 use crate::credential::CatalogueError;
 use crate::kernel::{CgroupError, LoadError, PreflightError};
@@ -33,6 +35,9 @@ pub enum Failure {
     /// The store is not what was written.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// No store where one is to be read.
+    #[error("there is no store in {}: is the path right, and has `spoor run` been there?", .0.display())]
+    NoStore(PathBuf),
     /// What was asked for is not there.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -78,7 +83,7 @@ impl Failure {
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
-            Failure::Report(_) | Failure::Verify(_) => 1,
+            Failure::NoStore(_) | Failure::Report(_) | Failure::Verify(_) => 1,
             Failure::Config(_) | Failure::Catalogue(_) => 3,
             Failure::Scope(_) => 4,
             Failure::Preflight(PreflightError::NotPermitted) => 10,
@@ -99,7 +104,7 @@ impl Failure {
 pub const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  what was asked for is not there, or was found wrong (check, show, verify)
+   1  what was asked for is not there, or was found wrong (check, show, verify); of doctor: a signal is not covered
    2  the command line makes no sense
    3  the config or the catalogue cannot be read or has mistakes
    4  the scope cannot be watched (no cgroup v2 hierarchy)

@@ -12,7 +12,7 @@ use crate::actor::{Files, Resolver};
 use crate::chain;
 use crate::config::Config;
 use crate::credential::{Catalogue, Describer, redact};
-use crate::event::{Event, Kind, Loss, What};
+use crate::event::{Event, Loss, What};
 use crate::kernel::probes::Tier;
 use crate::kernel::{
     Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MountWatch, Options, Reader, ReaderHandle,
@@ -113,8 +113,8 @@ pub(super) fn early(options: &RunOptions, host: &Host, watching: &mut Watching) 
     let mut events = scan.events;
     events.append(&mut watching.covered.kept);
     if watching.covered.not_kept != 0 {
-        let counts = vec![(Kind::Exec, watching.covered.not_kept)];
-        let loss = Loss { since_ns: watching.since_ns, counts };
+        // Of what kinds they were, nobody counted: it is a gap without numbers.
+        let loss = Loss { since_ns: watching.since_ns, counts: Vec::new() };
         events.push(Event { time_ns: boot_ns(), what: What::Lost(loss) });
     }
     Ok(Early { coverage: coverage(host, &watching.covered, scope), events })

@@ -130,7 +130,7 @@ fn read_section(
         } else {
             ("a table", format!("[{}]", section.name))
         };
-        let message = format!("`{}` is {wanted}, not {}", section.name, shape(value.get_ref()));
+        let message = format!("`{}` must be {wanted}, and is {}", section.name, shape(value.get_ref()));
         report.add_help(Code::WrongType, at.clone(), message, format!("write {shown}"));
     };
     if !section.many {
@@ -218,7 +218,7 @@ fn read_value(key: &Key, value: &Spanned<DeValue<'_>>, report: &mut Report) -> O
         report.add(Code::OutOfRange, span, format!("`{}` is out of range", key.name));
         return None;
     }
-    let message = format!("`{}` is {}, not {}", key.name, key.kind.shape(), shape(value.get_ref()));
+    let message = format!("`{}` must be {}, and is {}", key.name, key.kind.shape(), shape(value.get_ref()));
     let example = match (key.kind, key.default) {
         (Type::Cgroups, _) => "[\"/system.slice/backup.service\"]",
         (Type::Globs, _) => "[\"/srv/app/secrets/**\"]",
@@ -237,7 +237,7 @@ fn read_list(key: &Key, items: &toml::de::DeArray<'_>, report: &mut Report) -> O
         match item.get_ref().as_str() {
             Some(text) => list.push(At { value: text.to_owned(), span: item.span() }),
             None => {
-                let message = format!("`{}` lists texts, not {}", key.name, shape(item.get_ref()));
+                let message = format!("`{}` must list texts, and has {}", key.name, shape(item.get_ref()));
                 report.add(Code::WrongType, item.span(), message);
             }
         }

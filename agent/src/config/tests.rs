@@ -161,7 +161,7 @@ error[C011]: `/` is the whole host: leave the scope away for that
 6 | cgroups = [\"/\", 3]
   |            ^^^
 
-error[C005]: `cgroups` lists texts, not a whole number
+error[C005]: `cgroups` must list texts, and has a whole number
  --> spoor.toml:6:17
   |
 6 | cgroups = [\"/\", 3]
@@ -194,7 +194,7 @@ error[C013]: `loud` is not known here
    |         ^^^^^^
    = one of: error, warn, info, debug, trace
 
-error[C005]: `probes` is a text, not true or false
+error[C005]: `probes` must be a text, and is true or false
   --> spoor.toml:15:11
    |
 15 |  probes = true

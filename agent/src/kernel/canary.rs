@@ -61,7 +61,7 @@ impl Canary {
             .args([open_port.to_string(), closed_port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn();
         control.arm(false).map_err(io::Error::other)?;
         let child = spawned?;
@@ -78,12 +78,18 @@ impl Canary {
         })
     }
 
-    /// Takes it back.
-    pub(super) fn land(mut self, control: &mut Control) {
+    /// Takes it back. Gives what it could not do, where there was something.
+    pub(super) fn land(mut self, control: &mut Control) -> Option<String> {
         control.forget_file(self.key);
+        let ended = self.child.try_wait().ok().flatten();
         // It has ended, or it hangs and must.
         drop(self.child.kill());
-        drop(self.child.wait());
+        let output = self.child.wait_with_output().ok()?;
+        match ended {
+            Some(status) if status.success() => None,
+            Some(_) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            None => Some("it did not end in time".to_owned()),
+        }
     }
 }
 

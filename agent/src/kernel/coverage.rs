@@ -10,7 +10,7 @@ use super::control::Control;
 use super::loader::Kernel;
 use super::probes::{NEEDS, Need, Signal, Tier, Way};
 use super::ring::Feed;
-use crate::event::{Deed, Event, ExitStatus, SampleId, Seen, Source, What};
+use crate::event::{Deed, Event, SampleId, Seen, Source, What};
 
 /// How long the canary's deeds are waited for.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -52,6 +52,8 @@ pub struct Covered {
     pub not_kept: u64,
     /// Events of the canary.
     pub canary_events: u64,
+    /// What the canary could not do, so that it could not be seen.
+    pub canary_failure: Option<String>,
 }
 
 impl Covered {
@@ -128,7 +130,13 @@ pub fn establish(
     for trial in &mut trials {
         trial.advance(kernel, 0, allowed);
     }
-    let mut found = Covered { signals: Vec::new(), kept: Vec::new(), not_kept: 0, canary_events: 0 };
+    let mut found = Covered {
+        signals: Vec::new(),
+        kept: Vec::new(),
+        not_kept: 0,
+        canary_events: 0,
+        canary_failure: None,
+    };
     loop {
         let ways = trials.iter().filter_map(Trial::current);
         let wanted: BTreeSet<Proof> = ways.flat_map(|way| way.proof.iter().copied()).collect();
@@ -163,20 +171,12 @@ fn fly(
     wanted: &BTreeSet<Proof>,
     found: &mut Covered,
 ) -> std::io::Result<BTreeSet<Proof>> {
-    let mut canary = Canary::fly(control)?;
+    let canary = Canary::fly(control)?;
     let mut evidence = Evidence::new(canary.tgid, canary.open_port, canary.closed_port);
     let deadline = Instant::now() + PATIENCE;
-    let mut failed = None;
     // Events come in the order of the acts: once its end is seen, what has not shown will not.
     while !wanted.is_subset(&evidence.shown) && !evidence.exited && Instant::now() < deadline {
-        let Ok(batch) = feed.recv_timeout(Duration::from_millis(50)) else {
-            if let Ok(Some(status)) = canary.child.try_wait()
-                && !status.success()
-            {
-                failed = Some(status);
-            }
-            continue;
-        };
+        let Ok(batch) = feed.recv_timeout(Duration::from_millis(50)) else { continue };
         for event in batch {
             if evidence.take(&event) {
                 found.canary_events += 1;
@@ -187,10 +187,7 @@ fn fly(
             }
         }
     }
-    if let Some(status) = failed {
-        tracing::warn!("the canary could not do what it should ({status}): is the loopback device up?");
-    }
-    canary.land(control);
+    found.canary_failure = canary.land(control);
     Ok(evidence.shown)
 }
 
@@ -240,9 +237,10 @@ impl Evidence {
     fn deed(&mut self, seen: &Seen) -> Option<Signal> {
         match &seen.deed {
             Deed::Exec { .. } => Some(Signal::Exec),
-            Deed::Exit(status) => {
+            // However it ended, its end was seen.
+            Deed::Exit(_) => {
                 self.exited = true;
-                (*status == ExitStatus::Code(0)).then_some(Signal::Exit)
+                Some(Signal::Exit)
             }
             Deed::Open(file) => (file.rule == CANARY_RULE).then_some(Signal::Open),
             Deed::Connect { to, port } => {

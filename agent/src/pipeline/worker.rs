@@ -11,7 +11,7 @@ use super::Stages;
 use crate::actor::Host;
 use crate::chain::{Gap, GapKind, MarkWish, Note};
 use crate::credential::{Catalogue, Describe};
-use crate::event::{Event, What};
+use crate::event::{Event, Fault, What};
 use crate::kernel::{Control, Counters, MountWatch, ScopeWatch, boot_ns};
 use crate::record::{Builder, Record};
 use crate::store::{Store, StoreError};
@@ -64,6 +64,8 @@ pub struct Worker<D, H> {
     around: Surroundings,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
+    /// Marks and connections for which the kernel had no room, so far, and when that was last looked at.
+    crowded: (u64, u64),
 }
 
 impl<D: Describe, H: Host> Worker<D, H> {
@@ -71,7 +73,13 @@ impl<D: Describe, H: Host> Worker<D, H> {
     #[must_use]
     pub fn new(stages: Stages<D, H>, around: Surroundings) -> Self {
         let now = boot_ns();
-        Worker { stages, around, next_rescan_ns: now + RESCAN_NS, next_heartbeat_ns: now + HEARTBEAT_NS }
+        Worker {
+            stages,
+            around,
+            next_rescan_ns: now + RESCAN_NS,
+            next_heartbeat_ns: now + HEARTBEAT_NS,
+            crowded: (0, now),
+        }
     }
 
     /// Stores what the agent has to say before anything happened, then what was found and seen while it started.
@@ -140,6 +148,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         if let Some(scope) = &mut self.around.scope {
             scope.refresh(&mut self.around.control);
         }
+        self.crowding(now, records);
         if self.around.mounts.changed() || now >= self.next_rescan_ns {
             self.rescan();
             self.next_rescan_ns = now + RESCAN_NS;
@@ -151,6 +160,19 @@ impl<D: Describe, H: Host> Worker<D, H> {
             self.retain(now, records)?;
         }
         Ok(())
+    }
+
+    /// A table of the kernel that is full is a gap: marks that are missing hide what comes after.
+    fn crowding(&mut self, now: u64, records: &mut Vec<Record>) {
+        let full = |fault: Fault| matches!(fault, Fault::MarkFull | Fault::ConnFull);
+        let faults = self.around.counters.faults();
+        let count = faults.iter().filter(|(_, fault, _)| full(*fault)).map(|(.., count)| count).sum();
+        let (before, since_ns) = std::mem::replace(&mut self.crowded, (count, now));
+        if count > before {
+            let (counts, chains) = (Vec::new(), Vec::new());
+            let gap = Gap { time_ns: now, since_ns, kind: GapKind::StateFull, counts, chains };
+            records.push(self.around.builder.note(&Note::Gap(gap)));
+        }
     }
 
     fn rescan(&mut self) {

@@ -29,5 +29,6 @@ pub use hash::Hash;
 pub use reader::{ChainHead, ChainsFilter, Reader, Stored};
 pub use retain::{Dropped, Retention};
 pub use state::Cursors;
+pub use state::FILE as STATE_FILE;
 pub use verify::{Mismatch, Verified, VerifyError, verify};
 pub use write::Store;

@@ -13,7 +13,8 @@ CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHO
 CREATE TABLE anchors (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, file TEXT NOT NULL) STRICT;
 ";
 
-pub(super) const FILE: &str = "state.sqlite";
+/// The file that makes a directory a store.
+pub const FILE: &str = "state.sqlite";
 
 /// The cursors of the sinks. Each sink has one of these to itself; they do not wait for the writer of records.
 #[derive(Debug)]
