@@ -3,11 +3,12 @@
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_query};
-use aya_ebpf::maps::{PerCpuArray, RingBuf};
+use aya_ebpf::maps::RingBuf;
 use spoor_wire::header::WIRE_VERSION;
-use spoor_wire::{Fault, Header, Kind, Lane, Source};
+use spoor_wire::{Header, Kind, Lane, Source};
 
-use crate::maps::{DROPPED, FAULTS, PRODUCED, RING_BULK, RING_VITAL};
+use crate::count::{dropped, number};
+use crate::maps::{RING_BULK, RING_VITAL};
 use crate::task;
 
 /// A sample of fixed size.
@@ -40,38 +41,12 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_boot_ns() }
 }
 
-/// Counts a failure.
-#[inline(always)]
-pub fn fault(source: Source, fault: Fault) {
-    bump(&FAULTS, source as u32 * Fault::SLOTS + fault as u32);
-}
-
-/// Adds one to a slot of a per-CPU table and gives what was there. The addition is atomic although the slot is the
-/// CPU's own: an LSM program on a preemptible kernel may be interrupted by itself.
-#[inline(always)]
-fn bump(table: &PerCpuArray<u64>, index: u32) -> u64 {
-    let Some(slot) = table.get_ptr_mut(index) else { return 0 };
-    // SAFETY: the slot is a map value, aligned, and alive as long as the program runs.
-    let before = unsafe { slot.read_volatile() };
-    // SAFETY: as above; one atomic addition without its result, which is what kernels before 5.12 can do.
-    unsafe {
-        core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1u64);
-    }
-    before
-}
-
 /// What a header says beside who acted.
 #[derive(Clone, Copy)]
 pub struct Head {
     pub kind: Kind,
     pub source: Source,
     pub marks: u32,
-}
-
-/// The next number in the lane of a kind.
-#[inline(always)]
-pub fn number(kind: Kind) -> u64 {
-    bump(&PRODUCED, kind.lane() as u32)
 }
 
 /// Fills in all of a header but the task.
@@ -92,12 +67,6 @@ pub unsafe fn head(to: *mut Header, head: Head, seq: u64, len: u32) {
     to.lane = head.kind.lane() as u8;
     to.source = head.source as u8;
     to.marks = head.marks;
-}
-
-/// Counts a refused sample.
-#[inline(always)]
-pub fn dropped(kind: Kind) {
-    bump(&DROPPED, kind as u32);
 }
 
 /// The ring of a lane, and from how many waiting bytes on its reader is woken.

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_ta
 use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{Source, Task, fault::Fault};
 
-use crate::emit::fault;
+use crate::count::fault;
 use crate::read::{Unreadable, bytes16, clear, cleared, field, off};
 
 /// `PF_KTHREAD`

@@ -11,7 +11,8 @@ use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{Connect, Fault, Kind, Source};
 
-use crate::emit::{Head, Wake, by_current, fault, now};
+use crate::count::fault;
+use crate::emit::{Head, Wake, by_current, now};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
 use crate::read::{Unreadable, bytes16, field, off};

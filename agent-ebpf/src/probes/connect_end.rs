@@ -13,7 +13,8 @@ use spoor_wire::body::ERRNO_NONE;
 use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{address, begin, destination, destination_of, file_of, is_tcp, syscall};
-use crate::emit::{Head, Wake, about, fault};
+use crate::count::fault;
+use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
 use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
 use crate::read::{Unreadable, bytes16, cleared, field, off, user};

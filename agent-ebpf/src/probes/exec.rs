@@ -9,7 +9,8 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::body::{ARGV_MAX, CGROUP_MAX, PATH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
-use crate::emit::{Head, Sample, Wake, dropped, fault, head, number, ring, wake_flags};
+use crate::count::{dropped, fault, number};
+use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;

@@ -9,7 +9,8 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Exit, Fault, Kind, Source};
 
-use crate::emit::{Head, Wake, by_current, fault};
+use crate::count::fault;
+use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::MARKS;
 use crate::read::{Unreadable, field, off};

@@ -8,7 +8,8 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::{MARK_CANARY, Mark};
 use spoor_wire::{Fault, Fork, Kind, Source};
 
-use crate::emit::{Head, Wake, by_current, fault};
+use crate::count::fault;
+use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::{ARMED, MARKS};
 use crate::read::{Unreadable, field, off};

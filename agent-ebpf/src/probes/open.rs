@@ -13,7 +13,8 @@ use aya_log_ebpf::debug;
 use spoor_wire::control::MARK_HOLDS;
 use spoor_wire::{Fault, Kind, Open, Source, Span};
 
-use crate::emit::{Head, Sample, Wake, dropped, fault, head, number, ring, wake_flags};
+use crate::count::{dropped, fault, number};
+use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::matcher::{self, Hit, Inode};
 use crate::names::{Out, path};

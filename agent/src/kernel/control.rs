@@ -1,25 +1,15 @@
 //! The control maps: rules, marks and scope go in; counters come out.
-#![expect(unsafe_code, reason = "aya asks for a promise about types that cross into the kernel")]
 
 use std::collections::BTreeMap;
 
-use aya::Pod;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use spoor_wire::control::{Mark, names};
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
 use super::loader::{Kernel, LoadError};
+use super::pod::AsPod;
 use crate::event::ProcessKey;
-
-/// A wire type on its way into the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(transparent)]
-pub(super) struct AsPod<T>(pub T);
-
-// SAFETY: `Pod` asks that a type be copied bytewise. All `T` used here are of `spoor-wire`: `repr(C)` structs of
-// integers and byte arrays with explicit padding, whose layout is asserted where they are declared.
-unsafe impl<T: Copy + 'static> Pod for AsPod<T> {}
 
 type Rules<K> = HashMap<MapData, AsPod<K>, u32>;
 

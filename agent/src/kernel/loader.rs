@@ -8,8 +8,8 @@ use spoor_wire::Settings;
 use spoor_wire::control::names;
 
 use super::btf::{Btf, BtfError};
-use super::control::AsPod;
 use super::offsets::{self, Missing};
+use super::pod::AsPod;
 use super::preflight::Host;
 use super::probes::{Attach, Program, Way};
 

@@ -8,6 +8,7 @@ mod control;
 mod coverage;
 mod loader;
 pub mod offsets;
+mod pod;
 mod preflight;
 pub mod probes;
 mod ring;

@@ -80,6 +80,9 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
             Ok(()) => println!("spoor-guest: PASS {name}"),
             Err(error) => {
                 println!("spoor-guest: FAIL {name}: {}", format!("{error:#}").replace('\n', "\n    "));
+                if word("spoor.until") == "red" {
+                    break;
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ const LONG: &[(&str, usize, &str)] = &[];
 /// Where `unsafe` may stand: a file's path begins with one of these.
 const UNSAFE: &[&str] = &[
     "agent-ebpf/src/",                 // reads the kernel's memory
-    "agent/src/kernel/control",        // writes the probes' maps
+    "agent/src/kernel/pod",            // writes the probes' maps
     "agent/src/app/terminal",          // asks how wide the terminal is
     "agent/src/credential/generation", // asks for an inode's generation
     "tests/",                          // acts that no safe function performs
@@ -110,7 +110,7 @@ mod tests {
     fn unsafe_has_an_address() {
         let text = "#![deny(unsafe_code)]\n// unsafe\nunsafe fn f() {}\n";
         assert_eq!(lines(unsafe_code, "agent/src/event/mod.rs", text), [3]);
-        assert_eq!(lines(unsafe_code, "agent/src/kernel/control.rs", text), [0; 0]);
+        assert_eq!(lines(unsafe_code, "agent/src/kernel/pod.rs", text), [0; 0]);
     }
 
     #[test]

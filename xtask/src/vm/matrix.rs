@@ -84,6 +84,8 @@ impl Kernel {
 pub(super) struct Boot {
     pub(super) kernel: Kernel,
     pub(super) cell: Cell,
+    /// One failure says it all: the guest stops at the first.
+    pub(super) until_red: bool,
 }
 
 impl Boot {
@@ -96,8 +98,9 @@ impl Boot {
     pub(super) fn command_line(&self) -> String {
         let Cell { name: _, lsm, tiers, open, connect, skips: _ } = &self.cell;
         let tiers = tiers.map(|tier| format!(" spoor.tiers={}", tier.name())).unwrap_or_default();
+        let until = if self.until_red { " spoor.until=red" } else { "" };
         format!(
-            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}",
+            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{until}",
             self.name(),
             open.name(),
             connect.name(),
@@ -149,7 +152,11 @@ impl Matrix {
     /// Every cell, in the order of the file.
     pub(super) fn boots(&self) -> impl Iterator<Item = Boot> {
         self.kernels.iter().flat_map(|kernel| {
-            kernel.cells.iter().map(|cell| Boot { kernel: kernel.clone(), cell: cell.clone() })
+            kernel.cells.iter().map(|cell| Boot {
+                kernel: kernel.clone(),
+                cell: cell.clone(),
+                until_red: false,
+            })
         })
     }
 

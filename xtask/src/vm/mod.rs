@@ -178,7 +178,8 @@ fn judge(verdicts: &[Verdict]) -> Counts {
 
 /// Boots one cell with an agent whose probes are not the good ones, for `sabotage`.
 pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -> Result<(Report, f32)> {
-    let boots = Matrix::read()?.select(&[cell.to_owned()])?;
+    let mut boots = Matrix::read()?.select(&[cell.to_owned()])?;
+    boots.iter_mut().for_each(|boot| boot.until_red = true);
     let [boot] = boots.as_slice() else {
         bail!("`{cell}` is not one cell; `cargo xtask vm --list` lists them")
     };
