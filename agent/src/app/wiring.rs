@@ -74,11 +74,9 @@ pub(super) fn watch_host(
     for path in scope.iter_mut().flat_map(|scope| scope.refresh(&mut control)) {
         tracing::warn!("scope: there is no cgroup {path} now; it is watched from when there is");
     }
-    for (rules, what) in [(catalogue.names(), "names")] {
-        if let Err(error) = control.add_names(rules) {
-            tracing::warn!("not all {what} of the catalogue are watched: {error}");
-            ledger.rules_refused.one();
-        }
+    if let Err(error) = control.add_names(catalogue.names()) {
+        tracing::warn!("not all names of the catalogue are watched: {error}");
+        ledger.rules_refused.one();
     }
     let scan = catalogue.scan();
     ledger.rules_refused.add(control.set_watch(&scan.inodes, &scan.entries, &scan.dirs));
