@@ -87,7 +87,10 @@ impl Canary {
         let output = self.child.wait_with_output().ok()?;
         match ended {
             Some(status) if status.success() => None,
-            Some(_) => Some(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Some(_) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                Some(said.trim().trim_start_matches("spoor: ").to_owned())
+            }
             None => Some("it did not end in time".to_owned()),
         }
     }
