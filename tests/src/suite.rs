@@ -31,7 +31,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 13] = [
+pub const CASES: [(&str, Case); 14] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -39,6 +39,7 @@ pub const CASES: [(&str, Case); 13] = [
     ("threads", processes::threads),
     ("daemon", processes::daemon),
     ("signal", processes::signal),
+    ("script", processes::script),
     ("balance", agent::balance),
     ("flood", agent::flood),
     ("second-instance", agent::second_instance),

@@ -74,6 +74,7 @@ live! {
     threads => "threads",
     daemon => "daemon",
     signal => "signal",
+    script => "script",
     balance => "balance",
     flood => "flood",
     second_instance => "second-instance",

@@ -11,7 +11,8 @@
 //! session:<user>:<session>        a person: who logged in, and the audit session (else systemd's)
 //! ```
 //!
-//! `<user>` is the name on the host, or the number where there is none. `<program>` is a path; of a cron job's
+//! `<user>` is the name on the host, or the number where there is none. `<program>` is a path, of a script that of the
+//! script where it was named by its whole path; of a cron job's
 //! `sh -c 'command'` the command's first word that says something; `?` where it could not be learnt.
 //!
 //! # `Actor::origin`

@@ -289,9 +289,10 @@ impl<H: Host> Resolver<H> {
     }
 }
 
+/// What a process is called by: of a script the script, since an interpreter is nobody's name. (A script that was named
+/// from some directory has no name that stays.)
 fn program(process: &Process) -> Arc<str> {
-    if process.exe.bytes.is_empty() {
-        return UNKNOWN_PROGRAM.into();
-    }
-    String::from_utf8_lossy(&process.exe.bytes).into()
+    let script = process.script.as_ref().filter(|script| script.bytes.starts_with(b"/"));
+    let program = &script.unwrap_or(&process.exe).bytes;
+    if program.is_empty() { UNKNOWN_PROGRAM.into() } else { String::from_utf8_lossy(program).into() }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::{Result, ensure};
 
 use super::{act, act_well, closed, home, of_chain, one, path};
@@ -63,6 +65,27 @@ pub(super) fn signal(place: &Place) -> Result<()> {
     let of = of_chain(&agent.records, text(&chain, "chain"));
     let exit = one(&of, "exit", |_| true)?;
     ensure!(at(exit, "exit.signal").as_u64() == Some(9), "exit: {exit}");
+    drop(agent.stop()?);
+    Ok(())
+}
+
+/// A script is called by its own name, not by its interpreter's.
+pub(super) fn script(place: &Place) -> Result<()> {
+    let directory = place.directory("script")?;
+    let interpreter = directory.join("interpreter");
+    place.program(&interpreter)?;
+    home(&directory, 1)?;
+    let job = directory.join("job.act");
+    // The interpreter gets the script's name as its first step, which exists and is read.
+    std::fs::write(&job, format!("#!{} read\n", interpreter.display()))?;
+    std::fs::set_permissions(&job, std::fs::Permissions::from_mode(0o755))?;
+    let mut agent = Agent::start(place, "script", "")?;
+    act_well(place, &["become", &job.display().to_string(), "[", "read", &path(&directory, ".pgpass"), "]"])?;
+    let chain = closed(&mut agent.records, "/job.act")?;
+    let of = of_chain(&agent.records, text(&chain, "chain"));
+    let open = one(&of, "secret.open", |_| true)?;
+    ensure!(text(open, "process.script") == job.display().to_string(), "script: {open}");
+    ensure!(text(open, "process.exe") == interpreter.display().to_string(), "interpreter: {open}");
     drop(agent.stop()?);
     Ok(())
 }
