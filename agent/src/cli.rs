@@ -20,7 +20,7 @@ const CONFIG_PATH: &str = "/etc/spoor/spoor.toml";
 ///
 /// Kernel probes watch credential files, program execution and outbound connections; spoor ties them to the service
 /// accounts that acted and keeps chains: one record of each run of a job, as evidence on this host and for your SIEM.
-/// It only observes. It never keeps, prints or forwards a secret.
+/// It only observes. It never keeps, prints or forwards what makes a credential secret, and it redacts arguments.
 #[derive(Debug, Parser)]
 #[command(name = "spoor", version, after_long_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {

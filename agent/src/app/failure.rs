@@ -104,7 +104,7 @@ impl Failure {
 pub const EXIT_CODES: &str = "\
 Exit codes:
    0  done
-   1  what was asked for is not there, or was found wrong (check, show, verify); of doctor: a signal is not covered
+   1  not there, or found wrong (check, show, verify); doctor: a signal is not covered
    2  the command line makes no sense
    3  the config or the catalogue cannot be read or has mistakes
    4  the scope cannot be watched (no cgroup v2 hierarchy)
