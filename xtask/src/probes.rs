@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use crate::elf;
 use crate::paths;
 use crate::sh::{Cmd, step};
 use crate::toolchain::{self, BPF_TRIPLE};
@@ -52,6 +53,12 @@ pub(crate) fn build(muted: Option<&str>) -> Result<PathBuf> {
     cmd.run()?;
     let built = build.join(BPF_TRIPLE).join("release/spoor-ebpf");
     let content = fs::read(&built).with_context(|| format!("no object at {}", built.display()))?;
+    // docs/adr/0008: a call is what nobody writes, and a closure or a copy of zeros becomes.
+    let calls = elf::bpf_calls(&content).with_context(|| format!("{} is not to be read", built.display()))?;
+    ensure!(
+        calls == 0,
+        "the probes hold {calls} calls, and verifiers before 6.3 do not end on them: inline them"
+    );
     if paths::write_if_changed(&object, &content)? {
         step!("probes: {} bytes in {}", content.len(), object.display());
     }
