@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::Failure;
-use super::wiring::coverage;
+use super::wiring::{coverage, load, prove};
 use crate::kernel::probes::Tier;
-use crate::kernel::{Control, Counters, Covered, Host, Kernel, Options, Reader, establish, inspect};
+use crate::kernel::{Covered, Host, Options, inspect};
 use crate::telemetry::Ledger;
 
 /// What was found.
@@ -24,14 +24,9 @@ pub struct Findings {
 pub fn examine(tiers: &[Tier]) -> Result<Findings, Failure> {
     let host = inspect()?;
     // A scope of no cgroup: only the canary is seen, nobody else's deeds.
-    let mut kernel = Kernel::load(&host, Options { scoped: true, log_level: 0 })?;
-    let mut control = Control::take(&mut kernel)?;
-    let counters = Arc::new(Counters::take(&mut kernel)?);
-    let reader = Reader::take(&mut kernel, counters, Arc::new(Ledger::default()))?;
-    let (reader, feed) = reader.start().map_err(Failure::system("start the reader"))?;
-    let allowed = if tiers.is_empty() { &Tier::ALL } else { tiers };
-    let covered =
-        establish(&mut kernel, &mut control, &feed, allowed).map_err(Failure::system("send the canary"))?;
+    let (mut kernel, mut control, counters) = load(&host, Options { scoped: true, log_level: 0 })?;
+    let ledger = Arc::new(Ledger::default());
+    let (reader, feed, covered) = prove(&mut kernel, &mut control, &counters, &ledger, tiers)?;
     let verified = kernel.verified();
     kernel.detach_all();
     drop(feed);

@@ -42,6 +42,7 @@ pub(super) struct Watching {
     pub(super) covered: Covered,
     pub(super) scope: Option<ScopeWatch>,
     pub(super) cgroups: Option<Cgroups>,
+    pub(super) mounts: MountWatch,
     pub(super) since_ns: u64,
 }
 
@@ -49,6 +50,29 @@ pub(super) struct Watching {
 fn probe_level(config: &Config) -> u8 {
     let level = config.log.probes.and_then(|level| level.as_str().parse::<log::Level>().ok());
     level.and_then(|level| u8::try_from(level as usize).ok()).unwrap_or(0)
+}
+
+/// Loads the object and takes its control maps: nothing is attached yet.
+pub(super) fn load(host: &Host, options: Options) -> Result<(Kernel, Control, Arc<Counters>), Failure> {
+    let mut kernel = Kernel::load(host, options)?;
+    let control = Control::take(&mut kernel)?;
+    let counters = Arc::new(Counters::take(&mut kernel)?);
+    Ok((kernel, control, counters))
+}
+
+/// Starts the reader, attaches, and proves by the canary. No tiers named: all are allowed.
+pub(super) fn prove(
+    kernel: &mut Kernel,
+    control: &mut Control,
+    counters: &Arc<Counters>,
+    ledger: &Arc<Ledger>,
+    tiers: &[Tier],
+) -> Result<(ReaderHandle, Feed, Covered), Failure> {
+    let reader = Reader::take(kernel, Arc::clone(counters), Arc::clone(ledger))?;
+    let (reader, feed) = reader.start().map_err(Failure::system("start the reader"))?;
+    let allowed = if tiers.is_empty() { &Tier::ALL } else { tiers };
+    let covered = establish(kernel, control, &feed, allowed).map_err(Failure::system("send the canary"))?;
+    Ok((reader, feed, covered))
 }
 
 /// Loads, attaches, and proves by the canary. Rules are in place before the first probe is.
@@ -66,9 +90,7 @@ pub(super) fn watch_host(
         Err(error) if scoped => return Err(error.into()),
         Err(_) => None,
     };
-    let mut kernel = Kernel::load(host, Options { scoped, log_level: probe_level(config) })?;
-    let mut control = Control::take(&mut kernel)?;
-    let counters = Arc::new(Counters::take(&mut kernel)?);
+    let (mut kernel, mut control, counters) = load(host, Options { scoped, log_level: probe_level(config) })?;
     let mut scope =
         cgroups.clone().filter(|_| scoped).map(|found| ScopeWatch::new(found, config.scope.cgroups.clone()));
     for path in scope.iter_mut().flat_map(|scope| scope.refresh(&mut control)) {
@@ -78,18 +100,16 @@ pub(super) fn watch_host(
         tracing::warn!("not all names of the catalogue are watched: {error}");
         ledger.rules_refused.one();
     }
+    // From before the scan on, so that what is mounted while the probes are proven is noticed.
+    let mounts = MountWatch::new().map_err(Failure::system("read the mount table"))?;
     let scan = catalogue.scan();
     ledger.rules_refused.add(control.set_watch(&scan.inodes, &scan.entries, &scan.dirs));
     for missing in &scan.missing {
         tracing::warn!("credentials: {missing} is not there yet; it is watched from when it is");
     }
-    let reader = Reader::take(&mut kernel, Arc::clone(&counters), Arc::clone(ledger))?;
-    let (reader, feed) = reader.start().map_err(Failure::system("start the reader"))?;
-    let allowed = if options.tiers.is_empty() { Tier::ALL.to_vec() } else { options.tiers.clone() };
-    let covered =
-        establish(&mut kernel, &mut control, &feed, &allowed).map_err(Failure::system("send the canary"))?;
+    let (reader, feed, covered) = prove(&mut kernel, &mut control, &counters, ledger, &options.tiers)?;
     ledger.samples_canary.add(covered.canary_events);
-    Ok(Watching { kernel, control, counters, reader, feed, covered, scope, cgroups, since_ns })
+    Ok(Watching { kernel, control, counters, reader, feed, covered, scope, cgroups, mounts, since_ns })
 }
 
 /// What the worker has to know before anything else: what is covered, who was there, what came meanwhile.
@@ -150,6 +170,7 @@ pub(super) struct Hands {
     pub(super) control: Control,
     pub(super) counters: Arc<Counters>,
     pub(super) scope: Option<ScopeWatch>,
+    pub(super) mounts: MountWatch,
 }
 
 /// Puts the stages and the loop around them together.
@@ -180,8 +201,7 @@ pub(super) fn worker(
     let redaction = Redaction { argv: redact::argv, printable: redact::printable };
     let clock = ClockOffset(wall_offset_ns);
     let builder = Builder::new(identity::host(host.boot_id), clock, store.next_seq()?, redaction);
-    let mounts = MountWatch::new().map_err(Failure::system("read the mount table"))?;
-    let Hands { control, counters, scope } = hands;
+    let Hands { control, counters, scope, mounts } = hands;
     let Shared { ledger, stopping, stored, show } = shared;
     let catalogue = Arc::clone(catalogue);
     let around = Surroundings {

@@ -93,7 +93,6 @@ impl<D: Describe, H: Host> Worker<D, H> {
     ) -> Result<(), StoreError> {
         let first = first(&mut self.around.builder);
         self.store(&[first])?;
-        self.rescan();
         let records = self.digest(early);
         self.store(&records)
     }
