@@ -72,8 +72,9 @@ impl Kind {
     }
 }
 
-/// A sequence of its own per CPU. Kinds that can interrupt one another on a CPU must not share a plain counter, or an
-/// increment is lost and the account no longer balances; hence the third lane.
+/// A sequence of its own per CPU. Counting up is atomic, so the account balances always; the number a sample shows is read
+/// apart from that, and a program that interrupts another of its lane may show the same. Hence a lane of its own for what
+/// runs in interrupts; a connection's two halves find one another by a number of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Lane {

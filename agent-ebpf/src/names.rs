@@ -3,6 +3,7 @@
 use spoor_wire::body::{CGROUP_DEPTH_MAX, NAME_MAX, PATH_DEPTH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 
 use crate::read::{Unreadable, field, kernel_bytes, kernel_str, masked, off};
+use crate::task::cgroup_node;
 
 /// Where names are written, one after the other, each ended by NUL.
 ///
@@ -106,17 +107,11 @@ fn walk_path<const MASK: u32>(out: &mut Out<MASK>, file: u64) -> Result<(), Unre
             mount = above;
             continue;
         }
-        if parent == dentry {
-            // The root of a file system that is mounted nowhere, or no longer: a memfd, a pipe, a lazily unmounted tree.
-            // Its own name, where it has one, is all there is.
-            let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
-            let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
-            out.push(name, len)?;
-            return Ok(());
-        }
         let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
         let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
-        if !out.push(name, len)? {
+        // The root of a file system that is mounted nowhere, or no longer (a memfd, a pipe, a lazily unmounted tree): its
+        // own name, where it has one, is all there is.
+        if !out.push(name, len)? || parent == dentry {
             return Ok(());
         }
         dentry = parent;
@@ -136,10 +131,9 @@ pub fn cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) {
 
 #[inline(always)]
 fn walk_cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) -> Result<(), Unreadable> {
-    let set = field::<u64>(task, off!(task__cgroups))?;
-    let cgroup = field::<u64>(set, off!(css_set__dfl_cgrp))?;
-    let mut node = field::<u64>(cgroup, off!(cgroup__kn))?;
+    let mut node = cgroup_node(task)?;
     if field::<u64>(node, off!(kernfs_node__parent))? == 0 {
+        let set = field::<u64>(task, off!(task__cgroups))?;
         let controller = field::<u64>(set, off!(css_set__subsys_pids));
         let other = controller.and_then(|state| field::<u64>(state, off!(css__cgroup)));
         if let Ok(other) = other {

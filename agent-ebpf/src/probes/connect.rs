@@ -14,7 +14,7 @@ use spoor_wire::{Connect, Fault, Kind, Source};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current, now};
 use crate::gate::{marks, muted, watched};
-use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
+use crate::maps::{CALLS, IN_CALL, PENDING, Pending};
 use crate::read::{Unreadable, bytes16, field, off};
 use crate::task::{self, is_kthread, is_service, start_of};
 
@@ -97,11 +97,11 @@ pub fn destination(
 
 /// Destination of a socket that knows it already.
 #[inline(always)]
-pub fn destination_of(sk: u64) -> Result<Option<Connect>, Unreadable> {
+pub fn destination_of(sk: u64) -> Result<Connect, Unreadable> {
     let family = field::<u16>(sk, off!(sock__skc_family))?;
     let daddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
     let dport = u16::from_be(field(sk, off!(sock__skc_dport))?);
-    Ok(Some(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) }))
+    Ok(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) })
 }
 
 /// An address of a socket, as two words of memory.
@@ -135,7 +135,7 @@ pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> Option<u64
     if PENDING.insert(sk, pending, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
-    if state & SENT == 0 && CALLS.insert(pid_tgid, sk, 0).is_err() {
+    if CALLS.insert(pid_tgid, sk, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
     by_current(Head { kind: Kind::Connect, source, marks: marked }, Wake::Now, to);

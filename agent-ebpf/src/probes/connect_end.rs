@@ -70,11 +70,7 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
     if !is_tcp(sk)? || muted("socket_connect") {
         return Ok(());
     }
-    if let Some(to) = destination_of(sk)?
-        && begin(sk, to, IN_CALL | SENT, Source::TpState).is_some()
-    {
-        let _ = CALLS.insert(bpf_get_current_pid_tgid(), sk, 0);
-    }
+    begin(sk, destination_of(sk)?, IN_CALL | SENT, Source::TpState);
     Ok(())
 }
 
