@@ -90,6 +90,10 @@ pub static PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, 0)
 #[map]
 pub static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
 
+/// The registers with which a thread came to execute a program, where the return of the call does not tell.
+#[map]
+pub static EXECS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
+
 /// The programs that look after system calls, by slot.
 #[map]
 pub static SYSCALLS: ProgramArray = ProgramArray::with_max_entries(16, 0);
