@@ -1,0 +1,122 @@
+//! The acts that go through io_uring: the kernel does them without the system call that has their name.
+
+#![expect(unsafe_code, reason = "an entry of the ring points into this process's memory")]
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use anyhow::{Context, Result, ensure};
+use io_uring::squeue::{Entry, Flags};
+use io_uring::types::{DestinationSlot, Fd, Fixed};
+use io_uring::{IoUring, Probe, opcode};
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::{NotThere, await_input, there};
+
+/// Which of the kernel's hands does the act.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hand {
+    /// The caller's own, in the system call that submits; a worker's where the kernel wants that.
+    Caller,
+    /// A worker's, always.
+    Worker,
+    /// The thread that looks for submissions by itself.
+    Poller,
+}
+
+/// A ring, for one act after the other.
+pub(crate) struct Ring {
+    ring: IoUring,
+    hand: Hand,
+}
+
+impl Ring {
+    pub(crate) fn new(hand: Hand, codes: &[u8]) -> Result<Self> {
+        let mut builder = IoUring::builder();
+        if hand == Hand::Poller {
+            builder.setup_sqpoll(100);
+        }
+        let ring = builder.build(4).map_err(|error| match error.raw_os_error() {
+            // By sysctl, by a filter of system calls, or by the kernel's build.
+            Some(libc::ENOSYS | libc::EPERM) => NotThere(format!("io_uring: {error}")).into(),
+            _ => anyhow::Error::from(error).context("io_uring"),
+        })?;
+        let mut probe = Probe::new();
+        ring.submitter().register_probe(&mut probe).context("ask what io_uring knows")?;
+        for code in codes {
+            if !probe.is_supported(*code) {
+                return Err(NotThere(format!("io_uring has no operation {code}")).into());
+            }
+        }
+        Ok(Self { ring, hand })
+    }
+
+    /// Submits one entry and waits for what comes of it.
+    ///
+    /// # Safety
+    /// What the entry points to is valid until this returns.
+    unsafe fn perform(&mut self, what: &str, entry: Entry) -> Result<nix::Result<i32>> {
+        let flags = if self.hand == Hand::Worker { Flags::ASYNC } else { Flags::empty() };
+        // SAFETY: the caller's promise; and nothing leaves this function before its completion except by an error,
+        // which ends the program.
+        unsafe { self.ring.submission().push(&entry.flags(flags)) }.context("the ring is full")?;
+        self.ring.submit().with_context(|| format!("submit {what}"))?;
+        // SAFETY: the ring outlives the borrow.
+        let ring = unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) };
+        loop {
+            if let Some(done) = self.ring.completion().next() {
+                let result = done.result();
+                return Ok(if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(result) });
+            }
+            await_input(what, &ring)?;
+        }
+    }
+
+    pub(crate) fn open(&mut self, path: &str) -> Result<OwnedFd> {
+        let path = CString::new(path)?;
+        let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr());
+        let entry = entry.flags(libc::O_RDONLY | libc::O_CLOEXEC).build();
+        // SAFETY: the path lives.
+        let opened = unsafe { self.perform("openat by io_uring", entry) }?;
+        if self.hand == Hand::Poller && opened == Err(Errno::EINVAL) {
+            // Until 5.11 the poller has no files of the caller's.
+            return Err(NotThere("io_uring's poller opens no files".to_owned()).into());
+        }
+        let fd = there("openat by io_uring", opened)?;
+        // SAFETY: the kernel has just made it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// Opens into a slot of the ring, so that there is never a descriptor, and reads from there.
+    pub(crate) fn open_into_slot(&mut self, path: &str) -> Result<()> {
+        let path = CString::new(path)?;
+        self.ring.submitter().register_files(&[-1, -1]).context("slots for files")?;
+        let slot = DestinationSlot::try_from_slot_target(1).map_err(|_| anyhow::anyhow!("no slot 1"))?;
+        let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr());
+        let entry = entry.file_index(Some(slot)).flags(libc::O_RDONLY).build();
+        // SAFETY: the path lives.
+        match unsafe { self.perform("openat into a slot", entry) }? {
+            Ok(0) => {}
+            // Before 5.15 the slot is not looked at, and a descriptor comes of it, or a complaint about the field.
+            Ok(_) | Err(Errno::EINVAL) => {
+                return Err(NotThere("io_uring opens into no slots".to_owned()).into());
+            }
+            Err(errno) => return there("openat into a slot", Err(errno)),
+        }
+        let mut byte = [0];
+        let entry = opcode::Read::new(Fixed(1), byte.as_mut_ptr(), 1).build();
+        // SAFETY: the byte lives.
+        let read = there("read from a slot", unsafe { self.perform("read from a slot", entry) }?)?;
+        ensure!(read == 1, "there was nothing to read");
+        Ok(())
+    }
+
+    pub(crate) fn read(&mut self, file: &impl AsRawFd) -> Result<usize> {
+        let mut byte = [0];
+        let entry = opcode::Read::new(Fd(file.as_raw_fd()), byte.as_mut_ptr(), 1).build();
+        // SAFETY: the byte lives.
+        let read = there("read by io_uring", unsafe { self.perform("read by io_uring", entry) }?)?;
+        Ok(usize::try_from(read)?)
+    }
+}
