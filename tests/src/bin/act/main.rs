@@ -13,7 +13,11 @@
 //! standard error says which), and with 1 if something else failed. A 77 of a child that was waited for is passed on.
 
 mod compat;
+mod descriptors;
 mod files;
+mod identity;
+mod memory;
+mod programs;
 mod uring;
 
 use std::io::Read;
@@ -99,7 +103,8 @@ impl<'a> Steps<'a> {
 /// What a part of this program makes of a step: whether it knew it.
 type Part = fn(&str, &mut Steps<'_>) -> Result<bool>;
 
-const PARTS: &[Part] = &[basics, processes, files::step];
+const PARTS: &[Part] =
+    &[basics, processes, files::step, descriptors::step, programs::step, identity::step, memory::step];
 
 fn run(steps: &[String]) -> Result<()> {
     let mut steps = Steps(steps);
@@ -255,6 +260,13 @@ fn poll_connect(address: &str) -> Result<()> {
 
 fn wait_for(path: &str) -> Result<()> {
     wait_until(&format!("{path} did not appear"), || Ok(std::path::Path::new(path).exists()))
+}
+
+/// A file that is whole from the moment on in which it is there.
+fn place(path: &str, content: &str) -> Result<()> {
+    let beside = format!("{path}.part");
+    std::fs::write(&beside, content)?;
+    std::fs::rename(&beside, path).with_context(|| path.to_owned())
 }
 
 fn wait_until(otherwise: &str, mut seen: impl FnMut() -> Result<bool>) -> Result<()> {

@@ -119,4 +119,33 @@ impl Ring {
         let read = there("read by io_uring", unsafe { self.perform("read by io_uring", entry) }?)?;
         Ok(usize::try_from(read)?)
     }
+
+    /// Takes a descriptor that somebody passes.
+    pub(crate) fn receive_descriptor(&mut self, peer: &impl AsRawFd) -> Result<OwnedFd> {
+        let mut byte = 0_u8;
+        let mut bytes = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        let mut space = [0_u64; 8];
+        // SAFETY: zeros are a message: one without anything.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut bytes;
+        message.msg_iovlen = 1;
+        message.msg_control = space.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&space);
+        let entry = opcode::RecvMsg::new(Fd(peer.as_raw_fd()), &raw mut message);
+        let entry = entry.flags(libc::MSG_CMSG_CLOEXEC.cast_unsigned()).build();
+        // SAFETY: the message lives, and all that it points to.
+        there("recvmsg by io_uring", unsafe { self.perform("recvmsg by io_uring", entry) }?)?;
+        // SAFETY: the kernel has filled the message.
+        let control = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+        // SAFETY: it is null, or it points into `space`.
+        let control = unsafe { control.as_ref() };
+        let control = control.context("no descriptor came")?;
+        ensure!(control.cmsg_type == libc::SCM_RIGHTS, "something else than a descriptor came");
+        // SAFETY: such a message has a descriptor at least.
+        let first = unsafe { libc::CMSG_DATA(control) }.cast::<i32>();
+        // SAFETY: as above.
+        let fd = unsafe { first.read_unaligned() };
+        // SAFETY: the kernel has just made it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
 }
