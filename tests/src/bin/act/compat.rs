@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "an interrupt that only assembly raises, and memory below 4 GiB for it")]
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
@@ -14,7 +14,9 @@ const PAGE: usize = 4096;
 
 /// Numbers of 32-bit x86.
 pub(crate) const OPEN: u32 = 5;
+pub(crate) const SOCKETCALL: u32 = 102;
 pub(crate) const OPENAT: u32 = 295;
+pub(crate) const CONNECT: u32 = 362;
 const GETPID: u32 = 20;
 
 /// A page that 32 bits can point to.
@@ -68,6 +70,24 @@ pub(crate) fn open(path: &str, number: u32) -> Result<OwnedFd> {
     let fd = there("a 32-bit open", unsafe { call(number, arguments) }?)?;
     // SAFETY: the kernel has just made it for us.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Connects by `connect` or by the one call that once stood for all of them.
+pub(crate) fn connect(socket: &impl AsRawFd, address: &[u8], number: u32) -> Result<nix::Result<i32>> {
+    /// Which of them.
+    const SOCKETCALL_CONNECT: u32 = 3;
+    let low = Low::new()?;
+    let fd = socket.as_raw_fd().cast_unsigned();
+    let length = u32::try_from(address.len())?;
+    let address = low.put(0, address)?;
+    let arguments = if number == SOCKETCALL {
+        let arguments = [fd, address, length].map(u32::to_ne_bytes).concat();
+        [SOCKETCALL_CONNECT, low.put(PAGE / 2, &arguments)?, 0, 0]
+    } else {
+        [fd, address, length, 0]
+    };
+    // SAFETY: the address lives in `low`, and so do the arguments.
+    unsafe { call(number, arguments) }
 }
 
 /// One system call, after a harmless one has shown that there are any.

@@ -17,7 +17,9 @@ mod descriptors;
 mod files;
 mod identity;
 mod memory;
+mod messages;
 mod programs;
+mod sockets;
 mod uring;
 
 use std::io::Read;
@@ -103,8 +105,17 @@ impl<'a> Steps<'a> {
 /// What a part of this program makes of a step: whether it knew it.
 type Part = fn(&str, &mut Steps<'_>) -> Result<bool>;
 
-const PARTS: &[Part] =
-    &[basics, processes, files::step, descriptors::step, programs::step, identity::step, memory::step];
+const PARTS: &[Part] = &[
+    basics,
+    processes,
+    files::step,
+    descriptors::step,
+    programs::step,
+    identity::step,
+    memory::step,
+    sockets::step,
+    messages::step,
+];
 
 fn run(steps: &[String]) -> Result<()> {
     let mut steps = Steps(steps);

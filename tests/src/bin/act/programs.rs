@@ -3,9 +3,9 @@
 //! Each becomes the program, as `become` does: `exec-at DIR NAME [ STEP… ]`, `exec-fd PATH [ STEP… ]`, `exec-memfd PATH
 //! [ STEP… ]` (its bytes in anonymous memory), `exec-deleted PATH [ STEP… ]` (a copy that has no name any more),
 //! `exec-thread PATH [ STEP… ]` (from a thread that is not the first). `exec-fail PATH` is to be refused, and this
-//! program goes on (let in, it has become PATH). `long-argv N` becomes this program again with N bytes of arguments more, and does the steps after.
-//! `clone-parent [ STEP… ]` does steps in a sibling instead of a child. `exit-thread CODE`: the first thread ends
-//! first, and another ends the process.
+//! program goes on (let in, it has become PATH). `long-argv N` becomes this program again with N bytes of arguments
+//! more, and does the steps after. `clone-parent [ STEP… ]` does steps in a sibling instead of a child. `exit-thread
+//! CODE`: the first thread ends first, and another ends the process.
 
 #![expect(unsafe_code, reason = "clone, and the end of one thread")]
 

@@ -14,6 +14,8 @@ use nix::libc;
 
 use crate::{NotThere, await_input, there};
 
+const SLOT: u32 = 1;
+
 /// Which of the kernel's hands does the act.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hand {
@@ -88,11 +90,16 @@ impl Ring {
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
+    /// A slot, which is a descriptor that only the ring has.
+    fn slot(&mut self) -> Result<DestinationSlot> {
+        self.ring.submitter().register_files(&[-1, -1]).context("slots for files")?;
+        DestinationSlot::try_from_slot_target(SLOT).map_err(|_| anyhow::anyhow!("no slot {SLOT}"))
+    }
+
     /// Opens into a slot of the ring, so that there is never a descriptor, and reads from there.
     pub(crate) fn open_into_slot(&mut self, path: &str) -> Result<()> {
         let path = CString::new(path)?;
-        self.ring.submitter().register_files(&[-1, -1]).context("slots for files")?;
-        let slot = DestinationSlot::try_from_slot_target(1).map_err(|_| anyhow::anyhow!("no slot 1"))?;
+        let slot = self.slot()?;
         let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr());
         let entry = entry.file_index(Some(slot)).flags(libc::O_RDONLY).build();
         // SAFETY: the path lives.
@@ -105,7 +112,7 @@ impl Ring {
             Err(errno) => return there("openat into a slot", Err(errno)),
         }
         let mut byte = [0];
-        let entry = opcode::Read::new(Fixed(1), byte.as_mut_ptr(), 1).build();
+        let entry = opcode::Read::new(Fixed(SLOT), byte.as_mut_ptr(), 1).build();
         // SAFETY: the byte lives.
         let read = there("read from a slot", unsafe { self.perform("read from a slot", entry) }?)?;
         ensure!(read == 1, "there was nothing to read");
@@ -147,5 +154,52 @@ impl Ring {
         let fd = unsafe { first.read_unaligned() };
         // SAFETY: the kernel has just made it for us.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    pub(crate) fn connect(&mut self, socket: &impl AsRawFd, address: &[u8]) -> Result<nix::Result<i32>> {
+        let length = u32::try_from(address.len())?;
+        let entry = opcode::Connect::new(Fd(socket.as_raw_fd()), address.as_ptr().cast(), length).build();
+        // SAFETY: the address lives.
+        unsafe { self.perform("connect by io_uring", entry) }
+    }
+
+    /// Connects a socket that is in a slot of the ring and nowhere else.
+    pub(crate) fn connect_in_slot(&mut self, family: i32, address: &[u8]) -> Result<nix::Result<i32>> {
+        let slot = self.slot()?;
+        let entry = opcode::Socket::new(family, libc::SOCK_STREAM, 0).file_index(Some(slot)).build();
+        // SAFETY: numbers only.
+        there("a socket by io_uring", unsafe { self.perform("a socket by io_uring", entry) }?)?;
+        let length = u32::try_from(address.len())?;
+        let entry = opcode::Connect::new(Fixed(SLOT), address.as_ptr().cast(), length).build();
+        // SAFETY: the address lives.
+        unsafe { self.perform("connect in a slot", entry) }
+    }
+
+    pub(crate) fn accept(&mut self, listener: &impl AsRawFd) -> Result<OwnedFd> {
+        let nobody = std::ptr::null_mut();
+        let entry = opcode::Accept::new(Fd(listener.as_raw_fd()), nobody, nobody.cast());
+        let entry = entry.flags(libc::SOCK_CLOEXEC).build();
+        // SAFETY: it points to nothing.
+        let fd = there("accept by io_uring", unsafe { self.perform("accept by io_uring", entry) }?)?;
+        // SAFETY: the kernel has just made it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    pub(crate) fn send_to(
+        &mut self,
+        socket: &impl AsRawFd,
+        address: &[u8],
+        text: &[u8],
+    ) -> Result<nix::Result<i32>> {
+        let mut bytes = libc::iovec { iov_base: text.as_ptr().cast_mut().cast(), iov_len: text.len() };
+        // SAFETY: zeros are a message: one without anything.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_name = address.as_ptr().cast_mut().cast();
+        message.msg_namelen = u32::try_from(address.len())?;
+        message.msg_iov = &raw mut bytes;
+        message.msg_iovlen = 1;
+        let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), &raw const message).build();
+        // SAFETY: the message lives, and all that it points to; the kernel only reads there.
+        unsafe { self.perform("sendmsg by io_uring", entry) }
     }
 }
