@@ -89,6 +89,12 @@ pub fn marks(task: u64, tgid: u32) -> u32 {
     mark.flags
 }
 
+/// Start and marks of whoever has that number, as far as the table knows.
+#[inline(always)]
+pub fn marks_of_number(tgid: u32) -> Option<(u64, u32)> {
+    mark_of(tgid).map(|mark| (mark.start_ns, mark.flags))
+}
+
 #[inline(always)]
 fn mark_of(tgid: u32) -> Option<Mark> {
     // SAFETY: the map is preallocated and never shrinks; a value that is replaced while it is copied fails the check of

@@ -67,6 +67,28 @@ pub static RULE_DIR: HashMap<InodeKey, u32> = HashMap::with_max_entries(16_384, 
 #[map]
 pub static RULE_NAME: HashMap<NameKey, u32> = HashMap::with_max_entries(4_096, 0);
 
+/// Files that were found to be credentials, with their rule. An LRU: what it pushes out is matched anew at its next opening.
+#[map]
+pub static KNOWN: LruHashMap<InodeKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+
+/// A process that has read a file.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Reading {
+    pub ino: u64,
+    pub dev: u32,
+    pub generation: u32,
+    pub tgid: u32,
+    /// Start of the process, in ticks: its number may be used again.
+    pub tick: u32,
+    pub how: u32,
+    pub pad: u32,
+}
+
+/// Readings that were told. An LRU: what it pushes out is told again.
+#[map]
+pub static READS: LruHashMap<Reading, u32> = LruHashMap::with_max_entries(16_384, 0);
+
 /// A connection whose end is awaited.
 #[derive(Clone, Copy)]
 #[repr(C)]

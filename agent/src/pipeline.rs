@@ -79,7 +79,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
     pub fn step(&mut self, event: &Event, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         self.ledger.events_in.one();
         match &event.what {
-            What::Lost(_) | What::Tick => self.observe(event, Cast::default(), notes),
+            What::Present(_) => {
+                let applied = self.table.apply(event);
+                self.follow(event, &applied, notes);
+                self.forget(&applied);
+            }
+            What::Lost(_) | What::Silent { .. } | What::Tick => self.observe(event, Cast::default(), notes),
             What::Answer(bytes) => match dns::answers(bytes) {
                 Ok(answers) => self.names.learn(&answers, event.time_ns),
                 Err(_) => self.ledger.answers_unread.one(),

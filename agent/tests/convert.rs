@@ -30,7 +30,12 @@ fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, Co
     let event = convert(&sample.raw())?;
     match event.what {
         What::Seen(seen) => Ok(*seen),
-        other @ (What::Seeded(_) | What::Lost(_) | What::Answer(_) | What::Tick) => {
+        other @ (What::Seeded(_)
+        | What::Lost(_)
+        | What::Silent { .. }
+        | What::Present(_)
+        | What::Answer(_)
+        | What::Tick) => {
             unreachable!("a sample became {other:?}")
         }
     }

@@ -7,4 +7,8 @@ mod exec_failed;
 mod exit;
 mod fork;
 mod identity;
+mod memory;
 mod open;
+mod reading;
+mod receive;
+mod unix;

@@ -10,20 +10,30 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
 use aya_log_ebpf::debug;
+use spoor_wire::body::HOW_BACKING;
 use spoor_wire::control::MARK_HOLDS;
+use spoor_wire::rule::InodeKey;
 use spoor_wire::{Fault, Kind, Open, Source, Span};
 
+use super::memory;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
+use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode};
-use crate::names::{Out, path};
+use crate::names::{Out, path_of};
 use crate::read::{Unreadable, field, off};
 use crate::syscall::file_of;
 use crate::task::{self, start_of};
 
 /// `FMODE_READ`
 const FMODE_READ: u32 = 1;
+/// `FMODE_BACKING`, of files that overlayfs opens for itself, from 6.5 on.
+const FMODE_BACKING: u32 = 1 << 25;
+/// `FMODE_NOACCOUNT`, which such files have had since 4.19.
+const FMODE_NOACCOUNT: u32 = 1 << 29;
+/// `PROC_SUPER_MAGIC`
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 /// `S_IFMT` and `S_IFREG`
 const FILE_TYPE: u16 = 0o170_000;
 const REGULAR: u16 = 0o100_000;
@@ -83,11 +93,12 @@ fn opened<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
 
 #[inline(always)]
 fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
-    if field::<u32>(file, off!(file__f_mode))? & FMODE_READ == 0 {
+    let mode = field::<u32>(file, off!(file__f_mode))?;
+    if mode & FMODE_READ == 0 {
         return Ok(None);
     }
     let at = field::<u64>(file, off!(file__f_inode))?;
-    if field::<u16>(at, off!(inode__i_mode))? & FILE_TYPE != REGULAR {
+    if !is_regular(at)? {
         return Ok(None);
     }
     let pid_tgid = bpf_get_current_pid_tgid();
@@ -96,13 +107,61 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
     if !watched(task, tgid) {
         return Ok(None);
     }
+    if is_of_proc(at)? {
+        memory::opened(file, at, (task, pid_tgid), source)?;
+        return Ok(None);
+    }
     let inode = matcher::inode(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(None) };
+    hold(tgid, task, &inode, &hit, source);
+    let told = Told { kind: Kind::Open, source, how: backing(mode) };
+    emit(
+        (field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?),
+        file,
+        &inode,
+        &hit,
+        told,
+    );
+    Ok(Some(hit.rule))
+}
+
+/// Whether an inode is that of a regular file.
+#[inline(always)]
+pub fn is_regular(inode: u64) -> Result<bool, Unreadable> {
+    Ok(field::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE == REGULAR)
+}
+
+/// Whether an inode is of `/proc`.
+#[inline(always)]
+fn is_of_proc(inode: u64) -> Result<bool, Unreadable> {
+    let block = field::<u64>(inode, off!(inode__i_sb))?;
+    Ok(field::<u64>(block, off!(super_block__s_magic))? == PROC_SUPER_MAGIC)
+}
+
+/// The bit of a file that a stacked file system opened for itself, on top of which another was opened by the process.
+#[inline(always)]
+pub fn backing(mode: u32) -> u32 {
+    if mode & (FMODE_BACKING | FMODE_NOACCOUNT) != 0 { HOW_BACKING } else { 0 }
+}
+
+/// The current process has a credential from now on: its connections are of interest, and its reading of that file.
+#[inline(always)]
+pub fn hold(tgid: u32, task: u64, inode: &Inode, hit: &Hit, source: Source) {
     if add_marks(tgid, start_of(task), MARK_HOLDS).is_err() {
         fault(source, Fault::MarkFull);
     }
-    emit(file, &inode, &hit, source, (task, pid_tgid));
-    Ok(Some(hit.rule))
+    let generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
+    let key = InodeKey { ino: inode.ino, dev: inode.dev, generation };
+    // An LRU: what it pushes out is read without that being told, and opened as before.
+    let _ = KNOWN.insert(key, hit.rule, 0);
+}
+
+/// What a sample with a file's body tells, and by whom it was seen.
+#[derive(Clone, Copy)]
+pub struct Told {
+    pub kind: Kind,
+    pub source: Source,
+    pub how: u32,
 }
 
 const TAIL: usize = size_of::<Sample<Open>>();
@@ -123,19 +182,23 @@ struct Room {
     pad: u32,
 }
 
+/// Emits a sample with a file's body: of the file at a place, which is (directory entry, mount). `file` may be 0, of what is
+/// no open file.
 #[inline(always)]
-fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
-    let (task, pid_tgid) = who;
-    let told = Head { kind: Kind::Open, source, marks: marks(task, (pid_tgid >> 32) as u32) };
-    let seq = number(Kind::Open);
-    let (ring, limit) = ring(Kind::Open.lane());
+pub fn emit(place: (u64, u64), file: u64, inode: &Inode, hit: &Hit, tell: Told) {
+    let pid_tgid = bpf_get_current_pid_tgid();
+    let task = task::current();
+    let Told { kind, source, how } = tell;
+    let told = Head { kind, source, marks: marks(task, (pid_tgid >> 32) as u32) };
+    let seq = number(kind);
+    let (ring, limit) = ring(kind.lane());
     let Some(mut entry) = ring.reserve::<Room>(0) else {
-        return dropped(Kind::Open);
+        return dropped(kind);
     };
     let room = entry.as_mut_ptr();
     // SAFETY: the reservation has `MASK + 257` bytes.
     let mut names = unsafe { Out::<MASK>::new(room.cast(), &raw mut (*room).at, TAIL as u32, ROOM) };
-    path(&mut names, file);
+    path_of(&mut names, place.0, place.1);
     let end = names.end();
     if names.flags != 0 {
         fault(source, Fault::PathDepth);
@@ -150,7 +213,7 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
         mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
         owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
         links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),
-        how: 0,
+        how,
         pad: 0,
         path: Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags },
     };

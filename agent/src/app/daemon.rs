@@ -47,7 +47,8 @@ pub(super) async fn run(
     watching.kernel.forget_btf();
     host.btf = Vec::new();
     let early = early(options, host, &mut watching)?;
-    let Watching { mut kernel, control, counters, reader, feed, scope, mounts, since_ns, .. } = watching;
+    let Watching { mut kernel, control, counters, reader, feed, scope, mounts, since_ns, covered, cgroups } =
+        watching;
 
     let (stored, stored_rx) = watch::channel(store.last_seq());
     let mut sinks = Sinks::start(config, &store, &stored_rx, &ledger)?;
@@ -55,8 +56,9 @@ pub(super) async fn run(
     let show = live.as_ref().map(|live| live.shower(style(), Arc::clone(&ledger)));
     let stopping = Arc::new(AtomicBool::new(false));
     let shared = Shared { ledger: Arc::clone(&ledger), stopping: Arc::clone(&stopping), stored, show };
-    let mut worker =
-        worker(config, host, catalogue, store, Hands { control, counters, scope, mounts }, shared)?;
+    let (proofs, passed, coverage) = (covered.proofs, kernel.passed(), early.coverage.clone());
+    let hands = Hands { control, counters, scope, mounts, proofs, passed, cgroups, coverage };
+    let mut worker = worker(config, host, catalogue, store, hands, shared)?;
     worker.open(|builder| builder.coverage(since_ns, &early.coverage), &early.events)?;
     let (told, mut ended) = oneshot::channel();
     std::thread::Builder::new()

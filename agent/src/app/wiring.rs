@@ -1,5 +1,6 @@
 //! Puts the parts together.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,8 +16,8 @@ use crate::credential::{Catalogue, Describer, redact};
 use crate::event::{Event, Loss, What};
 use crate::kernel::probes::Tier;
 use crate::kernel::{
-    Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MountWatch, Options, Reader, ReaderHandle,
-    ScopeWatch, boot_ns, establish, seed,
+    Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MountWatch, Options, Passed, Patrol, Proof,
+    Reader, ReaderHandle, ScopeWatch, boot_ns, establish, seed,
 };
 use crate::lineage;
 use crate::pipeline::Stages;
@@ -132,7 +133,7 @@ pub(super) fn early(options: &RunOptions, host: &Host, watching: &mut Watching) 
     events.append(&mut watching.covered.kept);
     if watching.covered.not_kept != 0 {
         // Of what kinds they were, nobody counted: it is a gap without numbers.
-        let loss = Loss { since_ns: watching.since_ns, counts: Vec::new() };
+        let loss = Loss { since_ns: watching.since_ns, counts: Vec::new(), cpus: Vec::new() };
         events.push(Event { time_ns: boot_ns(), what: What::Lost(loss) });
     }
     Ok(Early { coverage: coverage(host, &watching.covered, scope), events })
@@ -171,6 +172,10 @@ pub(super) struct Hands {
     pub(super) counters: Arc<Counters>,
     pub(super) scope: Option<ScopeWatch>,
     pub(super) mounts: MountWatch,
+    pub(super) proofs: BTreeSet<Proof>,
+    pub(super) passed: Passed,
+    pub(super) cgroups: Option<Cgroups>,
+    pub(super) coverage: record::Coverage,
 }
 
 /// Puts the stages and the loop around them together.
@@ -201,7 +206,7 @@ pub(super) fn worker(
     let redaction = Redaction { argv: redact::argv, printable: redact::printable };
     let clock = ClockOffset(wall_offset_ns);
     let builder = Builder::new(identity::host(host.boot_id), clock, store.next_seq()?, redaction);
-    let Hands { control, counters, scope, mounts } = hands;
+    let Hands { control, counters, scope, mounts, proofs, passed, cgroups, coverage } = hands;
     let Shared { ledger, stopping, stored, show } = shared;
     let catalogue = Arc::clone(catalogue);
     let around = Surroundings {
@@ -213,6 +218,11 @@ pub(super) fn worker(
         catalogue,
         mounts,
         scope,
+        patrol: Patrol::new(proofs, nanos(config.canary.every), boot_ns()),
+        passed,
+        cgroups,
+        watched: config.scope.cgroups.clone(),
+        coverage,
         ledger,
         wall_offset_ns,
         stopping,

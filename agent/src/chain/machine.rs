@@ -169,8 +169,12 @@ impl Machine {
         let time_ns = input.event.time_ns;
         self.advance(time_ns, out);
         match &input.event.what {
-            What::Tick | What::Answer(_) => {}
-            What::Lost(loss) => self.lost(time_ns, loss, out),
+            What::Tick | What::Answer(_) | What::Present(_) => {}
+            What::Lost(loss) => self.lost(time_ns, (GapKind::Lost, loss), out),
+            What::Silent { since_ns } => {
+                let loss = Loss { since_ns: *since_ns, counts: Vec::new(), cpus: Vec::new() };
+                self.lost(time_ns, (GapKind::ProbeSilent, &loss), out);
+            }
             What::Seeded(_) => {
                 if let Some(by) = input.by {
                     self.join(by, time_ns, out);
@@ -240,11 +244,11 @@ impl Machine {
         }
     }
 
-    fn lost(&mut self, time_ns: u64, loss: &Loss, out: &mut Vec<Note>) {
+    fn lost(&mut self, time_ns: u64, (kind, loss): (GapKind, &Loss), out: &mut Vec<Note>) {
         let mut chains = Vec::new();
         for (_, run) in self.by_opening() {
             if let Some(chain) = self.chain_mut(run) {
-                chain.gap(GapKind::Lost);
+                chain.gap(kind);
                 chains.push(chain.id);
             }
         }
@@ -252,8 +256,9 @@ impl Machine {
         out.push(Note::Gap(Gap {
             time_ns,
             since_ns: loss.since_ns,
-            kind: GapKind::Lost,
+            kind,
             counts: loss.counts.clone(),
+            cpus: loss.cpus.clone(),
             chains,
         }));
     }

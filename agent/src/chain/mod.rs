@@ -250,6 +250,8 @@ pub struct Gap {
     pub kind: GapKind,
     /// How many of each kind, where that is known.
     pub counts: Vec<(Kind, u64)>,
+    /// How many on each CPU, where that is known.
+    pub cpus: Vec<(u32, u64)>,
     /// The chains that were open then.
     pub chains: Vec<ChainId>,
 }

@@ -90,6 +90,11 @@ pub(super) const SECTIONS: &[Section] = &[
     },
     Section { name: "chain", many: false, about: "How the actions of a run become chains." },
     Section {
+        name: "canary",
+        many: false,
+        about: "A child of the agent that does every watched act, to prove that the probes fire. The first one decides at start how each signal is seen; later ones notice a probe that falls silent. Their acts leave no records.",
+    },
+    Section {
         name: "sink",
         many: true,
         about: "Where records go. May come more than once; without any, records stay in the store.",
@@ -167,6 +172,13 @@ pub(super) const KEYS: &[Key] = &[
         Type::Count,
         Some("4096"),
         "Most chains open at a time; then the quietest is closed, and says so. From 16 to 1048576.",
+    ),
+    key(
+        "canary",
+        "every",
+        Type::Duration,
+        Some("\"5m\""),
+        "How often one is sent out while the agent runs. From 1 second to 1 week.",
     ),
     key(
         "sink",

@@ -33,6 +33,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// How runs are cut into chains.
     pub chain: ChainConfig,
+    /// How often the probes are proven while the agent runs.
+    pub canary: CanaryConfig,
     /// Where records go; without any they stay in the store.
     pub sinks: Vec<SinkConfig>,
     /// The agent's own log.
@@ -75,6 +77,13 @@ pub struct ChainConfig {
     pub max_actions: u32,
     /// Most chains open at a time.
     pub max_open: u32,
+}
+
+/// The canary that proves while the agent runs that probes fire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CanaryConfig {
+    /// How often one is sent out.
+    pub every: Duration,
 }
 
 /// One way out for records.
@@ -159,6 +168,12 @@ impl Default for StoreConfig {
 impl Default for ChainConfig {
     fn default() -> Self {
         ChainConfig { quiet: Duration::from_secs(15 * 60), max_actions: 4096, max_open: 4096 }
+    }
+}
+
+impl Default for CanaryConfig {
+    fn default() -> Self {
+        CanaryConfig { every: Duration::from_secs(5 * 60) }
     }
 }
 

@@ -84,6 +84,8 @@ fn everything_said_arrives() {
         quiet = "90s"
         max_actions = 1_000
         max_open = 0x100
+        [canary]
+        every = "1h"
         [[sink]]
         name = "local"
         type = "file"
@@ -108,6 +110,7 @@ fn everything_said_arrives() {
             max_bytes: 500_000_000,
         },
         chain: ChainConfig { quiet: Duration::from_secs(90), max_actions: 1000, max_open: 256 },
+        canary: CanaryConfig { every: Duration::from_secs(3_600) },
         sinks: vec![
             SinkConfig {
                 name: "local".into(),

@@ -33,6 +33,7 @@ pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
             }
             "store" => store(table, &mut config, report),
             "chain" => chain(table, &mut config, report),
+            "canary" => set(&mut config.canary.every, duration(table, "every", WEEK, report)),
             "sink" => {
                 sinks_seen += 1;
                 match sinks_seen {

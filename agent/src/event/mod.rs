@@ -109,6 +109,13 @@ pub enum What {
     Seeded(Box<Seeded>),
     /// Events were lost between `since_ns` and the event's time.
     Lost(Loss),
+    /// A probe that was proven at start does not fire any more, at least since then, ns of `CLOCK_BOOTTIME`.
+    Silent {
+        /// From when on.
+        since_ns: u64,
+    },
+    /// `/proc` was read again after a loss: these processes are there. The rows come before, as [`What::Seeded`].
+    Present(Vec<ProcessKey>),
     /// The host received an answer of a name server: its bytes, as they came.
     Answer(Vec<u8>),
     /// Time has passed; nothing else happened.
@@ -363,6 +370,8 @@ pub struct Seeded {
     pub cgroup: Text,
     /// Credentials it holds open.
     pub open: Vec<OpenedFile>,
+    /// Read after a loss: what was known before may be wrong.
+    pub again: bool,
 }
 
 /// What did not arrive.
@@ -372,4 +381,6 @@ pub struct Loss {
     pub since_ns: u64,
     /// How many of each kind.
     pub counts: Vec<(Kind, u64)>,
+    /// How many on each CPU.
+    pub cpus: Vec<(u32, u64)>,
 }

@@ -197,6 +197,20 @@ impl Counters {
         counts.into_iter().filter(|(_, count)| *count != 0).collect()
     }
 
+    /// Samples a full ring refused, by CPU; CPUs without any are left out.
+    #[must_use]
+    pub fn dropped_on(&self) -> Vec<(u32, u64)> {
+        let mut cpus: BTreeMap<u32, u64> = BTreeMap::new();
+        for kind in Kind::ALL {
+            if let Ok(values) = self.dropped.get(&u32::from(kind as u8), 0) {
+                for (cpu, count) in (0..).zip(values.iter()) {
+                    *cpus.entry(cpu).or_default() += count;
+                }
+            }
+        }
+        cpus.into_iter().filter(|(_, count)| *count != 0).collect()
+    }
+
     /// Failures inside the probes, by attach point and reason; those that never happened are left out.
     #[must_use]
     pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
@@ -213,12 +227,18 @@ impl Counters {
 #[derive(Default)]
 pub struct LossWatch {
     seen: BTreeMap<u8, u64>,
+    on: BTreeMap<u32, u64>,
     since_ns: u64,
 }
 
 impl LossWatch {
     /// What was lost between the last look and now.
-    pub fn look(&mut self, dropped: &[(Kind, u64)], now_ns: u64) -> Option<crate::event::Loss> {
+    pub fn look(
+        &mut self,
+        dropped: &[(Kind, u64)],
+        on: &[(u32, u64)],
+        now_ns: u64,
+    ) -> Option<crate::event::Loss> {
         let since_ns = std::mem::replace(&mut self.since_ns, now_ns);
         let mut counts = Vec::new();
         for (kind, count) in dropped {
@@ -227,7 +247,14 @@ impl LossWatch {
                 counts.push((*kind, count - before));
             }
         }
-        (!counts.is_empty()).then_some(crate::event::Loss { since_ns, counts })
+        let mut cpus = Vec::new();
+        for (cpu, count) in on {
+            let before = self.on.insert(*cpu, *count).unwrap_or(0);
+            if *count > before {
+                cpus.push((*cpu, count - before));
+            }
+        }
+        (!counts.is_empty()).then_some(crate::event::Loss { since_ns, counts, cpus })
     }
 }
 
@@ -238,11 +265,12 @@ mod tests {
     #[test]
     fn a_loss_is_told_once() {
         let mut watch = LossWatch::default();
-        assert_eq!(watch.look(&[], 10), None);
-        let loss = watch.look(&[(Kind::Exec, 3)], 20).unwrap();
+        assert_eq!(watch.look(&[], &[], 10), None);
+        let loss = watch.look(&[(Kind::Exec, 3)], &[(1, 3)], 20).unwrap();
         assert_eq!((loss.since_ns, loss.counts), (10, vec![(Kind::Exec, 3)]));
-        assert_eq!(watch.look(&[(Kind::Exec, 3)], 30), None);
-        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], 40).unwrap();
+        assert_eq!(watch.look(&[(Kind::Exec, 3)], &[(1, 3)], 30), None);
+        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], &[(0, 2), (1, 4)], 40).unwrap();
+        assert_eq!(loss.cpus, [(0, 2), (1, 1)]);
         assert_eq!((loss.since_ns, loss.counts), (30, vec![(Kind::Exec, 2), (Kind::Open, 1)]));
     }
 }

@@ -46,6 +46,8 @@ pub struct SignalCoverage {
 pub struct Covered {
     /// Every signal.
     pub signals: Vec<SignalCoverage>,
+    /// What was shown, of what, and by which attach point: what later canaries must show, too.
+    pub proofs: BTreeSet<Proof>,
     /// Events of others that came meanwhile, in order.
     pub kept: Vec<Event>,
     /// How many more there were.
@@ -131,6 +133,7 @@ pub fn establish(
     }
     let mut found = Covered {
         signals: Vec::new(),
+        proofs: BTreeSet::new(),
         kept: Vec::new(),
         not_kept: 0,
         canary_events: 0,
@@ -149,6 +152,8 @@ pub fn establish(
         }
     }
     found.signals = trials.iter().flat_map(report).collect();
+    let ways = trials.iter().filter_map(Trial::current);
+    found.proofs = ways.flat_map(|way| way.proof.iter().copied()).collect();
     Ok(found)
 }
 
@@ -191,7 +196,7 @@ fn fly(
 }
 
 /// A signal, and the attach point it showed by.
-type Proof = (Signal, Source);
+pub type Proof = (Signal, Source);
 
 /// What a canary has shown so far.
 #[derive(Debug)]
@@ -201,7 +206,7 @@ pub struct Evidence {
     closed_port: u16,
     asked: Vec<(SampleId, IpAddr, u16)>,
     ended: BTreeSet<u16>,
-    exited: bool,
+    pub(super) exited: bool,
     /// What is proven.
     pub shown: BTreeSet<Proof>,
 }

@@ -1,6 +1,7 @@
 //! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
 //! loaded is decided by [`super::coverage`].
 
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
 
 use aya::maps::{MapData, ProgramArray};
@@ -204,6 +205,16 @@ impl Kernel {
         self.ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), count(program)?))).collect()
     }
 
+    /// The programs that are loaded, to ask the kernel later which events passed them by.
+    #[must_use]
+    pub fn passed(&self) -> Passed {
+        let programs = self.ebpf.programs().filter_map(|(name, program)| {
+            let fd = program.fd().ok()?;
+            Some((name.to_owned(), fd.as_fd().as_raw_fd()))
+        });
+        Passed(programs.collect())
+    }
+
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
         let Kernel { ebpf, btf, syscalls, dispatching, cgroups } = self;
         let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
@@ -216,5 +227,24 @@ impl Kernel {
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
         attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))
             .map_err(|why| why.of(program.name))
+    }
+}
+
+/// Programs by name and descriptor, which are good for as long as the [`Kernel`] is.
+#[derive(Clone, Debug, Default)]
+pub struct Passed(Vec<(String, RawFd)>);
+
+impl Passed {
+    /// Events that passed a program by because it was running already on that CPU, by program; the kernel counts them
+    /// from 5.12 on. Programs without any are left out.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        let count = |fd: RawFd| -> Option<u64> {
+            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        let all = self.0.iter().filter_map(|(name, fd)| Some((name.clone(), count(*fd)?)));
+        all.filter(|(_, count)| *count != 0).collect()
     }
 }

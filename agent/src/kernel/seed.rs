@@ -39,7 +39,12 @@ pub fn seed(cgroups: Option<&Cgroups>, scope: &[String]) -> Result<Scan, ProcErr
     }
     scan.events.sort_by_key(|event| match &event.what {
         What::Seeded(seeded) => seeded.process.key.start_ns,
-        What::Seen(_) | What::Lost(_) | What::Answer(_) | What::Tick => 0,
+        What::Seen(_)
+        | What::Lost(_)
+        | What::Silent { .. }
+        | What::Present(_)
+        | What::Answer(_)
+        | What::Tick => 0,
     });
     Ok(scan)
 }
@@ -99,6 +104,7 @@ fn read(
         argv,
         cgroup: whole(cgroup.as_bytes()),
         open: Vec::new(),
+        again: false,
     }))
 }
 

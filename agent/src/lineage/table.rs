@@ -140,7 +140,8 @@ impl Table {
         match &event.what {
             What::Seen(seen) => self.seen(seen, &mut applied),
             What::Seeded(seeded) => self.seeded(seeded, &mut applied),
-            What::Lost(_) | What::Answer(_) | What::Tick => {}
+            What::Present(present) => self.absent(present, &mut applied),
+            What::Lost(_) | What::Silent { .. } | What::Answer(_) | What::Tick => {}
         }
         applied
     }
@@ -209,6 +210,25 @@ impl Table {
                 process.cgroup = self.cgroups.path(facts.cgroup_id);
             }
             entry.process = Arc::new(process);
+        }
+    }
+
+    /// Processes that are not among those of `/proc` have ended, and their exits were lost. One that started within the
+    /// last tick of the list may be too young to be in it.
+    fn absent(&mut self, present: &[ProcessKey], applied: &mut Applied) {
+        let Some(youngest) = present.iter().map(|key| Slot::from(*key).tick).max() else {
+            return;
+        };
+        let there: HashSet<Slot> = present.iter().map(|key| Slot::from(*key)).collect();
+        let holders = self.holders.values().copied();
+        let mut gone: Vec<Slot> =
+            holders.filter(|slot| slot.tick < youngest && !there.contains(slot)).collect();
+        gone.sort_unstable();
+        for slot in gone {
+            if let Some(entry) = self.entries.get(&slot) {
+                applied.replaced.push(entry.process.key);
+                self.ended(slot, None, applied);
+            }
         }
     }
 

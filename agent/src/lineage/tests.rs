@@ -72,6 +72,7 @@ fn exit(key: ProcessKey) -> Event {
 
 fn row(key: ProcessKey, parent: Option<ProcessKey>, exe: &str) -> Event {
     let seeded = Seeded {
+        again: false,
         process: facts(key, parent),
         exe: text(exe),
         argv: Vec::new(),

@@ -133,6 +133,7 @@ impl Scenario {
         self.facts.insert(key, facts.clone());
         self.cgroups.insert(key, "/".to_owned());
         self.push(What::Seeded(Box::new(Seeded {
+            again: false,
             process: facts,
             exe: text(exe),
             argv: vec![exe.as_bytes().to_vec()],
@@ -248,7 +249,11 @@ impl Scenario {
 
     pub(crate) fn lost(&mut self) {
         let since_ns = self.now_ns - MS;
-        self.push(What::Lost(Loss { since_ns, counts: vec![(crate::event::Kind::Fork, 3)] }));
+        self.push(What::Lost(Loss {
+            since_ns,
+            counts: vec![(crate::event::Kind::Fork, 3)],
+            cpus: vec![(0, 3)],
+        }));
     }
 
     pub(crate) fn tick(&mut self) {

@@ -11,9 +11,11 @@ use super::Stages;
 use crate::actor::Host;
 use crate::chain::{Gap, GapKind, MarkWish, Note};
 use crate::credential::{Catalogue, Describe};
-use crate::event::{Event, Fault, What};
-use crate::kernel::{Control, Counters, MountWatch, ScopeWatch, boot_ns};
-use crate::record::{Builder, Record};
+use crate::event::{Event, Fault, Kind, ProcessKey, What};
+use crate::kernel::{
+    Cgroups, Control, Counters, Landed, MountWatch, Passed, Patrol, ScopeWatch, boot_ns, seed,
+};
+use crate::record::{Builder, Coverage, Record};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Ledger;
 
@@ -21,6 +23,8 @@ use crate::telemetry::Ledger;
 const RESCAN_NS: u64 = 10_000_000_000;
 /// How often the agent says that it is there, and retention is applied, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
+/// How long after a loss `/proc` is read again, ns: what was on its way has arrived by then.
+const RECONCILE_NS: u64 = 1_000_000_000;
 /// Pause before a store without room is tried again. Meanwhile nothing is read: the rings fill, and what they refuse is
 /// counted, and becomes a gap.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -48,6 +52,16 @@ pub struct Surroundings {
     pub mounts: MountWatch,
     /// Finds the cgroups of the scope again when they are made anew; `None` for the whole host.
     pub scope: Option<ScopeWatch>,
+    /// Sends canaries out while the agent runs.
+    pub patrol: Patrol,
+    /// Events that passed the probes by.
+    pub passed: Passed,
+    /// The v2 hierarchy, for reading `/proc` again after a loss.
+    pub cgroups: Option<Cgroups>,
+    /// What is watched; empty for the whole host.
+    pub watched: Vec<String>,
+    /// What was found at start; told again when it changes.
+    pub coverage: Coverage,
     /// The account.
     pub ledger: Arc<Ledger>,
     /// Wall time less boot time, ns.
@@ -64,6 +78,8 @@ pub struct Worker<D, H> {
     around: Surroundings,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
+    /// When `/proc` is to be read again, after a loss.
+    reconcile_ns: Option<u64>,
     /// Marks and connections for which the kernel had no room, so far, and when that was last looked at.
     crowded: (u64, u64),
 }
@@ -78,6 +94,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             around,
             next_rescan_ns: now + RESCAN_NS,
             next_heartbeat_ns: now + HEARTBEAT_NS,
+            reconcile_ns: None,
             crowded: (0, now),
         }
     }
@@ -131,6 +148,12 @@ impl<D: Describe, H: Host> Worker<D, H> {
     fn digest(&mut self, batch: &[Event]) -> Vec<Record> {
         let (mut notes, mut wishes) = (Vec::new(), Vec::new());
         for event in batch {
+            self.around.patrol.see(event);
+            if let What::Lost(loss) = &event.what
+                && loss.counts.iter().any(|(kind, _)| matches!(kind, Kind::Fork | Kind::Exec | Kind::Exit))
+            {
+                self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));
+            }
             self.stages.step(event, &mut notes, &mut wishes);
         }
         for MarkWish { key, flags } in wishes {
@@ -148,6 +171,13 @@ impl<D: Describe, H: Host> Worker<D, H> {
             scope.refresh(&mut self.around.control);
         }
         self.crowding(now, records);
+        if self.reconcile_ns.is_some_and(|at| now >= at) {
+            self.reconcile_ns = None;
+            records.extend(self.reconcile(now));
+        }
+        if let Some(landed) = self.around.patrol.look(now, &mut self.around.control) {
+            records.extend(self.landed(now, landed));
+        }
         if self.around.mounts.changed() || now >= self.next_rescan_ns {
             self.rescan();
             self.next_rescan_ns = now + RESCAN_NS;
@@ -161,6 +191,59 @@ impl<D: Describe, H: Host> Worker<D, H> {
         Ok(())
     }
 
+    /// After a loss of forks, executions or exits: `/proc` tells who is there.
+    fn reconcile(&mut self, now: u64) -> Vec<Record> {
+        let scan = match seed(self.around.cgroups.as_ref(), &self.around.watched) {
+            Ok(scan) => scan,
+            Err(error) => {
+                tracing::warn!("/proc cannot be read again after a loss: {error}");
+                return Vec::new();
+            }
+        };
+        self.around.ledger.rescans.one();
+        let mut events = scan.events;
+        let mut present: Vec<ProcessKey> = Vec::new();
+        for event in &mut events {
+            if let What::Seeded(seeded) = &mut event.what {
+                seeded.again = true;
+                present.push(seeded.process.key);
+            }
+        }
+        // A row that could not be read is of a process that ended, or is hidden: then nobody is taken for gone.
+        if scan.unread == 0 {
+            events.push(Event { time_ns: now, what: What::Present(present) });
+        }
+        self.digest(&events)
+    }
+
+    /// What a canary showed: told where it is not what was shown before.
+    fn landed(&mut self, now: u64, landed: Landed) -> Vec<Record> {
+        let (proofs, silent) = match landed {
+            Landed::Well => return Vec::new(),
+            Landed::Silent(proofs) => (proofs, true),
+            Landed::Again(proofs) => (proofs, false),
+        };
+        for (signal, source) in &proofs {
+            let Some(known) =
+                self.around.coverage.signals.iter_mut().find(|known| known.signal == signal.name())
+            else {
+                continue;
+            };
+            known.proven = !silent;
+            if silent {
+                tracing::error!("{}: {} does not fire any more", signal.name(), source.name());
+            } else {
+                tracing::info!("{}: {} fires again", signal.name(), source.name());
+            }
+        }
+        let mut records = vec![self.around.builder.coverage(now, &self.around.coverage)];
+        if silent {
+            let since_ns = self.around.patrol.since_ns();
+            records.extend(self.digest(&[Event { time_ns: now, what: What::Silent { since_ns } }]));
+        }
+        records
+    }
+
     /// A table of the kernel that is full is a gap: marks that are missing hide what comes after.
     fn crowding(&mut self, now: u64, records: &mut Vec<Record>) {
         let full = |fault: Fault| matches!(fault, Fault::MarkFull | Fault::ConnFull);
@@ -168,8 +251,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let count = faults.iter().filter(|(_, fault, _)| full(*fault)).map(|(.., count)| count).sum();
         let (before, since_ns) = std::mem::replace(&mut self.crowded, (count, now));
         if count > before {
-            let (counts, chains) = (Vec::new(), Vec::new());
-            let gap = Gap { time_ns: now, since_ns, kind: GapKind::StateFull, counts, chains };
+            let (counts, cpus, chains) = (Vec::new(), Vec::new(), Vec::new());
+            let gap = Gap { time_ns: now, since_ns, kind: GapKind::StateFull, counts, cpus, chains };
             records.push(self.around.builder.note(&Note::Gap(gap)));
         }
     }
@@ -197,6 +280,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                 since_ns: u64::try_from(since).unwrap_or(0),
                 kind: GapKind::Dropped,
                 counts: Vec::new(),
+                cpus: Vec::new(),
                 chains: Vec::new(),
             };
             records.push(self.around.builder.note(&Note::Gap(gap)));
@@ -205,17 +289,20 @@ impl<D: Describe, H: Host> Worker<D, H> {
     }
 
     /// Name and value of everything that is counted, the kernel's side first.
-    fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Surroundings { counters, ledger, .. } = &self.around;
+    fn counters(&self) -> Vec<(String, u64)> {
+        let Surroundings { counters, ledger, passed, .. } = &self.around;
         let faults = counters.faults();
-        for (source, fault, count) in &faults {
-            tracing::debug!("{}: {} {count}", source.name(), fault.name());
-        }
         let mut all = vec![
-            ("samples_produced", counters.produced()),
-            ("probe_faults", faults.iter().map(|(.., count)| count).sum()),
+            ("samples_produced".to_owned(), counters.produced()),
+            ("probe_faults".to_owned(), faults.iter().map(|(.., count)| count).sum()),
         ];
-        all.extend(ledger.snapshot());
+        let named = |(source, fault, count): &(crate::event::Source, Fault, u64)| {
+            (format!("probe_faults:{}:{}", source.name(), fault.name()), *count)
+        };
+        all.extend(faults.iter().map(named));
+        let passed = passed.counts().into_iter();
+        all.extend(passed.map(|(program, count)| (format!("probe_passed:{program}"), count)));
+        all.extend(ledger.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)));
         all
     }
 

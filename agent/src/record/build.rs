@@ -120,16 +120,16 @@ impl Builder {
     }
 
     /// The agent is there: its counters so far.
-    pub fn heartbeat(&mut self, time_ns: u64, counters: &[(&str, u64)]) -> Record {
+    pub fn heartbeat(&mut self, time_ns: u64, counters: &[(String, u64)]) -> Record {
         self.beat(time_ns, "running", counters)
     }
 
     /// The agent stops, as it was told to. Where the last record of a boot is another one, it did not get to say so.
-    pub fn stopped(&mut self, time_ns: u64, counters: &[(&str, u64)]) -> Record {
+    pub fn stopped(&mut self, time_ns: u64, counters: &[(String, u64)]) -> Record {
         self.beat(time_ns, "stopped", counters)
     }
 
-    fn beat(&mut self, time_ns: u64, state: &'static str, counters: &[(&str, u64)]) -> Record {
+    fn beat(&mut self, time_ns: u64, state: &'static str, counters: &[(String, u64)]) -> Record {
         let (seq, time_ns) = self.head(time_ns);
         let body = bytes(&HeartbeatShape {
             v: VERSION,
@@ -138,7 +138,7 @@ impl Builder {
             r#type: RecordType::Heartbeat.name(),
             state,
             host: host_shape(&self.host),
-            counters: Pairs(counters.to_vec()),
+            counters: Pairs(counters.iter().map(|(name, count)| (name.as_str(), *count)).collect()),
         });
         record(seq, time_ns, RecordType::Heartbeat, None, body)
     }
@@ -330,6 +330,8 @@ impl Builder {
     fn gap(&mut self, gap: &Gap) -> Record {
         let chains: Vec<String> = gap.chains.iter().map(ToString::to_string).collect();
         let counts = gap.counts.iter().map(|(kind, count)| (kind.name(), *count)).collect();
+        let cpus: Vec<(String, u64)> =
+            gap.cpus.iter().map(|(cpu, count)| (cpu.to_string(), *count)).collect();
         let (seq, time_ns) = self.head(gap.time_ns);
         let body = bytes(&GapShape {
             v: VERSION,
@@ -340,6 +342,7 @@ impl Builder {
             since: self.time(gap.since_ns),
             host: host_shape(&self.host),
             counts: Pairs(counts),
+            cpus: Pairs(cpus.iter().map(|(cpu, count)| (cpu.as_str(), *count)).collect()),
             chains: &chains,
         });
         let mut record = record(seq, time_ns, RecordType::Gap, None, body);

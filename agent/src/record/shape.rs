@@ -292,6 +292,8 @@ pub(super) struct GapShape<'a> {
     pub(super) host: HostShape<'a>,
     #[serde(skip_serializing_if = "Pairs::is_empty")]
     pub(super) counts: Pairs<'static, u64>,
+    #[serde(skip_serializing_if = "Pairs::is_empty")]
+    pub(super) cpus: Pairs<'a, u64>,
     pub(super) chains: &'a [String],
 }
 

@@ -55,6 +55,8 @@ ledger! {
     events_in,
     /// Files the kernel matched and the catalogue did not confirm.
     opens_unconfirmed,
+    /// Times that `/proc` was read again after a loss.
+    rescans,
     /// Openings and readings that a stacked file system did beneath one that was seen: merged into that.
     opens_merged,
     /// Answers of name servers that could not be read.

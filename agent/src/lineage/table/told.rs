@@ -113,7 +113,9 @@ impl Table {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&slot) {
-            if entry.process.exe.bytes.is_empty() {
+            // What was lost may have been an execution: `/proc` knows better, if its row is the later one.
+            let other = seeded.again && !seeded.exe.bytes.is_empty() && entry.process.exe != seeded.exe;
+            if entry.process.exe.bytes.is_empty() || other {
                 let mut process = Process::clone(&entry.process);
                 process.exe = seeded.exe.clone();
                 process.argv.clone_from(&seeded.argv);

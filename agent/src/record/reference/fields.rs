@@ -332,6 +332,8 @@ const COMMON: &[Field] = &[
         &["gap"],
         "By kind of sample: `fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.end`, …",
     ),
+    field("cpus", "object", &["gap"], "How many on each CPU, where that is known."),
+    field("cpus.*", "number", &["gap"], "By number of the CPU."),
     field("chains", "list of ULID", &["gap"], "The chains that were open then."),
     field("chains[]", "ULID", &["gap"], "One chain."),
     field("agent_version", "text", COVERAGE, "Version of the agent."),

@@ -153,6 +153,7 @@ pub(crate) fn edges() -> Vec<Note> {
         since_ns: T0 + 1_010 * MS,
         kind: GapKind::Lost,
         counts: vec![(Kind::Connect, 37), (Kind::ConnectEnd, 12)],
+        cpus: vec![(0, 40), (1, 9)],
         chains: vec![night.chain],
     }));
     night.act(
@@ -315,7 +316,13 @@ pub(super) fn agent() -> Vec<Record> {
     };
     vec![
         builder.coverage(T0, &coverage),
-        builder.heartbeat(T0 + 60_000 * MS, &[("samples_read", 4_211), ("samples_dropped", 0)]),
-        builder.stopped(T0 + 61_000 * MS, &[("samples_read", 4_300), ("samples_dropped", 0)]),
+        builder.heartbeat(
+            T0 + 60_000 * MS,
+            &[("samples_read".to_owned(), 4_211), ("samples_dropped".to_owned(), 0)],
+        ),
+        builder.stopped(
+            T0 + 61_000 * MS,
+            &[("samples_read".to_owned(), 4_300), ("samples_dropped".to_owned(), 0)],
+        ),
     ]
 }

@@ -1,0 +1,166 @@
+//! An open credential is read, or mapped into memory: told the first time a process does it.
+//!
+//! Kernel contract: `security_file_permission(struct file *file, int mask)`, asked by everything that copies bytes out of a
+//! file (the family of `read`, `sendfile`, `splice`, `copy_file_range`, asynchronous reads, io_uring), each time; and
+//! `security_mmap_file(struct file *file, unsigned long prot, unsigned long flags)`, whose file may be null. Hot as nothing
+//! else is, so the first question is whether the process holds a credential at all. Tracepoint: the return of the calls.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
+use spoor_wire::body::{MATCH_INODE, READ_CALL, READ_MAP};
+use spoor_wire::control::{MARK_HOLDS, MARK_TICK_NS};
+use spoor_wire::rule::InodeKey;
+use spoor_wire::{Fault, Kind, Source};
+
+use super::open::{Told, backing, emit, is_regular};
+use crate::count::fault;
+use crate::gate::{marks, marks_of_number, muted, watched};
+use crate::maps::{KNOWN, READS, Reading};
+use crate::matcher::{self, Hit};
+use crate::read::{Unreadable, field, off};
+use crate::syscall::{Syscall, file_of, syscall};
+use crate::task::{self, start_of};
+
+/// `MAY_READ`
+const MAY_READ: u64 = 4;
+
+/// `lsm/file_permission(struct file *file, int mask)`
+#[lsm(hook = "file_permission")]
+pub fn lsm_read(ctx: LsmContext) -> i32 {
+    if ctx.arg::<u64>(1) & MAY_READ != 0 {
+        read(ctx.arg::<u64>(0), READ_CALL, Source::LsmRead);
+    }
+    // Observe only: what earlier programs decided stands.
+    ctx.arg::<i32>(2)
+}
+
+/// `fentry/security_file_permission`
+#[fentry(function = "security_file_permission")]
+pub fn fentry_read(ctx: FEntryContext) -> i32 {
+    if ctx.arg::<u64>(1) & MAY_READ != 0 {
+        read(ctx.arg::<u64>(0), READ_CALL, Source::FentryRead);
+    }
+    0
+}
+
+/// `kprobe/security_file_permission`
+#[kprobe(function = "security_file_permission")]
+pub fn kprobe_read(ctx: ProbeContext) -> u32 {
+    if let (Some(file), Some(mask)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1))
+        && mask & MAY_READ != 0
+    {
+        read(file, READ_CALL, Source::KprobeRead);
+    }
+    0
+}
+
+/// `lsm/mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
+#[lsm(hook = "mmap_file")]
+pub fn lsm_map(ctx: LsmContext) -> i32 {
+    read(ctx.arg::<u64>(0), READ_MAP, Source::LsmMap);
+    // Observe only: what earlier programs decided stands.
+    ctx.arg::<i32>(4)
+}
+
+/// `fentry/security_mmap_file`
+#[fentry(function = "security_mmap_file")]
+pub fn fentry_map(ctx: FEntryContext) -> i32 {
+    read(ctx.arg::<u64>(0), READ_MAP, Source::FentryMap);
+    0
+}
+
+/// `kprobe/security_mmap_file`
+#[kprobe(function = "security_mmap_file")]
+pub fn kprobe_map(ctx: ProbeContext) -> u32 {
+    if let Some(file) = ctx.arg::<u64>(0) {
+        read(file, READ_MAP, Source::KprobeMap);
+    }
+    0
+}
+
+/// `tp_btf/sys_exit`, of the calls that read
+#[btf_tracepoint(function = "sys_exit")]
+pub fn tp_read(ctx: BtfTracePointContext) -> i32 {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    // Before anything else: of most processes that is all.
+    if marks_of_number(tgid).is_none_or(|(_, flags)| flags & MARK_HOLDS == 0) {
+        return 0;
+    }
+    let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1));
+    let Some(call) = syscall(regs) else { return 0 };
+    let (place, how) = descriptor(call);
+    // Nothing was read: the file is at its end.
+    if ret < 0 && how == READ_CALL || ret == 0 {
+        return 0;
+    }
+    let Ok(descriptor) = call.argument(regs, place) else { return 0 };
+    match file_of(descriptor & 0xffff_ffff) {
+        // Mapped is also what is no file, and closed what was read.
+        Ok(0) | Err(Unreadable) => {}
+        Ok(file) => read(file, how, Source::TpRead),
+    }
+    0
+}
+
+/// Which argument of a call is the descriptor, and how it reads.
+#[inline(always)]
+fn descriptor(call: Syscall) -> (u32, u32) {
+    let Syscall { number, compat } = call;
+    if compat {
+        return match number {
+            90 | 192 => (4, READ_MAP),
+            187 | 239 => (1, READ_CALL),
+            _ => (0, READ_CALL),
+        };
+    }
+    match number {
+        9 => (4, READ_MAP),
+        40 => (1, READ_CALL),
+        _ => (0, READ_CALL),
+    }
+}
+
+#[inline(always)]
+fn read(file: u64, how: u32, source: Source) {
+    if file == 0 || muted("file_permission") {
+        return;
+    }
+    if try_read(file, how, source).is_err() {
+        fault(source, Fault::File);
+    }
+}
+
+#[inline(always)]
+fn try_read(file: u64, how: u32, source: Source) -> Result<(), Unreadable> {
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let Some((_, flags)) = marks_of_number(tgid) else { return Ok(()) };
+    if flags & MARK_HOLDS == 0 {
+        return Ok(());
+    }
+    let at = field::<u64>(file, off!(file__f_inode))?;
+    if !is_regular(at)? {
+        return Ok(());
+    }
+    let inode = matcher::inode(at)?;
+    let generation = field(at, off!(inode__i_generation))?;
+    let key = InodeKey { ino: inode.ino, dev: inode.dev, generation };
+    // SAFETY: a number, copied at once.
+    let Some(rule) = unsafe { KNOWN.get(key) }.copied() else { return Ok(()) };
+    let task = task::current();
+    if marks(task, tgid) & MARK_HOLDS == 0 || !watched(task, tgid) {
+        return Ok(());
+    }
+    let tick = (start_of(task) / MARK_TICK_NS) as u32;
+    let reading = Reading { ino: inode.ino, dev: inode.dev, generation, tgid, tick, how, pad: 0 };
+    // SAFETY: a number, and only whether it is there.
+    if unsafe { READS.get(reading) }.is_some() {
+        return Ok(());
+    }
+    let _ = READS.insert(reading, 1u32, 0);
+    let mode = field::<u32>(file, off!(file__f_mode))?;
+    let place = (field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?);
+    let hit = Hit { rule, matched: MATCH_INODE };
+    emit(place, file, &inode, &hit, Told { kind: Kind::Read, source, how: how | backing(mode) });
+    Ok(())
+}
