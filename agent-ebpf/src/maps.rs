@@ -134,6 +134,10 @@ pub struct Ends {
 #[map]
 pub static HELLOS: LruHashMap<Ends, u64> = LruHashMap::with_max_entries(8_192, 0);
 
+/// The registers with which a thread came to execute a program, where the return of the call does not tell.
+#[map]
+pub static EXECS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
+
 /// The programs that look after system calls, by slot.
 #[map]
 pub static SYSCALLS: ProgramArray = ProgramArray::with_max_entries(16, 0);

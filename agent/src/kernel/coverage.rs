@@ -223,13 +223,14 @@ impl Evidence {
             }
             return marks.canary();
         }
-        if seen.process.key.tgid == self.tgid
-            && let Some(signal) = self.deed(seen)
-        {
+        // The end of a connection, and what is said on it, carry no marks: they may be seen in an interrupt.
+        let hello =
+            matches!(seen.deed, Deed::Hello { of, .. } if self.asked.iter().any(|(id, ..)| *id == of));
+        let own = hello || seen.marks.canary() || seen.process.key.tgid == self.tgid;
+        if own && let Some(signal) = self.deed(seen) {
             self.shown.insert((signal, seen.source));
         }
-        // The end of a connection carries no marks: it may be seen in an interrupt.
-        seen.marks.canary() || seen.process.key.tgid == self.tgid
+        own
     }
 
     /// The signal that a deed proves.
@@ -238,7 +239,8 @@ impl Evidence {
             Deed::Exec { .. } => Some(Signal::Exec),
             // However it ended, its end was seen.
             Deed::Exit(_) => {
-                self.exited = true;
+                // The canary has one of its own, which ends before it.
+                self.exited |= seen.process.key.tgid == self.tgid;
                 Some(Signal::Exit)
             }
             Deed::Open(file) => (file.rule == CANARY_RULE).then_some(Signal::Open),
