@@ -29,7 +29,7 @@ pub struct Syscall {
     pub number: u32,
     pub compat: bool,
     /// Of `socketcall`, where its arguments lie in the memory of the process; else 0.
-    array: u64,
+    pub array: u64,
 }
 
 /// `TS_COMPAT`

@@ -25,6 +25,8 @@ pub struct Place {
     pub work: PathBuf,
     /// The cgroup in which everything happens and which is all the agent watches; `None` in a guest: the whole host.
     pub scope: Option<Scope>,
+    /// The cell of the matrix, in a guest.
+    pub cell: Option<String>,
     /// Expected tier of `secret.open` and of `connect`.
     pub tiers: (String, String),
     /// Tiers the agent may use; empty for all.
@@ -49,6 +51,11 @@ impl Place {
         let directory = self.work.join(name);
         std::fs::create_dir_all(&directory)?;
         Ok(directory)
+    }
+
+    /// Says something for whoever reads the guest's console; elsewhere it is just said.
+    pub fn say(&self, line: &str) {
+        println!("{}{line}", if self.cell.is_some() { "spoor-guest: " } else { "" });
     }
 
     /// The acting program under another name: another program, as far as anybody can see.

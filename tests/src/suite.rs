@@ -5,6 +5,7 @@ mod connections;
 mod files;
 mod processes;
 mod refusals;
+mod routes;
 mod scenario;
 
 use std::fs;
@@ -31,7 +32,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 14] = [
+pub const CASES: [(&str, Case); 15] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -46,6 +47,7 @@ pub const CASES: [(&str, Case); 14] = [
     ("refused-hosts", refusals::hosts),
     ("refused-words", refusals::words),
     ("full-disk", refusals::full_disk),
+    ("routes", routes::routes),
 ];
 
 /// Starts the acting program in the test's scope.

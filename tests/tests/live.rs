@@ -37,6 +37,7 @@ fn run(name: &str) {
         spoor: std::env::var_os("SPOOR_BIN").map_or_else(default_binary, PathBuf::from),
         act: env!("CARGO_BIN_EXE_spoor-act").into(),
         work: work.path().into(),
+        cell: None,
         scope: Some(Scope { directory: group.0.clone(), path }),
         tiers: (expected("SPOOR_OPEN_TIER"), expected("SPOOR_CONNECT_TIER")),
         forced: Vec::new(),
@@ -81,4 +82,5 @@ live! {
     refused_hosts => "refused-hosts",
     refused_words => "refused-words",
     full_disk => "full-disk",
+    routes => "routes",
 }

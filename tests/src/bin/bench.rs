@@ -63,6 +63,7 @@ fn measure() -> Result<()> {
         spoor: std::env::var_os("SPOOR_BIN").map_or_else(default_binary, PathBuf::from),
         act: std::env::current_exe()?,
         work: work.path().into(),
+        cell: None,
         scope: Some(Scope { directory: group.0.clone(), path }),
         tiers: (tier.clone(), tier),
         forced: Vec::new(),

@@ -71,6 +71,7 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
         act: "/bin/spoor-act".into(),
         work: Path::new("/tmp/suite").into(),
         scope: None,
+        cell: Some(word("spoor.cell")),
         tiers: (word("spoor.open"), word("spoor.connect")),
         forced: forced.split(',').filter(|tier| !tier.is_empty()).map(str::to_owned).collect(),
     };

@@ -23,6 +23,8 @@ pub(crate) struct Report {
     /// Test and reason.
     pub(crate) failed: Vec<(String, String)>,
     skipped: Vec<(String, String)>,
+    /// Route and verdict, with its reason.
+    pub(crate) routes: Vec<(String, String)>,
     done: bool,
     panicked: bool,
     end: End,
@@ -34,6 +36,7 @@ impl Report {
             passed: Vec::new(),
             failed: Vec::new(),
             skipped: Vec::new(),
+            routes: Vec::new(),
             done: false,
             panicked: log.contains("Kernel panic - not syncing"),
             end,
@@ -61,6 +64,10 @@ impl Report {
             "PASS" => self.passed.push(rest.to_owned()),
             "FAIL" => self.failed.push(pair()),
             "SKIP" => self.skipped.push(pair()),
+            "ROUTE" if rest.contains(' ') => {
+                let (route, verdict) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.routes.push((route.to_owned(), verdict.to_owned()));
+            }
             "DONE" => self.done = true,
             // A line that was garbled or a word we do not know must not pass for silence.
             _ => self.failed.push((said.to_owned(), "is not a line the guest may say".to_owned())),

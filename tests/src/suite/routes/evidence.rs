@@ -1,0 +1,62 @@
+//! What the agent wrote down, and the questions that many routes ask of it.
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::Verdict;
+use super::ground::Ground;
+use crate::records::{at, text};
+
+/// Every record of the agent.
+pub(super) struct Evidence<'a> {
+    pub(super) records: &'a [Value],
+}
+
+impl<'a> Evidence<'a> {
+    /// The actions of one kind by a program of a route: `` took it, `-twin` is its twin.
+    pub(super) fn actions(&self, ground: &Ground<'_>, suffix: &str, action: &str) -> Vec<&'a Value> {
+        let of = self.records.iter().filter(|record| ground.is_program(suffix, record));
+        of.filter(|record| text(record, "action") == action).collect()
+    }
+
+    /// The twin did nothing that is worth a record.
+    pub(super) fn twin_is_silent(&self, ground: &Ground<'_>) -> Result<()> {
+        self.silent(ground, "-twin")
+    }
+
+    /// A program of the route did nothing that is worth a record.
+    pub(super) fn silent(&self, ground: &Ground<'_>, suffix: &str) -> Result<()> {
+        let found = self.records.iter().find(|record| ground.is_program(suffix, record));
+        ensure!(found.is_none(), "the innocent {} left a record: {found:?}", ground.exe(suffix));
+        Ok(())
+    }
+
+    /// The twin may be told of, but in no chain of somebody who holds a credential.
+    pub(super) fn twin_is_unlinked(&self, ground: &Ground<'_>) -> Result<()> {
+        let linked = |record: &&Value| ground.is_program("-twin", record) && !at(record, "link").is_null();
+        let found = self.records.iter().find(linked);
+        ensure!(found.is_none(), "the innocent twin is linked with a credential: {found:?}");
+        Ok(())
+    }
+
+    /// The verdict on the one record in which a route should show: seen if nothing is said against it.
+    pub(super) fn one(found: &[&Value], wanting: impl Fn(&Value) -> Option<String>) -> Result<Verdict> {
+        match found {
+            [] => Ok(Verdict::NotSeen),
+            [one] => Ok(wanting(one).map_or(Verdict::Seen, Verdict::Partial)),
+            many => {
+                let shown: String = many.iter().map(|record| format!("\n  {record}")).collect();
+                Err(anyhow::anyhow!("one act, told {} times:{shown}", many.len()))
+            }
+        }
+    }
+}
+
+/// The route's program opened its credential, once and under the credential's own name; its twin opened none.
+pub(super) fn opened(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {
+    evidence.twin_is_silent(ground)?;
+    Evidence::one(&evidence.actions(ground, "", "secret.open"), |open| {
+        let path = text(open, "file.path");
+        (path != ground.secret()).then(|| format!("the path is told as {path}"))
+    })
+}
