@@ -18,6 +18,7 @@ use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
+    manner,
 };
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
@@ -207,7 +208,13 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
     if field::<u16>(sk, off!(sock__skc_family))? == AF_UNIX {
         return Ok(true);
     }
-    if muted("connect_return") || returned(in_place_of(sk, asked), ret, Source::TpConnect) || asks(ret) {
+    let there = in_place_of(sk, asked);
+    // What the tracepoint saw begin in this call, has ended there if it is not awaited any more.
+    if muted("connect_return") || returned(there, ret, Source::TpConnect) || asked == Some(there) {
+        return Ok(false);
+    }
+    let traced = manner(sk)?.is_some_and(|manner| manner.state & (DATAGRAM | UNTRACED) == 0);
+    if asks(ret) || traced && (ret >= 0 || undecided(ret)) {
         return Ok(false);
     }
     // No packet was sent, or none that a tracepoint tells of. The address is still there.

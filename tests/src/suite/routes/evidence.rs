@@ -31,13 +31,6 @@ impl<'a> Evidence<'a> {
         Ok(())
     }
 
-    /// The twin may be told of, but in no chain of somebody who holds a credential.
-    pub(super) fn twin_is_unlinked(&self, ground: &Ground<'_>) -> Result<()> {
-        let linked = |record: &&Value| ground.is_program("-twin", record) && !at(record, "link").is_null();
-        let found = self.records.iter().find(linked);
-        ensure!(found.is_none(), "the innocent twin is linked with a credential: {found:?}");
-        Ok(())
-    }
 
     /// The verdict on the one record in which a route should show: seen if nothing is said against it.
     pub(super) fn one(found: &[&Value], wanting: impl Fn(&Value) -> Option<String>) -> Result<Verdict> {
