@@ -1,7 +1,7 @@
 //! Something is sent without a connection.
 //!
-//! Kernel contract, fexit: `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)` and its like for IPv6 and
-//! raw sockets, whatever way the message came; `msg_name` is the kernel's copy of the destination, or nothing where the
+//! Kernel contract, fexit: `int udp_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)` and its like for IPv6,
+//! raw sockets and ping sockets, whatever way the message came; `msg_name` is the kernel's copy of the destination, or nothing where the
 //! socket has one. Kprobe: `security_socket_sendmsg(struct socket *sock, struct msghdr *msg, int size)`, before anything
 //! is sent. Tracepoint: `trace_sys_exit(struct pt_regs *regs, long ret)`; the destination is in the caller's memory yet.
 //!
@@ -51,6 +51,20 @@ pub fn fexit_raw(ctx: FExitContext) -> i32 {
 #[fexit(function = "rawv6_sendmsg")]
 pub fn fexit_raw6(ctx: FExitContext) -> i32 {
     returned(&ctx, Source::FexitRaw6);
+    0
+}
+
+/// `fexit/ping_v4_sendmsg`: sockets that send echo requests and nothing else, and want no privilege for it.
+#[fexit(function = "ping_v4_sendmsg")]
+pub fn fexit_ping(ctx: FExitContext) -> i32 {
+    returned(&ctx, Source::FexitPing);
+    0
+}
+
+/// `fexit/ping_v6_sendmsg`
+#[fexit(function = "ping_v6_sendmsg")]
+pub fn fexit_ping6(ctx: FExitContext) -> i32 {
+    returned(&ctx, Source::FexitPing6);
     0
 }
 

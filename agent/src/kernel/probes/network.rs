@@ -11,6 +11,8 @@ const FEXIT_SEND: Program = program("fexit_send", Attach::Fexit("udp_sendmsg"));
 const FEXIT_SEND6: Program = program("fexit_send6", Attach::Fexit("udpv6_sendmsg"));
 const FEXIT_RAW: Program = program("fexit_raw", Attach::Fexit("raw_sendmsg"));
 const FEXIT_RAW6: Program = program("fexit_raw6", Attach::Fexit("rawv6_sendmsg"));
+const FEXIT_PING: Program = program("fexit_ping", Attach::Fexit("ping_v4_sendmsg"));
+const FEXIT_PING6: Program = program("fexit_ping6", Attach::Fexit("ping_v6_sendmsg"));
 
 const FAMILIES: &str = "connections of other families than IPv4, IPv6, unix and vsock";
 const SCTP: &str = "SCTP associations made by sctp_connectx or by a send";
@@ -18,7 +20,7 @@ const LATER: &str =
     "the outcome of a non-blocking connection over vsock or SCTP that nobody asks for by a further call";
 const CONNECT_BLIND: &[&str] = &[FAMILIES, SCTP, LATER];
 
-const PING: &str = "echo requests by ping sockets (IPPROTO_ICMP datagrams), and frames by packet sockets";
+const FRAMES: &str = "frames by packet sockets";
 const AGAIN: &str = "every further message of a process to the same destination";
 
 const ACCEPT_BLIND: &[&str] = &["connections accepted over unix sockets, vsock and SCTP"];
@@ -91,22 +93,22 @@ const SEND: Need = Need {
     ways: &[
         Way {
             tier: Tier::Fentry,
-            programs: &[FEXIT_SEND, FEXIT_SEND6, FEXIT_RAW, FEXIT_RAW6],
+            programs: &[FEXIT_SEND, FEXIT_SEND6, FEXIT_RAW, FEXIT_RAW6, FEXIT_PING, FEXIT_PING6],
             proof: &[(Signal::Send, Source::FexitSend)],
-            blind: &[PING, AGAIN],
+            blind: &[FRAMES, AGAIN],
         },
         // Kernels without IPv6, or with IPv6 as a module.
         Way {
             tier: Tier::Fentry,
-            programs: &[FEXIT_SEND, FEXIT_RAW],
+            programs: &[FEXIT_SEND, FEXIT_RAW, FEXIT_PING],
             proof: &[(Signal::Send, Source::FexitSend)],
-            blind: &[PING, AGAIN, "messages over IPv6"],
+            blind: &[FRAMES, AGAIN, "messages over IPv6"],
         },
         Way {
             tier: Tier::Kprobe,
             programs: &[program("kprobe_send", Attach::Kprobe("security_socket_sendmsg"))],
             proof: &[(Signal::Send, Source::KprobeSend)],
-            blind: &["whether the kernel took the message", "frames by packet sockets", AGAIN],
+            blind: &["whether the kernel took the message", FRAMES, AGAIN],
         },
         Way {
             tier: Tier::Tracepoint,
@@ -116,7 +118,7 @@ const SEND: Need = Need {
                 "messages by io_uring",
                 "of several messages in one call (sendmmsg) all but the first",
                 "the address that a call named, where the process changed it before the call returned",
-                "frames by packet sockets",
+                FRAMES,
                 AGAIN,
             ],
         },

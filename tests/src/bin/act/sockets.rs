@@ -9,7 +9,8 @@
 //! once), `udp-uring-send ADDR`.
 //!
 //! Others: `unix-connect PATH`, `unix-connect-abstract NAME`, `vsock-connect CID PORT`, `vsock-listen PORT READYFILE`
-//! (accepts one), `raw-send ADDR` (an ICMP echo request).
+//! (accepts one), `raw-send ADDR` (an ICMP echo request), `ping-send ADDR` (the same by a socket for nothing else, in a
+//! network of our own, where we may).
 
 #![expect(unsafe_code, reason = "sockets and addresses that no safe function makes")]
 
@@ -158,16 +159,24 @@ fn other(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
             await_input("a peer", &socket)?;
             nix::unistd::close(nix::sys::socket::accept(socket.as_raw_fd())?)?;
         }
-        "raw-send" => {
-            // Type 8 is an echo request; the rest is an identity, a number, and the checksum of it all.
-            let request = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
-            let to = SockaddrStorage::from(SocketAddr::V4(SocketAddrV4::new(steps.number()?, 0)));
-            let socket = socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)?;
-            heard(step, sendto(socket.as_raw_fd(), &request, &to, MsgFlags::empty()))?;
+        "raw-send" => echo(step, steps, libc::SOCK_RAW)?,
+        "ping-send" => {
+            in_own_network()?;
+            // Which groups may do so; nobody, by the kernel's default.
+            std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").context("ping_group_range")?;
+            echo(step, steps, libc::SOCK_DGRAM)?;
         }
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Type 8 is an echo request; the rest is an identity, a number, and the checksum of it all.
+fn echo(step: &str, steps: &mut Steps<'_>, kind: i32) -> Result<()> {
+    let request = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
+    let to = SockaddrStorage::from(SocketAddr::V4(SocketAddrV4::new(steps.number()?, 0)));
+    let socket = socket(libc::AF_INET, kind, libc::IPPROTO_ICMP)?;
+    heard(step, sendto(socket.as_raw_fd(), &request, &to, MsgFlags::empty()))
 }
 
 /// What a peer, or its absence, may answer.

@@ -31,7 +31,6 @@ impl<'a> Evidence<'a> {
         Ok(())
     }
 
-
     /// The verdict on the one record in which a route should show: seen if nothing is said against it.
     pub(super) fn one(found: &[&Value], wanting: impl Fn(&Value) -> Option<String>) -> Result<Verdict> {
         match found {

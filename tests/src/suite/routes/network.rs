@@ -56,7 +56,18 @@ pub(super) const ROUTES: &[Route] = &[
     Route { id: "udp-sendmsg", prepare: hear, act: |g| reach(g, &["udp-sendmsg"], V4), judge: sent },
     Route { id: "udp-sendmmsg", prepare: hear, act: |g| reach(g, &["udp-sendmmsg"], V4), judge: sent },
     Route { id: "udp-send-uring", prepare: hear, act: |g| reach(g, &["udp-uring-send"], V4), judge: sent },
-    Route { id: "raw-send", prepare: nothing, act: ping, judge: |g, e| told(g, e, ["send", "icmp", "sent"]) },
+    Route {
+        id: "raw-send",
+        prepare: nothing,
+        act: |g| echo(g, "raw-send"),
+        judge: |g, e| told(g, e, ["send", "icmp", "sent"]),
+    },
+    Route {
+        id: "ping-send",
+        prepare: nothing,
+        act: |g| echo(g, "ping-send"),
+        judge: |g, e| told(g, e, ["send", "icmp", "sent"]),
+    },
     Route { id: "vsock-connect", prepare: nothing, act: vsock, judge: over_vsock },
     Route { id: "unix-connect", prepare: listen_unix, act: over_socket, judge: to_socket },
     inbound::ACCEPT,
@@ -140,9 +151,9 @@ fn nowhere(ground: &Ground<'_>) -> Result<Ran> {
     both(ground, &["connect", "255.255.255.255:9"])
 }
 
-fn ping(ground: &Ground<'_>) -> Result<Ran> {
+fn echo(ground: &Ground<'_>, step: &str) -> Result<Ran> {
     ground.note("port", &0);
-    both(ground, &["raw-send", "127.0.0.1"])
+    both(ground, &[step, "127.0.0.1"])
 }
 
 /// To nobody on this machine.
