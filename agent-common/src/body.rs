@@ -201,10 +201,12 @@ pub struct Ids {
     pub net_ns: u32,
     /// Of the pid namespace of children.
     pub pid_ns: u32,
-    /// 0
-    pub pad: u32,
+    /// [`TOLD_CAPABILITIES`]
+    pub told: u32,
 }
 
+/// [`Ids::told`]: the capabilities are.
+pub const TOLD_CAPABILITIES: u32 = 1;
 /// A field of [`Ids`] that this attach point does not tell.
 pub const ABSENT_ID: u32 = u32::MAX;
 

@@ -316,7 +316,7 @@ fn ids(bytes: Bytes<'_>, at: usize) -> Ids {
             mnt_ns: u32,
             net_ns: u32,
             pid_ns: u32,
-            pad: u32,
+            told: u32,
         }
     )
 }

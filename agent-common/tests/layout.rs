@@ -44,7 +44,7 @@ fn layout_is_the_golden_one() {
         Memory { target_start_ns, target_tgid, how }
         ExecFailed { errno, pad, filename }
         Ids {
-            effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, pad,
+            effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told,
         }
         Identity { from, to }
         Send { daddr, family, dport, protocol, errno, pad }

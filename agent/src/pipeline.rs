@@ -16,7 +16,9 @@ use spoor_wire::control::{MARK_HOLDS, MARK_SERVICE};
 use crate::actor::{Host, Resolver};
 use crate::chain::{Counts, GapKind, Machine, MarkWish, Note, Observed, Subject};
 use crate::credential::{Credential, Describe};
-use crate::event::{Deed, Endpoint, Event, Facts, OpenedFile, ProcessKey, Seeded, Seen, What};
+use crate::event::{
+    Deed, Endpoint, Event, Facts, IdentityChange, OpenedFile, ProcessKey, Seeded, Seen, What,
+};
 use crate::lineage::{Applied, Process, Slot, Table};
 use crate::names::{NameSource, Named, Names, dns, tls};
 use crate::telemetry::Ledger;
@@ -133,6 +135,31 @@ impl<D: Describe, H: Host> Stages<D, H> {
         if seen.process.kthread {
             return;
         }
+        if let Deed::Identity(change) = &seen.deed {
+            let Some(event) = self.changed(event, seen, change) else {
+                return;
+            };
+            if let What::Seen(seen) = &event.what {
+                self.apply(&event, seen, notes, wishes);
+            }
+            return;
+        }
+        self.apply(event, seen, notes, wishes);
+    }
+
+    /// A change of identity with what was before, where the attach point did not tell that; `None` where nothing changed.
+    fn changed(&self, event: &Event, seen: &Seen, change: &IdentityChange) -> Option<Event> {
+        let mut change = *change;
+        if let Some(known) = self.table.get(seen.process.key) {
+            let (uid, euid, gid) = known.ids;
+            change.since(uid, euid, gid);
+        }
+        let deed = Deed::Identity(Box::new(change));
+        let what = What::Seen(Box::new(Seen { deed, ..seen.clone() }));
+        (!change.is_none()).then_some(Event { time_ns: event.time_ns, what })
+    }
+
+    fn apply(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         let applied = self.table.apply(event);
         self.follow(event, &applied, notes);
         if let Deed::ConnectEnd { .. } = seen.deed {
@@ -225,11 +252,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
                 self.wish_service(&by, seen.marks.service(), wishes);
             }
-            Deed::ExecFailed { .. } | Deed::Identity(_) => {
+            Deed::ExecFailed { .. } => {
                 let by = self.subject(event, process, &seen.process);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
-            Deed::Exit(_) => {
+            // Whoever changes is who it was; some attach points tell who it is then.
+            Deed::Identity(_) | Deed::Exit(_) => {
                 let by = self.last_subject(event, process, &seen.process);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }

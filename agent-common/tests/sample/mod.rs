@@ -60,7 +60,7 @@ wire! {
     ConnectEnd { conn_id, errno, sport, family, saddr }
     Memory { target_start_ns, target_tgid, how }
     ExecFailed { errno, pad, filename }
-    Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, pad }
+    Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told }
     Identity { from, to }
     Send { daddr, family, dport, protocol, errno, pad }
     Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2 }
@@ -290,9 +290,9 @@ fn fixed() -> impl Strategy<Value = (Fixed, Vec<Vec<u8>>)> {
 }
 
 fn ids() -> impl Strategy<Value = Ids> {
-    (any::<[u64; 2]>(), any::<[u32; 9]>()).prop_map(|([effective, permitted], word)| {
-        let [uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns] = word;
-        Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, pad: 0 }
+    (any::<[u64; 2]>(), any::<[u32; 10]>()).prop_map(|([effective, permitted], word)| {
+        let [uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told] = word;
+        Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told }
     })
 }
 

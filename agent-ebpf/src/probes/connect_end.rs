@@ -35,6 +35,7 @@ const TCP_CLOSE: u32 = 7;
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 const EISCONN: i32 = 106;
+const EALREADY: i32 = 114;
 
 /// `tp_btf/inet_sock_set_state`
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -214,7 +215,7 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
         return Ok(false);
     }
     let traced = manner(sk)?.is_some_and(|manner| manner.state & (DATAGRAM | UNTRACED) == 0);
-    if asks(ret) || traced && (ret >= 0 || undecided(ret)) {
+    if ret == -EALREADY || ret == -EISCONN || traced && (ret >= 0 || undecided(ret) || asks(ret)) {
         return Ok(false);
     }
     // No packet was sent, or none that a tracepoint tells of. The address is still there.
@@ -228,17 +229,18 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
     Ok(false)
 }
 
-/// A result of a call that only asked how a connection goes which another call had begun.
+/// An answer of the other side, or none in time: had this call begun the connection, a packet would have been seen. It
+/// only asks how a connection goes which another call had begun.
 #[inline(always)]
 fn asks(ret: i32) -> bool {
-    // already in progress, is connected; aborted, reset, timed out, refused
-    matches!(-ret, 114 | EISCONN | 103 | 104 | 110 | 111)
+    // aborted, reset, timed out, refused
+    matches!(-ret, 103 | 104 | 110 | 111)
 }
 
 /// A result that leaves the connection going on: in progress, already, is connected, interrupted, to be restarted.
 #[inline(always)]
 fn undecided(ret: i32) -> bool {
-    matches!(-ret, 115 | 114 | EISCONN | 4 | 512 | 513 | 514 | 516)
+    matches!(-ret, 115 | EALREADY | EISCONN | 4 | 512 | 513 | 514 | 516)
 }
 
 /// A call has returned. False where it is of a connection that is not awaited.

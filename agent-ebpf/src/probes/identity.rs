@@ -8,7 +8,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
-use spoor_wire::body::ABSENT_ID;
+use spoor_wire::body::{ABSENT_ID, TOLD_CAPABILITIES};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{Fault, Identity, Ids, Kind, Source};
 
@@ -16,6 +16,7 @@ use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::read::{Unreadable, field, off};
+use crate::syscall::syscall;
 use crate::task::{self, is_kthread, is_service};
 
 /// `fentry/commit_creds`
@@ -56,13 +57,29 @@ pub fn tp_creds(ctx: BtfTracePointContext) -> i32 {
     if ctx.arg::<i64>(1) < 0 || muted("commit_creds") {
         return 0;
     }
+    let Some(call) = syscall(ctx.arg::<u64>(0)) else { return 0 };
     let Some(told) = gate(Source::TpCreds) else { return 0 };
+    // What was before is not known any more: userspace compares with what it was told last, and that is users only. So of
+    // the rest only what the call was about is told.
+    let part = match (call.number, call.compat) {
+        (126, false) | (185, true) => Part::Capabilities,
+        (272 | 308, false) | (310 | 346, true) => Part::Namespaces,
+        _ => Part::Users,
+    };
     let task = task::current();
-    let Ok(cred) = field::<u64>(task, off!(task__cred)) else { return 0 };
+    let cred = field::<u64>(task, off!(task__cred)).unwrap_or(0);
     let proxy = field::<u64>(task, off!(task__nsproxy)).unwrap_or(0);
-    // What was before is not known any more: userspace compares with what it was told last.
-    emit(told, (0, 0), (cred, proxy));
+    emit(told, (0, 0, Part::All), (cred, proxy, part));
     0
+}
+
+/// What of credentials and namespaces is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Users,
+    Capabilities,
+    Namespaces,
 }
 
 /// Whether the current task's changes leave the kernel.
@@ -89,7 +106,7 @@ fn creds(new: u64, source: Source) {
     };
     match differ(old, new) {
         Ok(false) => {}
-        Ok(true) => emit(told, (old, 0), (new, 0)),
+        Ok(true) => emit(told, (old, 0, Part::All), (new, 0, Part::All)),
         Err(Unreadable) => fault(source, Fault::Task),
     }
 }
@@ -123,13 +140,13 @@ fn namespaces(task: u64, new: u64, source: Source) {
     let both = |offset: u32| field::<u64>(old, offset).unwrap_or(0) != field::<u64>(new, offset).unwrap_or(0);
     if both(off!(nsproxy__mnt_ns)) || both(off!(nsproxy__net_ns)) || both(off!(nsproxy__pid_ns_for_children))
     {
-        emit(told, (0, old), (0, new));
+        emit(told, (0, old, Part::All), (0, new, Part::All));
     }
 }
 
 /// Tells of credentials and namespaces before and after; of those that are 0, nothing.
 #[inline(always)]
-fn emit(told: Head, from: (u64, u64), to: (u64, u64)) {
+fn emit(told: Head, from: (u64, u64, Part), to: (u64, u64, Part)) {
     let seq = number(Kind::Identity);
     let (ring, limit) = ring(Kind::Identity.lane());
     let Some(mut entry) = ring.reserve::<Sample<Identity>>(0) else {
@@ -153,17 +170,24 @@ fn emit(told: Head, from: (u64, u64), to: (u64, u64)) {
 }
 
 #[inline(always)]
-fn ids(to: &mut Ids, (cred, proxy): (u64, u64)) {
+fn ids(to: &mut Ids, (cred, proxy, part): (u64, u64, Part)) {
+    let users = cred != 0 && matches!(part, Part::All | Part::Users);
+    let capabilities = cred != 0 && matches!(part, Part::All | Part::Capabilities);
+    let spaces = matches!(part, Part::All | Part::Namespaces);
     let id = |offset: u32| {
-        if cred == 0 { ABSENT_ID } else { field::<u32>(cred, offset).unwrap_or(ABSENT_ID) }
+        if users { field::<u32>(cred, offset).unwrap_or(ABSENT_ID) } else { ABSENT_ID }
     };
     to.uid = id(off!(cred__uid));
     to.euid = id(off!(cred__euid));
-    to.suid = id(off!(cred__suid));
+    // Of these userspace does not know what was before.
+    let saved = |offset: u32| if part == Part::All { id(offset) } else { ABSENT_ID };
+    to.suid = saved(off!(cred__suid));
     to.gid = id(off!(cred__gid));
-    to.egid = id(off!(cred__egid));
+    to.egid = saved(off!(cred__egid));
     to.effective = field(cred, off!(cred__cap_effective)).unwrap_or(0);
     to.permitted = field(cred, off!(cred__cap_permitted)).unwrap_or(0);
+    to.told = if capabilities { TOLD_CAPABILITIES } else { 0 };
+    let (cred, proxy) = if spaces { (cred, proxy) } else { (0, 0) };
     let space = field::<u64>(cred, off!(cred__user_ns)).unwrap_or(0);
     to.user_ns = field(space, off!(user_namespace__ns_inum)).unwrap_or(ABSENT_ID);
     let inum = |slot: u32, offset: u32| {
@@ -173,5 +197,4 @@ fn ids(to: &mut Ids, (cred, proxy): (u64, u64)) {
     to.mnt_ns = inum(off!(nsproxy__mnt_ns), off!(mnt_namespace__ns_inum));
     to.net_ns = inum(off!(nsproxy__net_ns), off!(net__ns_inum));
     to.pid_ns = inum(off!(nsproxy__pid_ns_for_children), off!(pid_namespace__ns_inum));
-    to.pad = 0;
 }

@@ -1,6 +1,6 @@
 //! Who a process is: users, capabilities, namespaces.
 
-use spoor_wire::body::ABSENT_ID;
+use spoor_wire::body::{ABSENT_ID, TOLD_CAPABILITIES};
 
 /// Users, capabilities and namespaces of a process. Absent is what the attach point did not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +63,20 @@ impl IdentityChange {
         change
     }
 
+    /// Fills in what was before, where the attach point did not know, from what was told of the process last; keeps what
+    /// differs.
+    pub fn since(&mut self, uid: u32, euid: u32, gid: u32) {
+        for (from, to, known) in [
+            (&mut self.from.uid, &mut self.to.uid, uid),
+            (&mut self.from.euid, &mut self.to.euid, euid),
+            (&mut self.from.gid, &mut self.to.gid, gid),
+        ] {
+            if from.is_none() && to.is_some() {
+                (*from, *to) = differ(Some(known), *to);
+            }
+        }
+    }
+
     /// Whether nothing differs.
     #[must_use]
     pub fn is_none(&self) -> bool {
@@ -72,8 +86,7 @@ impl IdentityChange {
 
 fn ids(wire: &spoor_wire::Ids) -> Ids {
     let known = |value: u32| (value != ABSENT_ID).then_some(value);
-    // Capabilities are told together with users.
-    let capabilities = |value: u64| known(wire.uid).map(|_| value);
+    let capabilities = |value: u64| (wire.told & TOLD_CAPABILITIES != 0).then_some(value);
     Ids {
         uid: known(wire.uid),
         euid: known(wire.euid),
@@ -95,7 +108,8 @@ mod tests {
 
     #[test]
     fn only_what_differs() {
-        let root = spoor_wire::Ids { user_ns: ABSENT_ID, mnt_ns: 7, ..spoor_wire::Ids::default() };
+        let told = TOLD_CAPABILITIES;
+        let root = spoor_wire::Ids { user_ns: ABSENT_ID, mnt_ns: 7, told, ..spoor_wire::Ids::default() };
         let other = spoor_wire::Ids { euid: 34, effective: 1, ..root };
         let change = IdentityChange::of(&spoor_wire::Identity { from: root, to: other });
         let from = Ids { euid: Some(0), effective: Some(0), ..Ids::default() };
@@ -111,6 +125,12 @@ mod tests {
         let now = spoor_wire::Ids { uid: 34, ..spoor_wire::Ids::default() };
         let change = IdentityChange::of(&spoor_wire::Identity { from: absent, to: now });
         assert_eq!((change.from.uid, change.to.uid), (None, Some(34)));
-        assert_eq!(change.to.effective, Some(0));
+        let mut since = change;
+        since.since(0, 0, 0);
+        assert_eq!((since.from.uid, since.to.uid), (Some(0), Some(34)));
+        let mut same = IdentityChange { to: Ids { uid: Some(34), ..Ids::default() }, ..change };
+        same.since(34, 34, 34);
+        assert!(same.is_none());
+        assert_eq!(change.to.effective, None);
     }
 }

@@ -199,9 +199,11 @@ impl Table {
         entry.touched = true;
         let known = &entry.process;
         let moved = known.cgroup_id != facts.cgroup_id;
-        if moved || known.key != facts.key {
+        let ids = (facts.uid, facts.euid, facts.gid);
+        if moved || known.key != facts.key || known.ids != ids {
             let mut process = Process::clone(known);
             process.key = facts.key;
+            process.ids = ids;
             if moved {
                 process.cgroup_id = facts.cgroup_id;
                 process.cgroup = self.cgroups.path(facts.cgroup_id);

@@ -18,6 +18,7 @@ impl Table {
             script: None,
             argv: Vec::new(),
             argv_truncated: false,
+            ids: (facts.uid, facts.euid, facts.gid),
             nameless: false,
             comm: facts.comm.clone(),
             cgroup: self.cgroups.path(facts.cgroup_id),
@@ -94,6 +95,7 @@ impl Table {
             script: script(exe, filename, argv),
             argv: argv.clone(),
             argv_truncated: *argv_truncated,
+            ids: known.ids,
             nameless: *nameless,
             // The kernel names a program so on exec, until it names itself.
             comm: comm.iter().copied().take(15).collect(),

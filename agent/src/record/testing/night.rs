@@ -26,6 +26,7 @@ pub(super) fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Op
         script: None,
         argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         argv_truncated: false,
+        ids: (990, 990, 990),
         nameless: false,
         comm: exe.rsplit('/').next().unwrap().as_bytes().to_vec(),
         cgroup: text(cgroup),

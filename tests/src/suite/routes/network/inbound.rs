@@ -24,9 +24,9 @@ pub(super) const ACCEPT_URING: Route = Route {
 };
 
 fn accept(ground: &Ground<'_>, step: &str) -> Result<Ran> {
-    let (secret, innocent) = (ground.secret(), ground.innocent());
+    let secret = ground.secret();
     match called(ground, "", &["read", &secret, step])? {
-        Ran::Done => called(ground, "-twin", &["login-uid", SOMEBODY, "read", &innocent, step]),
+        Ran::Done => called(ground, "-twin", &["login-uid", SOMEBODY, step]),
         Ran::NotThere(reason) => Ok(Ran::NotThere(reason)),
     }
 }
