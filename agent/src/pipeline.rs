@@ -20,7 +20,7 @@ use crate::event::{
     Deed, Endpoint, Event, Facts, IdentityChange, OpenedFile, ProcessKey, Seeded, Seen, What,
 };
 use crate::lineage::{Applied, Process, Slot, Table};
-use crate::names::{NameSource, Named, Names, dns, tls};
+use crate::names::{NameSource, Named, Names, answers, server_name};
 use crate::telemetry::Ledger;
 use merge::Merge;
 
@@ -80,7 +80,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         self.ledger.events_in.one();
         match &event.what {
             What::Lost(_) | What::Tick => self.observe(event, Cast::default(), notes),
-            What::Answer(bytes) => match dns::answers(bytes) {
+            What::Answer(bytes) => match answers(bytes) {
                 Ok(answers) => self.names.learn(&answers, event.time_ns),
                 Err(_) => self.ledger.answers_unread.one(),
             },
@@ -267,7 +267,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     /// A client said the name of whom it speaks to.
     fn hello(&mut self, event: &Event, bytes: &[u8], notes: &mut Vec<Note>) {
-        match tls::server_name(bytes) {
+        match server_name(bytes) {
             Ok(Some(name)) => {
                 let named = Named { name, source: NameSource::Tls };
                 self.observe(event, Cast { name: Some(&named), ..Cast::default() }, notes);

@@ -168,6 +168,7 @@ const NAMES: Need = Need {
         blind: &[
             "answers of name servers over TCP or encrypted, and names that programs cache, or read in files",
             "names in an encrypted client hello, in one behind a first other message (STARTTLS), in QUIC",
+            "what of a client hello is beyond its first packet, or 2 KiB",
             "a client hello in the very packet that opens the connection (TCP Fast Open)",
         ],
     }],
