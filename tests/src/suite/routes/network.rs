@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixListener;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use serde_json::Value;
 
@@ -70,6 +70,7 @@ pub(super) const ROUTES: &[Route] = &[
     },
     Route { id: "vsock-connect", prepare: nothing, act: vsock, judge: over_vsock },
     Route { id: "unix-connect", prepare: listen_unix, act: over_socket, judge: to_socket },
+    Route { id: "metadata-connect", prepare: nothing, act: metadata, judge: handed_out },
     inbound::ACCEPT,
     inbound::ACCEPT_URING,
     names::ASKED,
@@ -172,6 +173,12 @@ fn over_socket(ground: &Ground<'_>) -> Result<Ran> {
     ground.both(&["unix-connect", &real], &["unix-connect", &twin])
 }
 
+/// By a service that holds nothing; the twin goes elsewhere.
+fn metadata(ground: &Ground<'_>) -> Result<Ran> {
+    ground.note("port", &80);
+    ground.both(&["netns-connect", "169.254.169.254:80"], &["netns-connect", "169.254.169.253:80"])
+}
+
 fn established(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {
     told(ground, evidence, ["connect", "tcp", "established"])
 }
@@ -247,5 +254,20 @@ fn to_socket(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {
             return Some(format!("the peer is told as {}", at(record, "destination")));
         }
         (outcome != "established").then(|| format!("its outcome is told as {outcome:?}"))
+    })
+}
+
+/// Whoever reaches such an address, holds what it hands out. Where a service goes is told in any case.
+fn handed_out(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {
+    for record in evidence.actions(ground, "-twin", "connect") {
+        ensure!(at(record, "credential").is_null(), "the innocent twin came by a credential: {record}");
+    }
+    Evidence::one(&evidence.actions(ground, "", "connect"), |record| {
+        let of = at(record, "credential").as_array().into_iter().flatten();
+        let kinds: Vec<&str> = of.map(|credential| text(credential, "kind")).collect();
+        if kinds != ["cloud-metadata"] {
+            return Some(format!("what it hands out is told as {kinds:?}"));
+        }
+        told_at(record, 80, "tcp")
     })
 }

@@ -81,10 +81,8 @@ fn named_after(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> 
         connects.into_iter().partition(|record| !at(record, "completes").is_null());
     let told = Evidence::one(&first, |record| wanting(record, port, "tcp"))?;
     let (Verdict::Seen, [first], [_, ..]) = (&told, &first[..], &second[..]) else {
-        return Ok(match told {
-            Verdict::Seen => Verdict::Partial("the name is not told".to_owned()),
-            other => other,
-        });
+        let unnamed = matches!(told, Verdict::Seen);
+        return Ok(if unnamed { Verdict::Partial("no name is told".to_owned()) } else { told });
     };
     Evidence::one(&second, |record| {
         let completes = at(record, "completes");
