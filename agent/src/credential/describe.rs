@@ -88,7 +88,7 @@ impl Describe for Describer {
     }
 }
 
-fn credential(kind: &Kind, path: &[u8], facts: Facts) -> Credential {
+pub(super) fn credential(kind: &Kind, path: &[u8], facts: Facts) -> Credential {
     let name = match facts.identifiers.first() {
         Some((_, value)) => value.clone(),
         None => redact::printable(path),
