@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,10 @@ impl Describe for Describer {
         let credential = Arc::new(credential(kind, path, facts.unwrap_or_default()));
         self.remember(known, &credential);
         Some(credential)
+    }
+
+    fn endpoint(&self, ip: IpAddr, port: u16) -> Option<Arc<Credential>> {
+        self.catalogue.endpoint(ip, port)
     }
 }
 
