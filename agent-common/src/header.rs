@@ -260,6 +260,10 @@ pub enum Source {
     SkbAnswer = 53,
     /// `cgroup_skb/egress`
     SkbHello = 54,
+    /// `fexit/ping_v4_sendmsg`
+    FexitPing = 55,
+    /// `fexit/ping_v6_sendmsg`
+    FexitPing6 = 56,
 }
 
 impl Source {
@@ -267,7 +271,7 @@ impl Source {
     pub const SLOTS: u32 = 64;
 
     /// Every source, in the order of their numbers.
-    pub const ALL: [Source; 54] = [
+    pub const ALL: [Source; 56] = [
         Source::TpFork,
         Source::TpExec,
         Source::TpExit,
@@ -322,6 +326,8 @@ impl Source {
         Source::TpAccept,
         Source::SkbAnswer,
         Source::SkbHello,
+        Source::FexitPing,
+        Source::FexitPing6,
     ];
 
     /// The source with that number.
@@ -388,6 +394,8 @@ impl Source {
             Source::TpAccept => "tp_btf/sys_exit:accept",
             Source::SkbAnswer => "cgroup_skb/ingress",
             Source::SkbHello => "cgroup_skb/egress",
+            Source::FexitPing => "fexit/ping_v4_sendmsg",
+            Source::FexitPing6 => "fexit/ping_v6_sendmsg",
         }
     }
 }

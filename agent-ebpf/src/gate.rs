@@ -51,11 +51,17 @@ pub fn watched(task: u64, tgid: u32) -> bool {
     !is_agent(tgid) && (in_scope() || marks(task, tgid) & MARK_CANARY != 0)
 }
 
+/// Whether only some cgroups are watched.
+#[inline(always)]
+pub fn scoped() -> bool {
+    // SAFETY: as in `agent`.
+    unsafe { core::ptr::read_volatile(&raw const SETTINGS.scoped) != 0 }
+}
+
 /// Whether the current task's cgroup, or one above it, is in the scope.
 #[inline(always)]
 pub fn in_scope() -> bool {
-    // SAFETY: as in `agent`.
-    if unsafe { core::ptr::read_volatile(&raw const SETTINGS.scoped) } == 0 {
+    if !scoped() {
         return true;
     }
     below_scope(task::current()).unwrap_or(false)

@@ -103,14 +103,58 @@ pub struct Pending {
 pub const IN_CALL: u32 = 1;
 /// [`Pending::state`]: the first packet is on its way.
 pub const SENT: u32 = 2;
+/// [`Pending::state`]: nobody answers; the call's return is the end.
+pub const DATAGRAM: u32 = 4;
+/// [`Pending::state`]: what speaks to the other end is another socket, a subflow, made in the same call.
+pub const MULTIPATH: u32 = 8;
+/// [`Pending::state`]: the socket's state is not traced, or not all of it: a later call may tell the end.
+pub const UNTRACED: u32 = 16;
 
 /// Awaited connections, by socket. A socket that is asked to connect anew overwrites what it left behind.
 #[map]
 pub static PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, 0);
 
+/// Connections going on whose end no tracepoint tells. The oldest makes room: its end may never be asked for.
+#[map]
+pub static LATER: LruHashMap<u64, Pending> = LruHashMap::with_max_entries(1_024, 0);
+
 /// The socket a thread is connecting, from the call's entry to its return, where the return does not tell it.
 #[map]
 pub static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
+
+/// Somebody who sent something somewhere.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct SentKey {
+    pub start_tick: u64,
+    pub daddr: [u8; 16],
+    pub tgid: u32,
+    pub family: u16,
+    pub dport: u16,
+    pub protocol: u32,
+    /// 1 where the kernel refused it: that is told apart from the first that it took.
+    pub failed: u32,
+}
+
+/// What has been told, so that it is told once. The oldest makes room: then it is told once more.
+#[map]
+pub static SENT_TO: LruHashMap<SentKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+
+/// The two ends of a connection, as the socket has them.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Ends {
+    pub saddr: [u64; 2],
+    pub daddr: [u64; 2],
+    pub sport: u32,
+    pub dport: u32,
+    pub family: u64,
+}
+
+/// Established connections whose client has said nothing yet, and their numbers. The oldest makes room: its name stays
+/// unknown.
+#[map]
+pub static HELLOS: LruHashMap<Ends, u64> = LruHashMap::with_max_entries(8_192, 0);
 
 /// The registers with which a thread came to execute a program, where the return of the call does not tell.
 #[map]

@@ -8,7 +8,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::maps::SYSCALLS;
-use crate::read::{Unreadable, field, off};
+use crate::read::{Unreadable, field, off, user};
 use crate::task;
 
 /// Slots of [`SYSCALLS`]; `agent/src/kernel/probes.rs` fills them.
@@ -23,15 +23,19 @@ pub const CREDS: u32 = 7;
 pub const SEND: u32 = 8;
 pub const ACCEPT: u32 = 9;
 
-/// A system call, by the number the kernel was called with.
+/// A system call, by the number the kernel was called with; of `socketcall`, by that of the call it stands for.
 #[derive(Clone, Copy)]
 pub struct Syscall {
     pub number: u32,
     pub compat: bool,
+    /// Of `socketcall`, where its arguments lie in the memory of the process; else 0.
+    pub array: u64,
 }
 
 /// `TS_COMPAT`
 const TS_COMPAT: u32 = 2;
+/// How old 32-bit programs make all calls about sockets: which, and a table of its arguments.
+const SOCKETCALL: u32 = 102;
 
 /// The call that is returning; `None` where it is none (`orig_ax` of an interrupt).
 #[inline(always)]
@@ -42,7 +46,25 @@ pub fn syscall(regs: u64) -> Option<Syscall> {
         return None;
     }
     let status = field::<u32>(task::current(), off!(task__thread_info_status)).unwrap_or(0);
-    Some(Syscall { number: number as u32, compat: status & TS_COMPAT != 0 })
+    let call = Syscall { number: number as u32, compat: status & TS_COMPAT != 0, array: 0 };
+    if call.compat && call.number == SOCKETCALL { unfolded(call, regs) } else { Some(call) }
+}
+
+/// The call that a `socketcall` stands for, where it is one that somebody looks after.
+#[inline(always)]
+fn unfolded(call: Syscall, regs: u64) -> Option<Syscall> {
+    let number = match call.argument(regs, 0) {
+        Ok(3) => 362,
+        // accept, which has no number of its own, as accept4
+        Ok(5 | 18) => 364,
+        Ok(11) => 369,
+        Ok(16) => 370,
+        Ok(17) => 372,
+        Ok(19) => 337,
+        Ok(20) => 345,
+        _ => return None,
+    };
+    Some(Syscall { number, array: call.argument(regs, 1).ok()?, ..call })
 }
 
 /// `tp_btf/sys_exit`: finds the program for the call.
@@ -107,6 +129,9 @@ impl Syscall {
     /// An argument by its place, from 0.
     #[inline(always)]
     pub fn argument(self, regs: u64, place: u32) -> Result<u64, Unreadable> {
+        if self.array != 0 {
+            return Ok(u64::from(user::<u32>(self.array.wrapping_add(u64::from(place) * 4))?));
+        }
         if self.compat {
             let offset = match place {
                 0 => off!(pt_regs__bx),
@@ -138,4 +163,19 @@ pub fn file_of(descriptor: u64) -> Result<u64, Unreadable> {
     }
     let slots = field::<u64>(table, off!(fdtable__fd))?;
     field(slots.wrapping_add(descriptor.wrapping_mul(8)), 0)
+}
+
+/// `S_IFMT` and `S_IFSOCK`
+const FILE_TYPE: u16 = 0o170_000;
+const SOCKET: u16 = 0o140_000;
+
+/// The network's side of a socket, behind its file; `None` where the file is no socket.
+#[inline(always)]
+pub fn sk_of(file: u64) -> Result<Option<u64>, Unreadable> {
+    let inode = field::<u64>(file, off!(file__f_inode))?;
+    if field::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE != SOCKET {
+        return Ok(None);
+    }
+    let socket = field::<u64>(file, off!(file__private_data))?;
+    Ok(Some(field(socket, off!(socket__sk))?))
 }

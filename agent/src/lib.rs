@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! main, cli, app  >  pipeline, forward, report  >  store  >  record  >  chain  >  action
-//!   >  actor, credential  >  lineage  >  event  >  spoor-wire        (kernel beside lineage, over event)
+//!   >  actor, credential  >  lineage  >  event  >  spoor-wire        (kernel and names beside lineage, over event)
 //! ```
 //!
-//! `config` and `telemetry` are the ground everybody may stand on. `event`, `lineage`, `action` and `chain` do no I/O and
-//! read no clock: time comes in events, so a recorded stream replays to the same chains. `docs/ARCHITECTURE.md` follows
-//! one event through the files; `cargo xtask check` holds the import rules.
+//! `config` and `telemetry` are the ground everybody may stand on. `event`, `lineage`, `names`, `action` and
+//! `chain` do no I/O and read no clock: time comes in events, so a recorded stream replays to the same chains.
+//! `docs/ARCHITECTURE.md` follows one event through the files; `cargo xtask check` holds the import rules.
 #![deny(unsafe_code)]
 
 pub mod action;

@@ -20,7 +20,7 @@ use crate::event::{
     Deed, Endpoint, Event, Facts, IdentityChange, OpenedFile, ProcessKey, Seeded, Seen, What,
 };
 use crate::lineage::{Applied, Process, Slot, Table};
-use crate::names::{NameSource, Named, Names, dns, tls};
+use crate::names::{NameSource, Named, Names, TlsError, answers, server_name};
 use crate::telemetry::Ledger;
 use merge::Merge;
 
@@ -85,9 +85,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.forget(&applied);
             }
             What::Lost(_) | What::Silent { .. } | What::Tick => self.observe(event, Cast::default(), notes),
-            What::Answer(bytes) => match dns::answers(bytes) {
+            What::Answer(bytes) => match answers(bytes) {
                 Ok(answers) => self.names.learn(&answers, event.time_ns),
-                Err(_) => self.ledger.answers_unread.one(),
+                // Many good answers hold no address: they are of no interest, and no failure.
+                Err(error) if error.is_malformed() => self.ledger.answers_unread.one(),
+                Err(_) => {}
             },
             What::Seeded(seeded) => self.seeded(event, seeded, notes, wishes),
             What::Seen(seen) => self.seen(event, seen, notes, wishes),
@@ -213,7 +215,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
                     self.ledger.opens_merged.one();
                     return;
                 }
-                let Some(credential) = self.describe(file, process.key) else {
+                let found = match &seen.deed {
+                    Deed::Unix { .. } => self.socket(file, process.key),
+                    _ => self.describe(file, process.key),
+                };
+                let Some(credential) = found else {
                     return;
                 };
                 let by = self.settled(event, process, &seen.process);
@@ -272,12 +278,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     /// A client said the name of whom it speaks to.
     fn hello(&mut self, event: &Event, bytes: &[u8], notes: &mut Vec<Note>) {
-        match tls::server_name(bytes) {
+        match server_name(bytes) {
             Ok(Some(name)) => {
                 let named = Named { name, source: NameSource::Tls };
                 self.observe(event, Cast { name: Some(&named), ..Cast::default() }, notes);
             }
             Ok(None) => {}
+            // A server speaks first, or it is no TLS at all.
+            Err(TlsError::Other) => {}
             Err(_) => self.ledger.hellos_unread.one(),
         }
     }
@@ -362,6 +370,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
         let credential = self.describer.describe(file, by);
+        if credential.is_none() {
+            self.ledger.opens_unconfirmed.one();
+        }
+        credential
+    }
+
+    fn socket(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
+        let credential = self.describer.socket(file, by);
         if credential.is_none() {
             self.ledger.opens_unconfirmed.one();
         }

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 4] = [
+const TARGETS: [(&str, Target); 6] = [
     ("argv", targets::argv),
     ("btf", targets::btf),
     ("config", targets::config),
     ("decode", targets::decode),
+    ("dns", targets::dns),
+    ("tls", targets::tls),
 ];
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -1,9 +1,10 @@
-//! A TCP connection is asked for.
+//! A connection is asked for.
 //!
 //! Kernel contract, LSM, fentry and kprobe: `security_socket_connect(struct socket *sock, struct sockaddr *address, int
-//! addrlen)`; the address is the kernel's copy. Tracepoint: `trace_inet_sock_set_state(const struct sock *sk, int
-//! oldstate, int newstate)` to `TCP_SYN_SENT`, which runs in the caller's context; it also catches what the others do
-//! not, a connection made by a send (`MSG_FASTOPEN`).
+//! addrlen)`, called for every family, by the call and by io_uring; the address is the kernel's copy. Tracepoint:
+//! `trace_inet_sock_set_state(const struct sock *sk, int oldstate, int newstate)` to `TCP_SYN_SENT`, which runs in the
+//! caller's context; it also catches what the others do not, a connection made by a send (`MSG_FASTOPEN`). What is
+//! connected without such a state (datagrams, vsock) is seen there when the call returns.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, generated::bpf_get_prandom_u32};
 use aya_ebpf::macros::{fentry, kprobe, lsm};
@@ -14,13 +15,20 @@ use spoor_wire::{Connect, Fault, Kind, Source};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current, now};
 use crate::gate::{marks, muted, watched};
-use crate::maps::{CALLS, IN_CALL, PENDING, Pending};
+use crate::maps::{CALLS, DATAGRAM, IN_CALL, MULTIPATH, PENDING, Pending, UNTRACED};
 use crate::read::{Unreadable, bytes16, field, off};
 use crate::task::{self, is_kthread, is_service, start_of};
 
+pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
-const IPPROTO_TCP: u16 = 6;
+pub const AF_VSOCK: u16 = 40;
+const SOCK_RAW: u16 = 3;
+pub const IPPROTO_TCP: u16 = 6;
+const IPPROTO_DCCP: u16 = 33;
+pub const IPPROTO_SCTP: u16 = 132;
+const IPPROTO_RAW: u16 = 255;
+pub const IPPROTO_MPTCP: u16 = 262;
 const TCP_CLOSE: u8 = 7;
 
 /// `lsm/socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`
@@ -60,48 +68,99 @@ fn asked(socket: u64, address: u64, source: Source) {
 #[inline(always)]
 fn try_asked(socket: u64, address: u64, source: Source) -> Result<(), Unreadable> {
     let sk = field::<u64>(socket, off!(socket__sk))?;
-    // A second call on a socket that is connecting only asks how it goes.
-    if !is_tcp(sk)? || field::<u8>(sk, off!(sock__skc_state))? != TCP_CLOSE {
-        return Ok(());
-    }
-    let Some(to) = destination(|offset| field(address, offset), |offset| field(address, offset))? else {
-        return Ok(());
-    };
-    begin(sk, to, IN_CALL, source);
+    asked_of(sk, |at| field(address, at), |at| field(address, at), source)?;
     Ok(())
 }
 
-/// Whether a socket speaks TCP.
+/// Emits the asking, where the socket is one that connects, and is not connecting already. True where it was emitted.
 #[inline(always)]
-pub fn is_tcp(sk: u64) -> Result<bool, Unreadable> {
-    Ok(field::<u16>(sk, off!(sock__sk_protocol))? == IPPROTO_TCP)
+pub fn asked_of(
+    sk: u64,
+    short: impl Fn(u32) -> Result<u16, Unreadable>,
+    word: impl Fn(u32) -> Result<u32, Unreadable>,
+    source: Source,
+) -> Result<bool, Unreadable> {
+    let Some(manner) = manner(sk)? else { return Ok(false) };
+    // A second call on a socket that is connecting only asks how it goes. Datagrams take a new destination at any time.
+    if manner.state & DATAGRAM == 0 && field::<u8>(sk, off!(sock__skc_state))? != TCP_CLOSE {
+        return Ok(false);
+    }
+    let Some(to) = destination(&manner, short, word)? else { return Ok(false) };
+    Ok(begin(sk, to, IN_CALL | manner.state, source))
 }
 
-/// Destination of a `struct sockaddr`, wherever its memory is; `None` where it is of another family.
+/// How a socket connects.
+pub struct Manner {
+    pub family: u16,
+    pub protocol: u16,
+    /// The socket's packets are the sender's own from the header of IP on.
+    pub raw: bool,
+    /// As in [`Pending::state`].
+    pub state: u32,
+}
+
+/// `None` of families that are nothing to us here.
+#[inline(always)]
+pub fn manner(sk: u64) -> Result<Option<Manner>, Unreadable> {
+    let family = field::<u16>(sk, off!(sock__skc_family))?;
+    if family == AF_VSOCK {
+        return Ok(Some(Manner { family, protocol: 0, raw: false, state: UNTRACED }));
+    }
+    if family != AF_INET && family != AF_INET6 {
+        return Ok(None);
+    }
+    let raw = field::<u16>(sk, off!(sock__sk_type))? == SOCK_RAW;
+    let spoken = field::<u16>(sk, off!(sock__sk_protocol))?;
+    let state = match spoken {
+        IPPROTO_TCP | IPPROTO_DCCP => 0,
+        IPPROTO_MPTCP => MULTIPATH,
+        IPPROTO_SCTP => UNTRACED,
+        _ => DATAGRAM,
+    };
+    // A raw socket of a protocol with connections makes none.
+    let (protocol, state) = match raw {
+        true if state != DATAGRAM => (IPPROTO_RAW, DATAGRAM),
+        _ => (spoken, state),
+    };
+    Ok(Some(Manner { family, protocol, raw, state }))
+}
+
+/// Destination of a `struct sockaddr`, wherever its memory is; `None` where it is of another family than the socket takes
+/// (`AF_UNSPEC` gives a connection up).
 #[inline(always)]
 pub fn destination(
+    manner: &Manner,
     short: impl Fn(u32) -> Result<u16, Unreadable>,
     word: impl Fn(u32) -> Result<u32, Unreadable>,
 ) -> Result<Option<Connect>, Unreadable> {
     let family = short(0)?;
-    let pair =
-        |at: u32| -> Result<u64, Unreadable> { Ok(u64::from(word(at)?) | u64::from(word(at + 4)?) << 32) };
+    if (family == AF_VSOCK) != (manner.family == AF_VSOCK) {
+        return Ok(None);
+    }
     let daddr = match family {
         AF_INET => [u64::from(word(4)?), 0],
-        AF_INET6 => [pair(8)?, pair(16)?],
+        AF_INET6 => [pair(word(8)?, word(12)?), pair(word(16)?, word(20)?)],
+        AF_VSOCK => [pair(word(8)?, word(4)?), 0],
         _ => return Ok(None),
     };
-    let dport = u16::from_be(short(2)?);
-    Ok(Some(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) }))
+    let dport = if family == AF_VSOCK || manner.raw { 0 } else { u16::from_be(short(2)?) };
+    let protocol = u32::from(manner.protocol);
+    Ok(Some(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol }))
+}
+
+/// Two words as they follow one another in memory.
+#[inline(always)]
+pub const fn pair(first: u32, second: u32) -> u64 {
+    first as u64 | (second as u64) << 32
 }
 
 /// Destination of a socket that knows it already.
 #[inline(always)]
-pub fn destination_of(sk: u64) -> Result<Connect, Unreadable> {
+pub fn destination_of(sk: u64, protocol: u16) -> Result<Connect, Unreadable> {
     let family = field::<u16>(sk, off!(sock__skc_family))?;
     let daddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
     let dport = u16::from_be(field(sk, off!(sock__skc_dport))?);
-    Ok(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: u32::from(IPPROTO_TCP) })
+    Ok(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: protocol.into() })
 }
 
 /// An address of a socket, as two words of memory.
@@ -121,13 +180,13 @@ pub fn gate(task: u64, tgid: u32) -> Option<u32> {
     wanted.then_some(marked)
 }
 
-/// Emits the asking and remembers the socket, so that the outcome finds back to it. Gives the connection's number.
+/// Emits the asking and remembers the socket, so that the outcome finds back to it. False where nobody asked for it.
 #[inline(always)]
-pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> Option<u64> {
+pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
     let pid_tgid = bpf_get_current_pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
     let task = task::current();
-    let marked = gate(task, tgid)?;
+    let Some(marked) = gate(task, tgid) else { return false };
     // SAFETY: no arguments.
     let random = unsafe { bpf_get_prandom_u32() };
     to.conn_id = now() ^ (u64::from(random) << 32);
@@ -139,5 +198,5 @@ pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> Option<u64
         fault(source, Fault::ConnFull);
     }
     by_current(Head { kind: Kind::Connect, source, marks: marked }, Wake::Now, to);
-    Some(to.conn_id)
+    true
 }

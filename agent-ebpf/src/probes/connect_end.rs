@@ -4,7 +4,11 @@
 //! the caller's context; from there to `TCP_ESTABLISHED` or, with `sk_err` set, to `TCP_CLOSE`, mostly in an interrupt,
 //! where the current task is anybody: the socket says whose connection it was. A call that fails before a packet was
 //! sent (no route, no port) changes no state, or changes it back with `sk_err` unset: there the call's own result tells,
-//! `int inet_stream_connect(struct socket *, struct sockaddr *, int, int)`.
+//! `int __sys_connect_file(struct file *, struct sockaddr_storage *, int, int)`, which the call and io_uring go through
+//! (5.5). So it does for datagrams and vsock, which have no such states.
+//!
+//! Of MPTCP the state of the socket that was asked says too little: its first subflow, a TCP socket that the kernel
+//! connects within the same call, takes its place.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fexit, kretprobe};
@@ -12,17 +16,26 @@ use aya_ebpf::programs::{BtfTracePointContext, FExitContext, RetProbeContext};
 use spoor_wire::body::ERRNO_NONE;
 use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
-use super::connect::{address, begin, destination, destination_of, is_tcp};
+use super::connect::{
+    AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
+    manner,
+};
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
-use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
+use crate::maps::{
+    CALLS, DATAGRAM, Ends, HELLOS, IN_CALL, LATER, MULTIPATH, PENDING, Pending, SENT, SYSCALLS, UNTRACED,
+};
 use crate::read::{Unreadable, bytes16, cleared, field, off, user};
-use crate::syscall::{file_of, syscall};
+use crate::syscall::{self, Syscall, file_of, sk_of, syscall};
 
 const TCP_ESTABLISHED: u32 = 1;
 const TCP_SYN_SENT: u32 = 2;
 const TCP_CLOSE: u32 = 7;
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+const EISCONN: i32 = 106;
+const EALREADY: i32 = 114;
 
 /// `tp_btf/inet_sock_set_state`
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -37,6 +50,7 @@ pub fn tp_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+#[inline(always)]
 fn try_state(sk: u64, old: u32, new: u32) -> Result<(), Unreadable> {
     if new == TCP_SYN_SENT {
         return sent(sk);
@@ -44,8 +58,9 @@ fn try_state(sk: u64, old: u32, new: u32) -> Result<(), Unreadable> {
     if new != TCP_ESTABLISHED && new != TCP_CLOSE {
         return Ok(());
     }
-    let Some(pending) = pending(sk) else { return Ok(()) };
+    let Some(pending) = awaited(sk)? else { return Ok(()) };
     if new == TCP_ESTABLISHED {
+        await_hello(sk, &pending);
         end(sk, &pending, 0, Source::TpState);
         return Ok(());
     }
@@ -68,38 +83,88 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
         let _ = PENDING.insert(sk, Pending { state: known.state | SENT, ..known }, 0);
         return Ok(());
     }
-    if !is_tcp(sk)? || muted("socket_connect") {
+    let thread = bpf_get_current_pid_tgid();
+    let mut protocol = field::<u16>(sk, off!(sock__sk_protocol))?;
+    if protocol == IPPROTO_MPTCP {
+        // Not known, so in the tier that sees no entry: the subflow comes next, and tells where to.
+        let _ = CALLS.insert(thread, sk, 0);
         return Ok(());
     }
-    begin(sk, destination_of(sk)?, IN_CALL | SENT, Source::TpState);
+    if protocol != IPPROTO_TCP {
+        return Ok(());
+    }
+    if let Some(parent) = called(thread)
+        && parent != sk
+        && field::<u16>(parent, off!(sock__sk_protocol)).unwrap_or(0) == IPPROTO_MPTCP
+    {
+        protocol = IPPROTO_MPTCP;
+        if let Some(known) = pending(parent)
+            && known.state & MULTIPATH != 0
+        {
+            let _ = PENDING.remove(parent);
+            let _ = CALLS.insert(thread, sk, 0);
+            if PENDING.insert(sk, Pending { state: known.state | SENT, ..known }, 0).is_err() {
+                fault(Source::TpState, Fault::ConnFull);
+            }
+            return Ok(());
+        }
+    }
+    if !muted("socket_connect") {
+        begin(sk, destination_of(sk, protocol)?, IN_CALL | SENT, Source::TpState);
+    }
     Ok(())
 }
 
-/// `fexit/inet_stream_connect`
-#[fexit(function = "inet_stream_connect")]
+/// `fexit/__sys_connect_file`
+#[fexit(function = "__sys_connect_file")]
 pub fn fexit_connect(ctx: FExitContext) -> i32 {
     if muted("connect_return") {
         return 0;
     }
     // The result lies behind the four arguments. (`bpf_get_func_ret` would ask for 5.17.)
-    let (socket, ret) = (ctx.arg::<u64>(0), ctx.arg::<i32>(4));
-    let _ = CALLS.remove(bpf_get_current_pid_tgid());
-    match field::<u64>(socket, off!(socket__sk)) {
-        Ok(sk) => returned(sk, ret, Source::FexitConnect),
-        Err(Unreadable) => fault(Source::FexitConnect, Fault::Socket),
+    let (file, address, ret) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<i32>(4));
+    if try_return(file, address, ret).is_err() {
+        fault(Source::FexitConnect, Fault::Socket);
     }
     0
 }
 
-/// `kretprobe/inet_stream_connect`: which socket it was, the entry probe has left behind.
-#[kretprobe(function = "inet_stream_connect")]
+#[inline(always)]
+fn try_return(file: u64, address: u64, ret: i32) -> Result<(), Unreadable> {
+    let source = Source::FexitConnect;
+    let thread = bpf_get_current_pid_tgid();
+    let asked = called(thread);
+    let _ = CALLS.remove(thread);
+    let Some(sk) = sk_of(file)? else { return Ok(()) };
+    if returned(in_place_of(sk, asked), ret, source) {
+        return Ok(());
+    }
+    // A security module that comes before ours has refused it: then ours was not asked.
+    let refused = ret == -EPERM || ret == -EACCES;
+    if refused && asked_of(sk, |at| field(address, at), |at| field(address, at), source)? {
+        let _ = CALLS.remove(thread);
+        returned(sk, ret, source);
+    }
+    Ok(())
+}
+
+/// The socket that stands for the one that was asked: of MPTCP its subflow.
+#[inline(always)]
+fn in_place_of(sk: u64, asked: Option<u64>) -> u64 {
+    match asked {
+        Some(other) if field::<u16>(sk, off!(sock__sk_protocol)).unwrap_or(0) == IPPROTO_MPTCP => other,
+        _ => sk,
+    }
+}
+
+/// `kretprobe/__sys_connect_file`: which socket it was, the entry probe has left behind.
+#[kretprobe(function = "__sys_connect_file")]
 pub fn kretprobe_connect(ctx: RetProbeContext) -> u32 {
     if muted("connect_return") {
         return 0;
     }
     let thread = bpf_get_current_pid_tgid();
-    // SAFETY: a number, copied at once.
-    if let Some(sk) = unsafe { CALLS.get(thread) }.copied() {
+    if let Some(sk) = called(thread) {
         let _ = CALLS.remove(thread);
         returned(sk, ctx.ret::<i32>(), Source::KretprobeConnect);
     }
@@ -109,61 +174,105 @@ pub fn kretprobe_connect(ctx: RetProbeContext) -> u32 {
 /// `tp_btf/sys_exit`: in the tier that does not see the call's entry.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn tp_connect(ctx: BtfTracePointContext) -> i32 {
-    if muted("connect_return") {
-        return 0;
-    }
-    let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1));
-    if try_call(regs, ret as i32).is_err() {
-        fault(Source::TpConnect, Fault::Socket);
+    let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1) as i32);
+    let Some(call) = syscall(regs) else { return 0 };
+    match try_call(call, regs, ret) {
+        Ok(true) => {
+            // SAFETY: the programs in there are of this type and for this attach point.
+            let _ = unsafe { SYSCALLS.tail_call(&ctx, syscall::UNIX) };
+        }
+        Ok(false) => {}
+        Err(Unreadable) => fault(Source::TpConnect, Fault::Socket),
     }
     0
 }
 
+/// True where the call is that of a unix socket, which another program looks after.
 #[inline(always)]
-fn try_call(regs: u64, ret: i32) -> Result<(), Unreadable> {
-    let Some(call) = syscall(regs) else { return Ok(()) };
+fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
+    const EBADF: i32 = 9;
+    const ENOTSOCK: i32 = 88;
     let thread = bpf_get_current_pid_tgid();
-    // SAFETY: a number, copied at once.
-    if let Some(sk) = unsafe { CALLS.get(thread) }.copied() {
+    let asked = called(thread);
+    if asked.is_some() {
         let _ = CALLS.remove(thread);
-        returned(sk, ret, Source::TpConnect);
-        return Ok(());
     }
-    // No packet was sent. Where the call failed, that is all there is to tell of it, and its address is still there.
-    if ret >= 0 || undecided(ret) {
-        return Ok(());
+    if ret == -EBADF || ret == -ENOTSOCK {
+        return Ok(false);
     }
-    let (descriptor, at) = (call.argument(regs, 0)?, call.argument(regs, 1)?);
-    let file = file_of(descriptor)?;
-    let socket = field::<u64>(file, off!(file__private_data))?;
-    let sk = field::<u64>(socket, off!(socket__sk))?;
-    if file == 0 || !is_tcp(sk)? {
-        return Ok(());
+    let file = file_of(call.argument(regs, 0)?)?;
+    if file == 0 {
+        fault(Source::TpConnect, Fault::DescriptorGone);
+        return Ok(false);
     }
+    let Some(sk) = sk_of(file)? else { return Ok(false) };
+    if field::<u16>(sk, off!(sock__skc_family))? == AF_UNIX {
+        return Ok(true);
+    }
+    let there = in_place_of(sk, asked);
+    // What the tracepoint saw begin in this call, has ended there if it is not awaited any more.
+    if muted("connect_return") || returned(there, ret, Source::TpConnect) || asked == Some(there) {
+        return Ok(false);
+    }
+    let traced = manner(sk)?.is_some_and(|manner| manner.state & (DATAGRAM | UNTRACED) == 0);
+    if ret == -EALREADY || ret == -EISCONN || traced && (ret >= 0 || undecided(ret) || asks(ret)) {
+        return Ok(false);
+    }
+    // No packet was sent, or none that a tracepoint tells of. The address is still there.
+    let at = call.argument(regs, 1)?;
     let there = |offset: u32| at.wrapping_add(u64::from(offset));
-    let Some(to) = destination(|offset| user(there(offset)), |offset| user(there(offset)))? else {
-        return Ok(());
-    };
-    if begin(sk, to, IN_CALL, Source::TpConnect).is_some() {
+    let source = Source::TpConnect;
+    if asked_of(sk, |offset| user(there(offset)), |offset| user(there(offset)), source)? {
         let _ = CALLS.remove(thread);
-        returned(sk, ret, Source::TpConnect);
+        returned(sk, ret, source);
     }
-    Ok(())
+    Ok(false)
+}
+
+/// An answer of the other side, or none in time: had this call begun the connection, a packet would have been seen. It
+/// only asks how a connection goes which another call had begun.
+#[inline(always)]
+fn asks(ret: i32) -> bool {
+    // aborted, reset, timed out, refused
+    matches!(-ret, 103 | 104 | 110 | 111)
 }
 
 /// A result that leaves the connection going on: in progress, already, is connected, interrupted, to be restarted.
 #[inline(always)]
 fn undecided(ret: i32) -> bool {
-    matches!(-ret, 115 | 114 | 106 | 4 | 512 | 513 | 514 | 516)
+    matches!(-ret, 115 | EALREADY | EISCONN | 4 | 512 | 513 | 514 | 516)
 }
 
+/// A call has returned. False where it is of a connection that is not awaited.
 #[inline(always)]
-fn returned(sk: u64, ret: i32, source: Source) {
-    let Some(known) = pending(sk) else { return };
-    if ret < 0 && !undecided(ret) {
+fn returned(sk: u64, ret: i32, source: Source) -> bool {
+    let known = match pending(sk) {
+        Some(known) => known,
+        None => match later(sk) {
+            Some(known) if known.tgid == current_tgid() => known,
+            _ => return false,
+        },
+    };
+    let there = ret == 0 || ret == -EISCONN;
+    if known.state & (DATAGRAM | UNTRACED) != 0 && there {
+        end(sk, &known, 0, source);
+    } else if ret < 0 && (known.state & DATAGRAM != 0 || !undecided(ret)) {
         end(sk, &known, ret.unsigned_abs(), source);
+    } else if known.state & UNTRACED != 0 {
+        let _ = PENDING.remove(sk);
+        let _ = LATER.insert(sk, Pending { state: known.state & !IN_CALL, ..known }, 0);
     } else {
         let _ = PENDING.insert(sk, Pending { state: known.state & !IN_CALL, ..known }, 0);
+    }
+    true
+}
+
+/// The connection of a socket whose state has changed.
+#[inline(always)]
+fn awaited(sk: u64) -> Result<Option<Pending>, Unreadable> {
+    match pending(sk) {
+        None if field::<u16>(sk, off!(sock__sk_protocol))? == IPPROTO_SCTP => Ok(later(sk)),
+        known => Ok(known),
     }
 }
 
@@ -173,22 +282,57 @@ fn pending(sk: u64) -> Option<Pending> {
     unsafe { PENDING.get(sk) }.copied()
 }
 
+#[inline(always)]
+fn later(sk: u64) -> Option<Pending> {
+    // SAFETY: as above.
+    unsafe { LATER.get(sk) }.copied()
+}
+
+/// The socket that a thread is connecting.
+#[inline(always)]
+fn called(thread: u64) -> Option<u64> {
+    // SAFETY: a number, copied at once.
+    unsafe { CALLS.get(thread) }.copied()
+}
+
+/// Remembers an established connection until its client speaks.
+#[inline(always)]
+fn await_hello(sk: u64, pending: &Pending) {
+    let found = || -> Result<Ends, Unreadable> {
+        let family = field::<u16>(sk, off!(sock__skc_family))?;
+        Ok(Ends {
+            saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?,
+            daddr: address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?,
+            sport: u32::from(field::<u16>(sk, off!(sock__skc_num))?),
+            dport: u32::from(u16::from_be(field(sk, off!(sock__skc_dport))?)),
+            family: u64::from(family),
+        })
+    };
+    match found() {
+        Ok(ends) => {
+            // The oldest makes room, so that there is always some.
+            let _ = HELLOS.insert(ends, pending.conn_id, 0);
+        }
+        Err(Unreadable) => fault(Source::TpState, Fault::Socket),
+    }
+}
+
 /// Emits the outcome. The socket is told from the table first: whoever comes second finds nothing.
 #[inline(always)]
 fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
-    if PENDING.remove(sk).is_err() {
+    if PENDING.remove(sk).is_err() && LATER.remove(sk).is_err() {
         return;
     }
     let family = field::<u16>(sk, off!(sock__skc_family)).unwrap_or(0);
-    let saddr =
-        address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared());
-    let body = ConnectEnd {
-        conn_id: pending.conn_id,
-        errno,
-        sport: field(sk, off!(sock__skc_num)).unwrap_or(0),
-        family,
-        saddr: bytes16(saddr),
+    let (saddr, sport) = if family == AF_VSOCK {
+        (cleared(), 0)
+    } else {
+        (
+            address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared()),
+            field(sk, off!(sock__skc_num)).unwrap_or(0),
+        )
     };
+    let body = ConnectEnd { conn_id: pending.conn_id, errno, sport, family, saddr: bytes16(saddr) };
     about(
         Head { kind: Kind::ConnectEnd, source, marks: 0 },
         (pending.tgid, pending.start_ns),

@@ -92,7 +92,7 @@ ends! {
 #[btf_tracepoint(function = "sys_exit")]
 pub fn tp_exec_failed(ctx: BtfTracePointContext) -> i32 {
     let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1));
-    let Some(Syscall { number, compat }) = syscall(regs) else { return 0 };
+    let Some(Syscall { number, compat, .. }) = syscall(regs) else { return 0 };
     let at = number == if compat { 358 } else { 322 };
     failed(regs, ret, (if at { Call::Execveat } else { Call::Execve }, compat), Source::TpExecFailed);
     0
@@ -118,7 +118,7 @@ fn failed(regs: u64, ret: i64, call: (Call, bool), source: Source) {
         Call::Execve => 0,
         Call::Execveat => 1,
     };
-    match (Syscall { number: 0, compat }).argument(regs, place) {
+    match (Syscall { number: 0, compat, array: 0 }).argument(regs, place) {
         Ok(name) => emit(name, ret.unsigned_abs() as u32, marked, (task, pid_tgid), source),
         Err(Unreadable) => fault(source, Fault::Task),
     }

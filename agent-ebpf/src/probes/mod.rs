@@ -1,5 +1,6 @@
 //! The hooks. Each file states the kernel's side of its contract: attach point, arguments, since when.
 
+mod accept;
 mod connect;
 mod connect_end;
 mod exec;
@@ -9,6 +10,8 @@ mod fork;
 mod identity;
 mod memory;
 mod open;
+mod packets;
+mod send;
 mod reading;
 mod receive;
 mod unix;

@@ -1,16 +1,19 @@
 //! The catalogue: kinds of credentials, their globs, and the rules the kernel is given.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use globset::{GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 use spoor_wire::rule::NameKey;
 
-use super::parse::Parser;
+use super::endpoint::{self, Endpoint};
+use super::parse::{Facts, Parser};
 use super::watch::{self, Watch};
+use super::{Credential, describe};
 use crate::config::{Credentials, pattern};
 
 const BUILTIN: &str = include_str!("../../../deploy/credentials.toml");
@@ -33,6 +36,10 @@ pub struct Kind {
     pub parser: Parser,
     /// 3 gives a host, a cluster or other identities away; 2 an identity; 1 little.
     pub sensitivity: u8,
+    /// What its globs name are unix sockets: connecting to one counts, and nothing that is opened.
+    pub socket: bool,
+    /// Where it is handed out over the network.
+    pub endpoints: Vec<Endpoint>,
     pub(super) mounts: Vec<String>,
     pub(super) watches: Vec<Watch>,
     globs: Vec<String>,
@@ -46,6 +53,7 @@ pub struct Kind {
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     pub(super) kinds: Vec<Kind>,
+    pub(super) endpoints: HashMap<Endpoint, usize>,
     globs: GlobSet,
     glob_kinds: Vec<usize>,
     except: GlobSet,
@@ -96,6 +104,22 @@ pub enum CatalogueError {
         /// Why.
         fault: &'static str,
     },
+    /// An endpoint is none.
+    #[error("`{endpoint}` of {id} {fault}")]
+    Endpoint {
+        /// Kind.
+        id: String,
+        /// Which.
+        endpoint: String,
+        /// Why.
+        fault: &'static str,
+    },
+    /// A kind does not say where it is. An empty list says so: nowhere.
+    #[error("{id} names no place: it needs `globs`, `mounts` or `endpoints`")]
+    Nowhere {
+        /// Which.
+        id: String,
+    },
     /// All globs together are more than the matcher takes.
     #[error("the globs do not fit together: {0}")]
     Globs(#[from] globset::Error),
@@ -116,11 +140,13 @@ struct KindForm {
     about: String,
     sensitivity: u8,
     parser: Parser,
-    globs: Vec<String>,
+    globs: Option<Vec<String>>,
     #[serde(default)]
     except: Vec<String>,
+    mounts: Option<Vec<String>>,
+    endpoints: Option<Vec<String>>,
     #[serde(default)]
-    mounts: Vec<String>,
+    socket: bool,
 }
 
 impl Catalogue {
@@ -146,7 +172,8 @@ impl Catalogue {
         kinds.extend(builtin.into_iter().filter(|kind| !own.contains(&kind.id)));
         let (globs, glob_kinds) = globset(&kinds, |kind| &kind.globs)?;
         let (except, except_kinds) = globset(&kinds, |kind| &kind.except)?;
-        Ok(Catalogue { kinds, globs, glob_kinds, except, except_kinds })
+        let endpoints = endpoint::owners(&kinds);
+        Ok(Catalogue { kinds, endpoints, globs, glob_kinds, except, except_kinds })
     }
 
     /// All kinds.
@@ -171,11 +198,25 @@ impl Catalogue {
         names
     }
 
-    /// The final word on a match of the kernel. [`None`]: it was wider than the catalogue.
+    /// The final word on a match of the kernel, of a file that was opened. [`None`]: it was wider than the catalogue.
     #[must_use]
     pub fn kind(&self, rule: u32, path: &[u8]) -> Option<&Kind> {
+        self.decide(rule, path, false)
+    }
+
+    /// The final word on a match of the kernel, of a unix socket that was connected to: what it stands for.
+    #[must_use]
+    pub fn socket(&self, rule: u32, path: &[u8]) -> Option<Arc<Credential>> {
+        let kind = self.decide(rule, path, true)?;
+        Some(Arc::new(describe::credential(kind, path, Facts::default())))
+    }
+
+    fn decide(&self, rule: u32, path: &[u8], socket: bool) -> Option<&Kind> {
         let own = usize::try_from(rule / 2).ok().filter(|index| *index < self.kinds.len())?;
-        let sure = rule % 2 == 1;
+        // What the config names is meant whatever it is; it is the first kind.
+        let is_form =
+            |index: usize| index == 0 || self.kinds.get(index).is_some_and(|kind| kind.socket == socket);
+        let sure = rule % 2 == 1 && is_form(own);
         let without_links = without_link_dirs(path);
         let path_of = |bytes| Path::new(OsStr::from_bytes(bytes));
         let both = [Some(path), without_links.as_deref()].map(|path| path.map(path_of));
@@ -187,6 +228,7 @@ impl Catalogue {
         if path.starts_with(CUT) && self.tail_fits(own, path) {
             fits.insert(own);
         }
+        fits.retain(|index| is_form(*index));
         for except in hits(&self.except, &self.except_kinds) {
             fits.remove(&except);
             if except == own && fits.is_empty() {
@@ -274,11 +316,15 @@ fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
     let fault =
         |glob: &str, fault| CatalogueError::Glob { id: form.id.clone(), glob: glob.to_owned(), fault };
     let (mut globs, mut watches) = (Vec::new(), Vec::new());
-    for glob in &form.globs {
+    if form.globs.is_none() && form.mounts.is_none() && form.endpoints.is_none() {
+        return Err(CatalogueError::Nowhere { id: form.id });
+    }
+    for glob in form.globs.iter().flatten() {
         let compiled = watch::compile(glob).map_err(|why| fault(glob, why))?;
         globs.extend(compiled.globs);
         watches.extend(compiled.watches);
     }
+    let endpoints = endpoint::parse_all(&form.id, &form.endpoints.unwrap_or_default())?;
     let mut except = Vec::new();
     for glob in &form.except {
         except.extend(pattern::expand(glob).map_err(|why| fault(glob, why))?);
@@ -288,7 +334,9 @@ fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
         about: form.about,
         parser: form.parser,
         sensitivity: form.sensitivity,
-        mounts: form.mounts,
+        socket: form.socket,
+        endpoints,
+        mounts: form.mounts.unwrap_or_default(),
         watches,
         globs,
         except,
@@ -301,6 +349,8 @@ fn declared(paths: &[String]) -> Result<Kind, CatalogueError> {
         about: "Named in the config".to_owned(),
         parser: Parser::Guess,
         sensitivity: 2,
+        socket: false,
+        endpoints: Vec::new(),
         mounts: Vec::new(),
         watches: Vec::new(),
         globs: Vec::new(),

@@ -26,7 +26,11 @@ fn the_embedded_file_is_good() {
     for kind in catalogue.kinds() {
         assert!((1..=3).contains(&kind.sensitivity), "{}", kind.id);
         assert!(!kind.about.is_empty() && kind.about.len() < 100, "{}", kind.id);
-        assert!(kind.id == "declared" || !kind.watches.is_empty(), "{}", kind.id);
+        assert!(
+            kind.id == "declared" || !kind.watches.is_empty() || !kind.endpoints.is_empty(),
+            "{}",
+            kind.id
+        );
     }
 }
 
@@ -104,6 +108,70 @@ fn what_everybody_may_read_is_no_secret() {
     ] {
         assert_eq!(kind(&catalogue, path), None, "{path}");
     }
+}
+
+#[test]
+fn sockets_that_stand_for_credentials_are_known() {
+    let catalogue = Catalogue::builtin();
+    for (path, id) in [
+        ("/run/docker.sock", "docker-socket"),
+        ("/run/user/1000/docker.sock", "docker-socket"),
+        ("/run/containerd/containerd.sock", "containerd-socket"),
+        ("/run/k3s/containerd/containerd.sock", "containerd-socket"),
+        ("/run/host-containerd/containerd.sock", "containerd-socket"),
+        ("/run/crio/crio.sock", "crio-socket"),
+        ("/run/podman/podman.sock", "podman-socket"),
+        ("/run/user/1000/podman/podman.sock", "podman-socket"),
+        ("/tmp/spire-agent/public/api.sock", "spiffe-socket"),
+        ("/run/spire/agent-sockets/spire-agent.sock", "spiffe-socket"),
+        ("/run/vault/agent.sock", "vault-agent-socket"),
+        ("/home/a/.gnupg/S.gpg-agent.ssh", "gpg-agent"),
+        ("/run/user/1000/gnupg/S.gpg-agent", "gpg-agent"),
+        ("/run/user/1000/gnupg/d.abc/S.gpg-agent.extra", "gpg-agent"),
+        ("/tmp/ssh-XXXXabcd/agent.4711", "ssh-agent"),
+        ("/run/user/1000/keyring/ssh", "ssh-agent"),
+        ("/run/user/1000/ssh-agent.socket", "ssh-agent"),
+        ("/home/a/.ssh/agent/s.1a2b.agent.3c4d", "ssh-agent"),
+    ] {
+        let found = catalogue.socket(rule(0, false), path.as_bytes()).unwrap();
+        assert_eq!((found.kind.as_str(), found.path.as_slice()), (id, path.as_bytes()));
+        assert_eq!(found.id, format!("{id}:{path}"));
+        assert_ne!(kind(&catalogue, path).as_deref(), Some(id), "a file of that name is no socket");
+    }
+    for path in [
+        "/run/postgresql/.s.PGSQL.5432",
+        "/run/user/1000/bus",
+        "/run/dbus/system_bus_socket",
+        "/var/lib/kubelet/pod-resources/kubelet.sock",
+        "/var/lib/kubelet/device-plugins/kubelet.sock",
+        "/tmp/agent.1",
+        "/etc/shadow",
+        "/run/vault/other.sock",
+    ] {
+        assert_eq!(catalogue.socket(rule(0, false), path.as_bytes()), None, "{path}");
+    }
+}
+
+#[test]
+fn a_rule_for_files_decides_nothing_about_sockets_and_the_other_way() {
+    let catalogue = Catalogue::builtin();
+    let place = |id| catalogue.kinds().position(|kind| kind.id == id).unwrap();
+    // The directory is watched for Vault's tokens.
+    let vault = rule(place("vault-token"), true);
+    assert_eq!(catalogue.kind(vault, b"/run/vault/token").unwrap().id, "vault-token");
+    assert_eq!(catalogue.socket(vault, b"/run/vault/agent.sock").unwrap().kind, "vault-agent-socket");
+    assert_eq!(catalogue.socket(vault, b"/run/vault/other.sock"), None);
+    // A socket by its entry, under another name in a container.
+    let docker = rule(place("docker-socket"), true);
+    assert_eq!(catalogue.socket(docker, b"/inside/d.sock").unwrap().id, "docker-socket:/inside/d.sock");
+    assert!(catalogue.kind(docker, b"/inside/d.sock").is_none());
+    // What the config names is meant whatever it is.
+    let own = declared(&["/srv/app/*.sock"]);
+    assert_eq!(own.socket(rule(0, false), b"/srv/app/a.sock").unwrap().kind, "declared");
+    assert_eq!(
+        own.socket(rule(0, false), b"/srv/app/\x1b.sock").unwrap().id,
+        "declared:/srv/app/\\u{1b}.sock"
+    );
 }
 
 /// A mark on one of these would make an event of every file the host opens there.
@@ -238,6 +306,27 @@ fn ones_own_catalogue() {
         load(&format!("version = 1\n{}", entry("a", "**/*.pem"))),
         Err(CatalogueError::Glob { .. })
     ));
+    let place = |lines: &str| {
+        load(&format!(
+            "version = 1\n[[credential]]\nid = \"a\"\nabout = \"x\"\nsensitivity = 1\nparser = \"none\"\n{lines}\n"
+        ))
+    };
+    let endpoints = place("endpoints = [\"192.0.2.1:*\", \"169.254.169.254:80\"]").unwrap();
+    assert_eq!(endpoints.endpoint("192.0.2.1".parse().unwrap(), 7).unwrap().id, "a:192.0.2.1:7");
+    assert_eq!(
+        endpoints.endpoint("169.254.169.254".parse().unwrap(), 80).unwrap().kind,
+        "a",
+        "the first has it"
+    );
+    let fault = |lines: &str| place(lines).unwrap_err();
+    assert!(matches!(fault("endpoints = [\"metadata:80\"]"), CatalogueError::Endpoint { .. }));
+    assert!(matches!(fault("endpoints = [80]"), CatalogueError::Syntax { .. }));
+    assert!(matches!(fault("socket = \"yes\""), CatalogueError::Syntax { .. }));
+    assert!(matches!(fault(""), CatalogueError::Nowhere { .. }));
+    assert!(place("globs = []").is_ok(), "a kind is switched off");
+    let socket = place("socket = true\nglobs = [\"/opt/app/agent.sock\"]").unwrap();
+    assert_eq!(socket.socket(rule(0, false), b"/opt/app/agent.sock").unwrap().kind, "a");
+    assert_eq!(kind(&socket, "/opt/app/agent.sock"), None);
     let missing = Credentials { paths: Vec::new(), catalogue: Some(dir.path().join("none")) };
     assert!(matches!(Catalogue::new(&missing), Err(CatalogueError::Unreadable { .. })));
 }
@@ -246,6 +335,8 @@ proptest::proptest! {
     #[test]
     fn any_path(rule in 0..400_u32, path in proptest::collection::vec(proptest::num::u8::ANY, 0..60)) {
         thread_local!(static CATALOGUE: Catalogue = Catalogue::builtin());
-        CATALOGUE.with(|catalogue| { let _ = catalogue.kind(rule, &path); });
+        CATALOGUE.with(|catalogue| {
+            let _ = (catalogue.kind(rule, &path), catalogue.socket(rule, &path));
+        });
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -86,9 +87,17 @@ impl Describe for Describer {
         self.remember(known, &credential);
         Some(credential)
     }
+
+    fn socket(&mut self, file: &OpenedFile, _by: ProcessKey) -> Option<Arc<Credential>> {
+        self.catalogue.socket(file.rule, &file.path.bytes)
+    }
+
+    fn endpoint(&self, ip: IpAddr, port: u16) -> Option<Arc<Credential>> {
+        self.catalogue.endpoint(ip, port)
+    }
 }
 
-fn credential(kind: &Kind, path: &[u8], facts: Facts) -> Credential {
+pub(super) fn credential(kind: &Kind, path: &[u8], facts: Facts) -> Credential {
     let name = match facts.identifiers.first() {
         Some((_, value)) => value.clone(),
         None => redact::printable(path),

@@ -4,6 +4,7 @@ mod catalogue;
 #[cfg(test)]
 mod catalogue_tests;
 mod describe;
+mod endpoint;
 mod generation;
 mod marks;
 mod mounts;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 pub use catalogue::{Catalogue, CatalogueError, DECLARED, Kind};
 pub use describe::Describer;
+pub use endpoint::Endpoint;
 pub use parse::Parser;
 pub use scan::{Scan, ScanProblem};
 
@@ -28,6 +30,11 @@ pub trait Describe {
     /// `by` is the process that opened it, which may be gone by now.
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>>;
 
+    /// What a unix socket stands for. Asking for it does not touch the socket.
+    fn socket(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
+        self.describe(file, by)
+    }
+
     /// What an address hands out, where it is known as a source of credentials (a cloud's metadata service).
     fn endpoint(&self, _ip: IpAddr, _port: u16) -> Option<Arc<Credential>> {
         None
@@ -37,11 +44,11 @@ pub trait Describe {
 /// A credential as records name it. Holds nothing secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Credential {
-    /// Stable: `<kind>:<first identifier>`, else `<kind>:<path>`.
+    /// Stable: `<kind>:<first identifier>`, else `<kind>:<path>`; of one that is handed out, `<kind>:<address>:<port>`.
     pub id: String,
     /// Of the catalogue: `aws-access-key`, `pgpass`, …; `declared` for paths of the config.
     pub kind: String,
-    /// Where it lies, root first, bytes.
+    /// Where it lies, root first, bytes. Empty where it lies on no file system of this host.
     pub path: Vec<u8>,
     /// Identifiers that are no secrets, by name: `key_id`, `host`, `user`, … Each value at most 256 bytes, printable.
     pub identifiers: Vec<(String, String)>,

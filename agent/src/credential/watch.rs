@@ -102,7 +102,9 @@ fn watches(
     if origin == Origin::Root && !matches!(base.first(), Some(Part::Literal(_))) {
         return Err("is too wide: its first directory must be a plain name");
     }
-    push_below(origin == Origin::Home, parts, base, watches);
+    // A new entry of /tmp is found by the next scan: a mark on a directory of the root would cover half the host.
+    let top = if origin == Origin::Home { 1 } else { 2 };
+    push_below(origin == Origin::Home, parts, base, top, watches);
     Ok(())
 }
 
@@ -126,12 +128,13 @@ pub(super) fn declared(path: &str) -> Result<Compiled, &'static str> {
         if !literal.is_empty() {
             compiled.watches.push(Watch::Name(name_key(&literal, false)?));
         }
-        push_below(false, &parts, base(&parts), &mut compiled.watches);
+        push_below(false, &parts, base(&parts), 1, &mut compiled.watches);
     }
     Ok(compiled)
 }
 
-fn push_below(home: bool, parts: &[Part], base: &[Part], watches: &mut Vec<Watch>) {
+/// `top`: how deep a directory must lie to be marked for what may appear in it later.
+fn push_below(home: bool, parts: &[Part], base: &[Part], top: usize, watches: &mut Vec<Watch>) {
     let rest = parts.get(base.len()..).unwrap_or_default();
     let whole = matches!(rest, [Part::Deep]);
     watches.push(Watch::Below { home, base: base.to_vec(), whole });
@@ -140,7 +143,7 @@ fn push_below(home: bool, parts: &[Part], base: &[Part], watches: &mut Vec<Watch
     let plain = parts.iter().take_while(|part| matches!(part, Part::Literal(_))).count();
     let after = parts.get(plain..).unwrap_or_default();
     let all_wild = after.iter().all(|part| !matches!(part, Part::Literal(_)));
-    if plain < base.len() && plain > 0 && all_wild {
+    if plain < base.len() && plain >= top && all_wild {
         let base = parts.get(..plain).unwrap_or_default().to_vec();
         watches.push(Watch::Below { home, base, whole: false });
     }
@@ -264,6 +267,16 @@ mod tests {
         assert_eq!(compile("{home}/.ssh/id_*").unwrap().watches, [below(true, &[".ssh"], false)]);
         let credentials = compile("/run/credentials/*/*").unwrap().watches;
         assert!(credentials.contains(&below(false, &["run", "credentials"], false)));
+        assert_eq!(
+            compile("/tmp/ssh-*/agent.*").unwrap().watches,
+            [Watch::Below {
+                home: false,
+                base: vec![Part::Literal("tmp".into()), Part::Wild("ssh-*".into())],
+                whole: false
+            }],
+            "never all of /tmp"
+        );
+        assert!(declared("/data/*/*.key").unwrap().watches.contains(&below(false, &["data"], false)));
         let pods = compile("/var/pods/*/volumes/**").unwrap().watches;
         assert!(!pods.contains(&below(false, &["var", "pods"], false)));
         let auth = compile("/run/user/*/containers/auth.json").unwrap().watches;

@@ -44,10 +44,9 @@ impl Endpoint {
     #[must_use]
     pub fn answers(self) -> bool {
         match self {
-            Endpoint::Inet { transport, .. } => !matches!(
-                transport,
-                Transport::UDP | Transport::UDPLITE | Transport::ICMP | Transport::ICMP6 | Transport::RAW
-            ),
+            Endpoint::Inet { transport, .. } => {
+                matches!(transport, Transport::TCP | Transport::MPTCP | Transport::SCTP | Transport::DCCP)
+            }
             Endpoint::Vsock { .. } => true,
         }
     }
@@ -64,6 +63,8 @@ impl Transport {
     pub const TCP: Self = Self(6);
     /// `IPPROTO_UDP`
     pub const UDP: Self = Self(17);
+    /// `IPPROTO_DCCP`
+    pub const DCCP: Self = Self(33);
     /// `IPPROTO_ICMPV6`
     pub const ICMP6: Self = Self(58);
     /// `IPPROTO_SCTP`
@@ -82,6 +83,7 @@ impl Transport {
             Self::ICMP => "icmp",
             Self::TCP => "tcp",
             Self::UDP => "udp",
+            Self::DCCP => "dccp",
             Self::ICMP6 => "icmpv6",
             Self::SCTP => "sctp",
             Self::UDPLITE => "udplite",

@@ -96,8 +96,8 @@ pub(super) fn attach(
             let program = <&mut CgroupSkb>::try_from(program)?;
             program.load()?;
             let way = if to == Attach::SkbIngress { Ingress } else { Egress };
-            // Others may have programs there, too.
-            program.attach(root, way, CgroupAttachMode::AllowMultiple)?;
+            // A link, beside which others may have programs there, too: the kernel takes no other mode of it.
+            program.attach(root, way, CgroupAttachMode::Single)?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use spoor::credential::redact;
 use spoor::kernel::{btf::Btf, offsets};
+use spoor::names::{self, Names};
 
 /// A sample of the ring, and the event it becomes.
 pub fn decode(data: &[u8]) {
@@ -32,4 +33,30 @@ pub fn argv(data: &[u8]) {
     let shown = redact::argv(&args);
     assert_eq!(shown.len(), args.len(), "an argument came or went");
     assert!(!shown.iter().any(|arg| arg.contains(char::is_control)), "control characters: {shown:?}");
+}
+
+/// An answer of a name server, and the addresses it names. A name is one that can be shown.
+pub fn dns(data: &[u8]) {
+    let Ok(answers) = names::answers(data) else {
+        return;
+    };
+    is_name(&answers.name);
+    assert!(answers.addresses.len() <= 64, "more addresses than records are looked at");
+    let mut names = Names::default();
+    names.learn(&answers, 1);
+    for address in &answers.addresses {
+        assert_eq!(names.name_of(*address, 1), Some(answers.name.as_str()));
+    }
+}
+
+/// The first bytes of a connection, and the server they ask for.
+pub fn tls(data: &[u8]) {
+    if let Ok(Some(name)) = names::server_name(data) {
+        is_name(&name);
+    }
+}
+
+fn is_name(name: &str) {
+    assert!(!name.is_empty() && name.len() <= names::NAME_MAX, "{name:?} is too long, or nothing");
+    assert!(name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?} cannot be shown");
 }

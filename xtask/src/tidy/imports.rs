@@ -11,6 +11,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("kernel", &["event"]),
     ("lineage", &["event"]),
+    ("names", &["event"]),
     ("actor", &["event", "lineage"]),
     ("credential", &["event", "lineage"]),
     ("action", &["event", "lineage", "actor", "credential"]),
@@ -44,7 +45,7 @@ const ANY: &[&str] = &["*"];
 const GROUND: &[&str] = &["config", "telemetry"];
 
 /// Modules that do no I/O and read no clock, so that a recorded stream replays to the same chains.
-const PURE: &[&str] = &["event", "lineage", "action", "purpose", "chain"];
+const PURE: &[&str] = &["event", "lineage", "names", "action", "purpose", "chain"];
 /// Addresses are data, so `std::net` as a whole is not here.
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -2,19 +2,20 @@
 //!
 //! TCP: `fastopen ADDR` (data goes with the first packet; no `connect`), `mptcp-connect ADDR`, `uring-connect ADDR`,
 //! `uring-connect-direct ADDR` (the socket is in a slot and never has a descriptor), `compat-connect ADDR` and
-//! `compat-socketcall ADDR` (32-bit), `netns-connect ADDR` (in a network of our own, where we listen ourselves),
+//! `compat-socketcall ADDR` (32-bit), `netns-connect ADDR` (in a network of our own, where we have that address and listen),
 //! `accept-one PORTFILE` and `uring-accept-one PORTFILE` (listen on 127.0.0.1, write the port, accept one, close).
 //!
 //! UDP: `udp-connect ADDR`, `udp-send-connected ADDR`, `udp-send ADDR`, `udp-sendmsg ADDR`, `udp-sendmmsg ADDR` (two at
 //! once), `udp-uring-send ADDR`.
 //!
 //! Others: `unix-connect PATH`, `unix-connect-abstract NAME`, `vsock-connect CID PORT`, `vsock-listen PORT READYFILE`
-//! (accepts one), `raw-send ADDR` (an ICMP echo request).
+//! (accepts one), `raw-send ADDR` (an ICMP echo request), `ping-send ADDR` (the same by a socket for nothing else, in a
+//! network of our own, where we may).
 
 #![expect(unsafe_code, reason = "sockets and addresses that no safe function makes")]
 
 use std::io::IoSlice;
-use std::net::{SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
@@ -23,8 +24,8 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::CloneFlags;
 use nix::sys::socket::{
-    Backlog, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, UnixAddr, VsockAddr, bind, connect,
-    listen, sendmmsg, sendmsg, sendto, setsockopt, sockopt,
+    Backlog, MsgFlags, MultiHeaders, SockaddrIn, SockaddrLike, SockaddrStorage, UnixAddr, VsockAddr, bind,
+    connect, listen, sendmmsg, sendmsg, sendto, setsockopt, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -71,7 +72,7 @@ fn tcp(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
         }
         "netns-connect" => {
             let at = address(steps)?;
-            in_own_network()?;
+            in_own_network(at.as_sockaddr_in().map(SockaddrIn::ip))?;
             let listener = socket(family(&at), libc::SOCK_STREAM, 0)?;
             bind(listener.as_raw_fd(), &at)?;
             listen(&listener, Backlog::new(1)?)?;
@@ -158,16 +159,24 @@ fn other(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
             await_input("a peer", &socket)?;
             nix::unistd::close(nix::sys::socket::accept(socket.as_raw_fd())?)?;
         }
-        "raw-send" => {
-            // Type 8 is an echo request; the rest is an identity, a number, and the checksum of it all.
-            let request = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
-            let to = SockaddrStorage::from(SocketAddr::V4(SocketAddrV4::new(steps.number()?, 0)));
-            let socket = socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)?;
-            heard(step, sendto(socket.as_raw_fd(), &request, &to, MsgFlags::empty()))?;
+        "raw-send" => echo(step, steps, libc::SOCK_RAW)?,
+        "ping-send" => {
+            in_own_network(None)?;
+            // Which groups may do so; nobody, by the kernel's default.
+            std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0").context("ping_group_range")?;
+            echo(step, steps, libc::SOCK_DGRAM)?;
         }
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+/// Type 8 is an echo request; the rest is an identity, a number, and the checksum of it all.
+fn echo(step: &str, steps: &mut Steps<'_>, kind: i32) -> Result<()> {
+    let request = [8, 0, 0xf7, 0xfd, 0, 1, 0, 1];
+    let to = SockaddrStorage::from(SocketAddr::V4(SocketAddrV4::new(steps.number()?, 0)));
+    let socket = socket(libc::AF_INET, kind, libc::IPPROTO_ICMP)?;
+    heard(step, sendto(socket.as_raw_fd(), &request, &to, MsgFlags::empty()))
 }
 
 /// What a peer, or its absence, may answer.
@@ -231,14 +240,26 @@ fn listening(port_file: &str) -> Result<TcpListener> {
     Ok(listener)
 }
 
-/// A network of our own, with a loopback that works.
-fn in_own_network() -> Result<()> {
+/// A network of our own, with a loopback that works, and has the address that is asked for.
+fn in_own_network(own: Option<Ipv4Addr>) -> Result<()> {
     nix::sched::unshare(CloneFlags::CLONE_NEWNET).context("a network of our own")?;
     let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0)?;
     // SAFETY: zeros are a request: for the flags of a device without a name.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
         *to = from.cast_signed();
+    }
+    if let Some(own) = own.filter(|own| !own.is_loopback()) {
+        // SAFETY: zeros are an address.
+        let mut address: libc::sockaddr_in = unsafe { std::mem::zeroed() };
+        address.sin_family = libc::sa_family_t::try_from(libc::AF_INET)?;
+        address.sin_addr.s_addr = u32::from_ne_bytes(own.octets());
+        // SAFETY: two structs of one size, made for that.
+        request.ifr_ifru.ifru_addr =
+            unsafe { std::mem::transmute::<libc::sockaddr_in, libc::sockaddr>(address) };
+        // SAFETY: the request lives.
+        let set = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) };
+        Errno::result(set).context("an address of lo")?;
     }
     // SAFETY: the request lives.
     let got = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) };

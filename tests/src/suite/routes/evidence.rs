@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::ground::Ground;
-use crate::records::{at, text};
+use crate::records::text;
 
 /// Every record of the agent.
 pub(super) struct Evidence<'a> {
@@ -34,14 +34,6 @@ impl<'a> Evidence<'a> {
     pub(super) fn silent(&self, ground: &Ground<'_>, suffix: &str) -> Result<()> {
         let found = self.records.iter().find(|record| ground.is_program(suffix, record));
         ensure!(found.is_none(), "the innocent {} left a record: {found:?}", ground.exe(suffix));
-        Ok(())
-    }
-
-    /// The twin may be told of, but in no chain of somebody who holds a credential.
-    pub(super) fn twin_is_unlinked(&self, ground: &Ground<'_>) -> Result<()> {
-        let linked = |record: &&Value| ground.is_program("-twin", record) && !at(record, "link").is_null();
-        let found = self.records.iter().find(linked);
-        ensure!(found.is_none(), "the innocent twin is linked with a credential: {found:?}");
         Ok(())
     }
 

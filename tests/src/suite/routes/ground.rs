@@ -133,7 +133,12 @@ impl<'a> Ground<'a> {
 
     /// Steps of a program of the route, to their end.
     pub(super) fn run(&self, suffix: &str, steps: &[&str]) -> Result<Ran> {
-        let mut child = self.start(suffix, steps)?;
+        let child = self.start(suffix, steps)?;
+        self.end(suffix, child)
+    }
+
+    /// What became of a program that was started.
+    pub(super) fn end(&self, suffix: &str, mut child: Child) -> Result<Ran> {
         let status = finish(&mut child).with_context(|| self.said(suffix))?;
         if status.code() == Some(NOT_THERE) {
             let said = self.said(suffix);

@@ -1,0 +1,97 @@
+//! A connection from outside is accepted.
+//!
+//! Kernel contract, LSM, fentry and kprobe: `void security_sock_graft(struct sock *sk, struct socket *parent)`, called
+//! when the socket of an accepted connection gets its file, in the context of whoever accepts (the call and io_uring
+//! alike), with locks held. Sockets that come to be otherwise pass here too, of other families or without a peer.
+//! Tracepoint: `trace_sys_exit(struct pt_regs *regs, long ret)`; the new socket is behind the descriptor returned.
+
+use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
+use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
+use spoor_wire::{Accept, Fault, Kind, Source};
+
+use super::connect::{AF_INET, AF_INET6, address, gate};
+use crate::count::fault;
+use crate::emit::{Head, Wake, by_current};
+use crate::gate::{current_tgid, muted};
+use crate::read::{Unreadable, bytes16, field, off};
+use crate::syscall::{file_of, sk_of};
+use crate::task;
+
+/// `lsm/sock_graft(struct sock *sk, struct socket *parent)`
+#[lsm(hook = "sock_graft")]
+pub fn lsm_accept(ctx: LsmContext) -> i32 {
+    accepted(ctx.arg::<u64>(0), Source::LsmAccept);
+    // The hook decides nothing, and so hands no decision on.
+    0
+}
+
+/// `fentry/security_sock_graft`
+#[fentry(function = "security_sock_graft")]
+pub fn fentry_accept(ctx: FEntryContext) -> i32 {
+    accepted(ctx.arg::<u64>(0), Source::FentryAccept);
+    0
+}
+
+/// `kprobe/security_sock_graft`
+#[kprobe(function = "security_sock_graft")]
+pub fn kprobe_accept(ctx: ProbeContext) -> u32 {
+    if let Some(sk) = ctx.arg::<u64>(0) {
+        accepted(sk, Source::KprobeAccept);
+    }
+    0
+}
+
+/// `tp_btf/sys_exit`
+#[btf_tracepoint(function = "sys_exit")]
+pub fn tp_accept(ctx: BtfTracePointContext) -> i32 {
+    let ret = ctx.arg::<i64>(1);
+    if ret < 0 {
+        return 0;
+    }
+    match file_of(ret.cast_unsigned()) {
+        Ok(0) | Err(Unreadable) => fault(Source::TpAccept, Fault::DescriptorGone),
+        Ok(file) => match sk_of(file) {
+            Ok(Some(sk)) => accepted(sk, Source::TpAccept),
+            // Another thread has put something else in its place.
+            Ok(None) | Err(Unreadable) => fault(Source::TpAccept, Fault::DescriptorGone),
+        },
+    }
+    0
+}
+
+#[inline(always)]
+fn accepted(sk: u64, source: Source) {
+    if muted("sock_graft") {
+        return;
+    }
+    if try_accept(sk, source).is_err() {
+        fault(source, Fault::Socket);
+    }
+}
+
+#[inline(always)]
+fn try_accept(sk: u64, source: Source) -> Result<(), Unreadable> {
+    let family = field::<u16>(sk, off!(sock__skc_family))?;
+    if family != AF_INET && family != AF_INET6 {
+        return Ok(());
+    }
+    let rport = u16::from_be(field(sk, off!(sock__skc_dport))?);
+    if rport == 0 {
+        return Ok(());
+    }
+    let Some(marks) = gate(task::current(), current_tgid()) else { return Ok(()) };
+    let raddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
+    let laddr = address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?;
+    let body = Accept {
+        raddr: bytes16(raddr),
+        laddr: bytes16(laddr),
+        rport,
+        lport: field(sk, off!(sock__skc_num))?,
+        family,
+        pad: 0,
+        protocol: u32::from(field::<u16>(sk, off!(sock__sk_protocol))?),
+        pad2: 0,
+    };
+    by_current(Head { kind: Kind::Accept, source, marks }, Wake::Now, body);
+    Ok(())
+}
