@@ -76,6 +76,7 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
         forced: forced.split(',').filter(|tier| !tier.is_empty()).map(str::to_owned).collect(),
     };
     fs::create_dir_all(&place.work)?;
+    place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
     for (name, case) in suite::CASES {
         match case(&place) {
             Ok(()) => println!("spoor-guest: PASS {name}"),

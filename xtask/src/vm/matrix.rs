@@ -107,6 +107,12 @@ impl Boot {
         )
     }
 
+    /// The tier that opens are seen in, and that of connections where it is another.
+    pub(super) fn tier(&self) -> String {
+        let (open, connect) = (self.cell.open, self.cell.connect);
+        if open == connect { open.name().to_owned() } else { format!("{}, {}", open.name(), connect.name()) }
+    }
+
     /// For `--list`.
     pub(super) fn line(&self) -> String {
         let Cell { name: _, lsm, tiers, open, connect, skips } = &self.cell;

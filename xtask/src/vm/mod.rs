@@ -5,6 +5,8 @@ mod cpio;
 mod guest;
 mod kernels;
 mod matrix;
+mod page;
+mod results;
 mod serial;
 
 use std::collections::VecDeque;
@@ -20,13 +22,17 @@ use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, paths, probes};
 use matrix::{Boot, Matrix};
+pub(crate) use page::page;
+use results::{Found, Results};
 pub(crate) use serial::Report;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
     CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no root and no KVM.\n  \
     --list     prints the cells and stops\n  \
     --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
-    --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n\
+    --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n  \
+    --bless    writes what was found of routes into tests/golden/routes.json and docs/ROUTES.md\n\
+    Without --bless, a run of all cells fails where routes are found to be otherwise than committed.\n\
     The console of each boot stays in target/vm/logs/CELL.log.";
 
 /// More at once than there are processors to emulate on only makes each slower.
@@ -39,6 +45,7 @@ struct Options {
     list: bool,
     keep: bool,
     refresh: bool,
+    bless: bool,
 }
 
 impl Options {
@@ -49,6 +56,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--keep" => options.keep = true,
                 "--refresh" => options.refresh = true,
+                "--bless" => options.bless = true,
                 flag if flag.starts_with('-') => {
                     bail!("`vm` has no option {flag}; see `cargo xtask help vm`")
                 }
@@ -94,7 +102,40 @@ fn cells(options: &Options) -> Result<Counts> {
     if !options.keep {
         fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
     }
-    Ok(judge(&verdicts))
+    let mut counts = judge(&verdicts);
+    counts.failed += settle(&verdicts, options)?;
+    Ok(counts)
+}
+
+/// Keeps what green cells found of routes, and writes or compares what is committed. The number of failures: comparing is
+/// one test.
+fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
+    let found = || {
+        let green = verdicts.iter().filter(|verdict| verdict.reasons.is_empty());
+        Results(green.filter_map(|verdict| Some((verdict.cell.clone(), verdict.found.clone()?))).collect())
+    };
+    let whole = options.cells.is_empty();
+    let mut latest = Results::read(&results::latest())?;
+    latest.update(found());
+    latest.write(&results::latest())?;
+    let mut committed = Results::committed()?;
+    if options.bless {
+        if whole && verdicts.iter().all(|verdict| verdict.reasons.is_empty()) {
+            committed = Results::default(); // cells that are no more
+        }
+        committed.update(found());
+        let changed = committed.write(&results::committed())?;
+        step!("vm: {} {}", results::COMMITTED, if changed { "written" } else { "was up to date" });
+        crate::docs::routes()?;
+        return Ok(0);
+    }
+    let differences = committed.differences(&found());
+    if !whole || differences.is_empty() {
+        return Ok(0);
+    }
+    eprintln!("\nroutes are not as {} has them:\n  {}", results::COMMITTED, differences.join("\n  "));
+    eprintln!("where that is right: cargo xtask vm --bless, and the diff is the review");
+    Ok(1)
 }
 
 fn initramfs(name: &str) -> PathBuf {
@@ -116,6 +157,7 @@ struct Verdict {
     cell: String,
     reasons: Vec<String>,
     log: Option<PathBuf>,
+    found: Option<Found>,
 }
 
 fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
@@ -147,11 +189,11 @@ fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
                 outcome.report.passed.len(),
                 outcome.seconds
             );
-            Verdict { cell, reasons, log: Some(outcome.log) }
+            Verdict { cell, reasons, log: Some(outcome.log), found: Some(Found::of(&outcome.report)) }
         }
         Err(error) => {
             step!("vm: {cell:<16} RED  {error:#}");
-            Verdict { cell, reasons: vec![format!("{error:#}")], log: None }
+            Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None }
         }
     }
 }
@@ -159,7 +201,7 @@ fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
 /// Reports every red cell together, after the last boot, and counts.
 fn judge(verdicts: &[Verdict]) -> Counts {
     let mut counts = Counts::default();
-    for Verdict { cell, reasons, log } in verdicts {
+    for Verdict { cell, reasons, log, found: _ } in verdicts {
         if reasons.is_empty() {
             counts.passed += 1;
             continue;
@@ -210,6 +252,7 @@ mod tests {
             cell: "6.1-lsm".to_owned(),
             reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
             log: None,
+            found: None,
         };
         let counts = judge(&[verdict(&[]), verdict(&["timed out"])]);
         assert_eq!((counts.passed, counts.failed), (1, 1));
