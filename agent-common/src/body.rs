@@ -68,6 +68,10 @@ pub struct Exec {
     pub dev: u32,
     /// Thread id before the call: another than the thread group's when a non-leader called.
     pub old_tid: u32,
+    /// Hard links of the program's file: 0 where it was deleted, or never had a name.
+    pub links: u32,
+    /// 0
+    pub pad: u32,
     /// The program's path.
     pub path: Span,
     /// What the caller named: of a script, the script.
@@ -88,7 +92,7 @@ pub struct Exit {
     pub pad: u32,
 }
 
-/// A credential was opened for reading.
+/// A credential was opened, received, read, or (a unix socket that stands for one) connected to: the kind says which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Open {
@@ -110,6 +114,11 @@ pub struct Open {
     pub owner: u32,
     /// Hard links.
     pub links: u32,
+    /// Of a read [`READ_CALL`] or [`READ_MAP`]; of a unix socket the errno with which the kernel refused the connection, or
+    /// 0; of openings and reads also [`HOW_BACKING`].
+    pub how: u32,
+    /// 0
+    pub pad: u32,
     /// The path as a leaf-first list of names, each ended by NUL: `credentials\0.aws\0backup\0home\0`. Mounts are
     /// crossed; a walk that ends before the root is flagged [`SPAN_TRUNCATED`].
     pub path: Span,
@@ -124,19 +133,160 @@ pub const MATCH_DIR: u32 = 3;
 /// [`Open::matched`]: by the names of the path.
 pub const MATCH_NAME: u32 = 4;
 
-/// A TCP connection was asked for.
+/// [`Open::how`], a bit beside the rest: the file is one that a stacked file system (overlayfs) opened for itself, in the
+/// course of an opening on top of it.
+pub const HOW_BACKING: u32 = 0x100;
+/// [`Open::how`]: by a call that copies bytes.
+pub const READ_CALL: u32 = 1;
+/// [`Open::how`]: mapped into memory.
+pub const READ_MAP: u32 = 2;
+
+/// The memory or environment of a process that holds a credential was opened to another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
-pub struct Connect {
-    /// Number of the connection, drawn at random: what [`ConnectEnd::conn_id`] refers to.
-    pub conn_id: u64,
+pub struct Memory {
+    /// Start of the process whose memory it is, ns of `CLOCK_BOOTTIME`.
+    pub target_start_ns: u64,
+    /// Its thread group.
+    pub target_tgid: u32,
+    /// [`MEMORY_ATTACH`], [`MEMORY_ENVIRON`]
+    pub how: u32,
+}
+
+/// [`Memory::how`]: the right to read and write it, by `ptrace`, `process_vm_readv`, `/proc/PID/mem` and the like.
+pub const MEMORY_ATTACH: u32 = 1;
+/// [`Memory::how`]: `/proc/PID/environ` was opened.
+pub const MEMORY_ENVIRON: u32 = 2;
+/// [`Memory::how`]: `/proc/PID/mem` was opened.
+pub const MEMORY_FILE: u32 = 3;
+/// [`Memory::how`]: one of its descriptors was taken (`pidfd_getfd`); not told apart from [`MEMORY_ATTACH`] where the hook
+/// cannot.
+pub const MEMORY_DESCRIPTOR: u32 = 4;
+
+/// A process tried to take a new program, and did not get it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct ExecFailed {
+    /// Why.
+    pub errno: u32,
+    /// 0
+    pub pad: u32,
+    /// What the caller named, as it lies in the caller's memory.
+    pub filename: Span,
+}
+
+/// Users, capabilities and namespaces of a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Ids {
+    /// Capabilities in force, one bit each.
+    pub effective: u64,
+    /// Capabilities that can be taken up.
+    pub permitted: u64,
+    /// Real user.
+    pub uid: u32,
+    /// Effective user.
+    pub euid: u32,
+    /// Saved user.
+    pub suid: u32,
+    /// Real group.
+    pub gid: u32,
+    /// Effective group.
+    pub egid: u32,
+    /// Inode number of the user namespace; of these five, [`ABSENT_ID`] where it was not looked at.
+    pub user_ns: u32,
+    /// Of the mount namespace.
+    pub mnt_ns: u32,
+    /// Of the network namespace.
+    pub net_ns: u32,
+    /// Of the pid namespace of children.
+    pub pid_ns: u32,
+    /// [`TOLD_CAPABILITIES`]
+    pub told: u32,
+}
+
+/// [`Ids::told`]: the capabilities are.
+pub const TOLD_CAPABILITIES: u32 = 1;
+/// A field of [`Ids`] that this attach point does not tell.
+pub const ABSENT_ID: u32 = u32::MAX;
+
+/// A process changed its users, capabilities or namespaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Identity {
+    /// Before; where the attach point does not know, as after.
+    pub from: Ids,
+    /// After.
+    pub to: Ids,
+}
+
+/// Something was sent without a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Send {
     /// Destination; IPv4 in the first four bytes.
     pub daddr: [u8; 16],
     /// `AF_INET` or `AF_INET6`
     pub family: u16,
     /// Destination port, host byte order.
     pub dport: u16,
-    /// `IPPROTO_TCP`
+    /// `IPPROTO_UDP` and its like.
+    pub protocol: u32,
+    /// 0 where the kernel took it, else the errno; [`ERRNO_NONE`] where the attach point does not tell.
+    pub errno: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// A connection from outside was accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Accept {
+    /// Whoever connected; IPv4 in the first four bytes.
+    pub raddr: [u8; 16],
+    /// Own address.
+    pub laddr: [u8; 16],
+    /// Port of whoever connected, host byte order.
+    pub rport: u16,
+    /// Own port, host byte order.
+    pub lport: u16,
+    /// `AF_INET` or `AF_INET6`
+    pub family: u16,
+    /// 0
+    pub pad: u16,
+    /// `IPPROTO_TCP` and its like.
+    pub protocol: u32,
+    /// 0
+    pub pad2: u32,
+}
+
+/// Bytes from the network, as they were: of an answer the UDP payload, of a hello what the first segment carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Payload {
+    /// Of a hello the connection's [`Connect::conn_id`]; of an answer 0.
+    pub conn_id: u64,
+    /// The bytes.
+    pub data: Span,
+}
+
+/// Most bytes of a payload a sample carries.
+pub const PAYLOAD_MAX: u32 = 2048;
+
+/// A connection was asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Connect {
+    /// Number of the connection, drawn at random: what [`ConnectEnd::conn_id`] refers to.
+    pub conn_id: u64,
+    /// Destination; IPv4 in the first four bytes; of `AF_VSOCK` the context id in the first four bytes and the port in the
+    /// next four, both in the host's byte order.
+    pub daddr: [u8; 16],
+    /// `AF_INET`, `AF_INET6` or `AF_VSOCK`
+    pub family: u16,
+    /// Destination port, host byte order; of `AF_VSOCK` 0.
+    pub dport: u16,
+    /// `IPPROTO_TCP` and its like; of `AF_VSOCK` 0.
     pub protocol: u32,
 }
 
@@ -161,8 +311,15 @@ pub const ERRNO_NONE: u32 = u32::MAX;
 
 const _: () = assert!(size_of::<Span>() == 8);
 const _: () = assert!(size_of::<Fork>() == 48);
-const _: () = assert!(size_of::<Exec>() == 48);
+const _: () = assert!(size_of::<Exec>() == 56);
 const _: () = assert!(size_of::<Exit>() == 8);
-const _: () = assert!(size_of::<Open>() == 48);
+const _: () = assert!(size_of::<Open>() == 56);
 const _: () = assert!(size_of::<Connect>() == 32);
 const _: () = assert!(size_of::<ConnectEnd>() == 32);
+const _: () = assert!(size_of::<Memory>() == 16);
+const _: () = assert!(size_of::<ExecFailed>() == 16);
+const _: () = assert!(size_of::<Ids>() == 56);
+const _: () = assert!(size_of::<Identity>() == 112);
+const _: () = assert!(size_of::<Send>() == 32);
+const _: () = assert!(size_of::<Accept>() == 48);
+const _: () = assert!(size_of::<Payload>() == 16);

@@ -15,7 +15,6 @@ pub const ABSENT: u32 = u32::MAX;
 )]
 pub struct Offsets {
     pub task__tgid: u32,
-    pub task__pid: u32,
     pub task__flags: u32,
     pub task__comm: u32,
     pub task__start_boottime: u32,
@@ -32,19 +31,30 @@ pub struct Offsets {
     pub task__thread_pid: u32,
     pub task__cgroups: u32,
     pub task__thread_info_status: u32,
+    pub task__pid_links: u32,
     pub signal__live: u32,
     pub signal__flags: u32,
     pub signal__group_exit_code: u32,
     pub cred__uid: u32,
     pub cred__euid: u32,
     pub cred__gid: u32,
+    pub cred__suid: u32,
+    pub cred__egid: u32,
+    pub cred__cap_effective: u32,
+    pub cred__cap_permitted: u32,
+    pub cred__user_ns: u32,
+    pub user_namespace__ns_inum: u32,
     pub pid__level: u32,
     pub pid__numbers: u32,
+    pub pid__tasks: u32,
     pub upid__size: u32,
     pub upid__nr: u32,
     pub upid__ns: u32,
     pub pid_namespace__ns_inum: u32,
     pub nsproxy__mnt_ns: u32,
+    pub nsproxy__net_ns: u32,
+    pub nsproxy__pid_ns_for_children: u32,
+    pub net__ns_inum: u32,
     pub mnt_namespace__ns_inum: u32,
     pub css_set__dfl_cgrp: u32,
     /// `css_set.subsys` plus the slot of the pids controller: where a v1 host keeps the unit's cgroup.
@@ -75,6 +85,9 @@ pub struct Offsets {
     pub inode__i_generation: u32,
     pub inode__i_sb: u32,
     pub super_block__s_dev: u32,
+    pub super_block__s_magic: u32,
+    pub proc_inode__vfs_inode: u32,
+    pub proc_inode__pid: u32,
     pub mount__mnt: u32,
     pub mount__mnt_parent: u32,
     pub mount__mnt_mountpoint: u32,
@@ -85,6 +98,7 @@ pub struct Offsets {
     pub socket__sk: u32,
     pub sock__sk_protocol: u32,
     pub sock__sk_err: u32,
+    pub sock__sk_type: u32,
     pub sock__skc_family: u32,
     pub sock__skc_state: u32,
     pub sock__skc_daddr: u32,
@@ -98,6 +112,14 @@ pub struct Offsets {
     pub pt_regs__si: u32,
     pub pt_regs__bx: u32,
     pub pt_regs__cx: u32,
+    pub pt_regs__dx: u32,
+    pub pt_regs__r8: u32,
+    pub pt_regs__r10: u32,
+    pub unix_sock__peer: u32,
+    pub unix_sock__path_mnt: u32,
+    pub unix_sock__path_dentry: u32,
+    pub msghdr__msg_name: u32,
+    pub msghdr__msg_namelen: u32,
 }
 
 /// Most cgroups a scope can name. A table and not a setting, since a unit gets a new cgroup with every start.
@@ -156,6 +178,8 @@ pub mod names {
     pub const FAULTS: &str = "FAULTS";
     /// Hash: tgid to [`super::Mark`].
     pub const MARKS: &str = "MARKS";
+    /// Programs that look after system calls, by slot.
+    pub const SYSCALLS: &str = "SYSCALLS";
     /// Array of one `u32`: not 0 while the agent's next child is its canary.
     pub const ARMED: &str = "ARMED";
     /// Hash: id of a cgroup (the inode number of its directory in the default hierarchy) that is watched with everything

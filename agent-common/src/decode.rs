@@ -2,8 +2,11 @@
 
 use core::mem::{offset_of, size_of};
 
-use crate::body::{Connect, ConnectEnd, Exec, Exit, Fork, Open, Span};
-use crate::header::{COMM_LEN, Header, Kind, Lane, Source, Task, WIRE_VERSION};
+use crate::body::{
+    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
+    Span,
+};
+use crate::header::{Header, Kind, Lane, Source, Task, WIRE_VERSION};
 
 /// Why a sample was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,12 +82,31 @@ pub enum RawBody<'a> {
     Exec { fixed: Exec, path: &'a [u8], filename: &'a [u8], argv: &'a [u8], cgroup: &'a [u8] },
     /// [`Exit`]
     Exit(Exit),
-    /// [`Open`]
+    /// [`Open`], of the four kinds that tell of a file
     Open { fixed: Open, path: &'a [u8] },
     /// [`Connect`]
     Connect(Connect),
     /// [`ConnectEnd`]
     ConnectEnd(ConnectEnd),
+    /// [`Memory`]
+    Memory(Memory),
+    /// [`ExecFailed`]
+    ExecFailed { fixed: ExecFailed, filename: &'a [u8] },
+    /// [`Identity`]
+    Identity(Identity),
+    /// [`Send`]
+    Send(Send),
+    /// [`Accept`]
+    Accept(Accept),
+    /// [`Payload`], of both kinds that carry bytes of the network
+    Payload { fixed: Payload, data: &'a [u8] },
+}
+
+/// A struct, each field from its place.
+macro_rules! fixed {
+    ($bytes:expr, $at:expr, $type:ident { $($field:ident: $read:ident),+ $(,)? }) => {
+        $type { $($field: $bytes.$read($at + offset_of!($type, $field))),+ }
+    };
 }
 
 /// Bytes that are long enough for every fixed field asked of them; a read beyond gives zero, which [`Bytes::need`]
@@ -114,8 +136,37 @@ impl<'a> Bytes<'a> {
         u64::from_ne_bytes(self.array(at))
     }
 
+    fn bytes16(self, at: usize) -> [u8; 16] {
+        self.array(at)
+    }
+
     fn u8(self, at: usize) -> u8 {
         self.0.get(at).copied().unwrap_or(0)
+    }
+
+    fn task(self, at: usize) -> Task {
+        fixed!(
+            self,
+            at,
+            Task {
+                start_ns: u64,
+                parent_start_ns: u64,
+                cgroup_id: u64,
+                tgid: u32,
+                tid: u32,
+                ppid: u32,
+                uid: u32,
+                euid: u32,
+                gid: u32,
+                login_uid: u32,
+                session_id: u32,
+                ns_tgid: u32,
+                pid_ns: u32,
+                mnt_ns: u32,
+                flags: u32,
+                comm: bytes16,
+            }
+        )
     }
 
     fn span(self, at: usize) -> Span {
@@ -170,98 +221,151 @@ impl<'a> RawEvent<'a> {
 }
 
 fn header(bytes: Bytes<'_>) -> Header {
-    Header {
-        time_ns: bytes.u64(offset_of!(Header, time_ns)),
-        seq: bytes.u64(offset_of!(Header, seq)),
-        len: bytes.u32(offset_of!(Header, len)),
-        cpu: bytes.u32(offset_of!(Header, cpu)),
-        version: bytes.u8(offset_of!(Header, version)),
-        kind: bytes.u8(offset_of!(Header, kind)),
-        lane: bytes.u8(offset_of!(Header, lane)),
-        source: bytes.u8(offset_of!(Header, source)),
-        marks: bytes.u32(offset_of!(Header, marks)),
-        task: task(bytes, offset_of!(Header, task)),
-    }
-}
-
-fn task(bytes: Bytes<'_>, at: usize) -> Task {
-    Task {
-        start_ns: bytes.u64(at + offset_of!(Task, start_ns)),
-        parent_start_ns: bytes.u64(at + offset_of!(Task, parent_start_ns)),
-        cgroup_id: bytes.u64(at + offset_of!(Task, cgroup_id)),
-        tgid: bytes.u32(at + offset_of!(Task, tgid)),
-        tid: bytes.u32(at + offset_of!(Task, tid)),
-        ppid: bytes.u32(at + offset_of!(Task, ppid)),
-        uid: bytes.u32(at + offset_of!(Task, uid)),
-        euid: bytes.u32(at + offset_of!(Task, euid)),
-        gid: bytes.u32(at + offset_of!(Task, gid)),
-        login_uid: bytes.u32(at + offset_of!(Task, login_uid)),
-        session_id: bytes.u32(at + offset_of!(Task, session_id)),
-        ns_tgid: bytes.u32(at + offset_of!(Task, ns_tgid)),
-        pid_ns: bytes.u32(at + offset_of!(Task, pid_ns)),
-        mnt_ns: bytes.u32(at + offset_of!(Task, mnt_ns)),
-        flags: bytes.u32(at + offset_of!(Task, flags)),
-        comm: bytes.array::<COMM_LEN>(at + offset_of!(Task, comm)),
-    }
+    fixed!(
+        bytes,
+        0,
+        Header {
+            time_ns: u64,
+            seq: u64,
+            len: u32,
+            cpu: u32,
+            version: u8,
+            kind: u8,
+            lane: u8,
+            source: u8,
+            marks: u32,
+            task: task,
+        }
+    )
 }
 
 fn body(bytes: Bytes<'_>, kind: Kind) -> Result<RawBody<'_>, DecodeError> {
+    let tail = BODY + size_of_body(kind);
+    bytes.need(tail)?;
+    Ok(match kind {
+        Kind::Fork => RawBody::Fork(fixed!(
+            bytes,
+            BODY,
+            Fork {
+                child_start_ns: u64,
+                parent_start_ns: u64,
+                child_cgroup_id: u64,
+                child_tgid: u32,
+                child_ns_tgid: u32,
+                child_pid_ns: u32,
+                parent_tgid: u32,
+                child_marks: u32,
+                pad: u32,
+            }
+        )),
+        Kind::Exec => return exec(bytes, tail),
+        Kind::Exit => RawBody::Exit(fixed!(bytes, BODY, Exit { status: u32, pad: u32 })),
+        Kind::Open | Kind::Receive | Kind::Read | Kind::Unix => return open(bytes, tail),
+        Kind::Memory => {
+            RawBody::Memory(fixed!(bytes, BODY, Memory { target_start_ns: u64, target_tgid: u32, how: u32 }))
+        }
+        Kind::ExecFailed => {
+            let fixed = fixed!(bytes, BODY, ExecFailed { errno: u32, pad: u32, filename: span });
+            RawBody::ExecFailed { filename: bytes.slice(fixed.filename, tail)?, fixed }
+        }
+        Kind::Identity => RawBody::Identity(Identity {
+            from: ids(bytes, BODY + offset_of!(Identity, from)),
+            to: ids(bytes, BODY + offset_of!(Identity, to)),
+        }),
+        Kind::Connect => RawBody::Connect(connect(bytes)),
+        Kind::ConnectEnd => RawBody::ConnectEnd(connect_end(bytes)),
+        Kind::Send => RawBody::Send(send(bytes)),
+        Kind::Accept => RawBody::Accept(accept(bytes)),
+        Kind::Answer | Kind::Hello => {
+            let fixed = fixed!(bytes, BODY, Payload { conn_id: u64, data: span });
+            RawBody::Payload { data: bytes.slice(fixed.data, tail)?, fixed }
+        }
+    })
+}
+
+const fn size_of_body(kind: Kind) -> usize {
     match kind {
-        Kind::Fork => {
-            bytes.need(BODY + size_of::<Fork>())?;
-            Ok(RawBody::Fork(Fork {
-                child_start_ns: bytes.u64(BODY + offset_of!(Fork, child_start_ns)),
-                parent_start_ns: bytes.u64(BODY + offset_of!(Fork, parent_start_ns)),
-                child_cgroup_id: bytes.u64(BODY + offset_of!(Fork, child_cgroup_id)),
-                child_tgid: bytes.u32(BODY + offset_of!(Fork, child_tgid)),
-                child_ns_tgid: bytes.u32(BODY + offset_of!(Fork, child_ns_tgid)),
-                child_pid_ns: bytes.u32(BODY + offset_of!(Fork, child_pid_ns)),
-                parent_tgid: bytes.u32(BODY + offset_of!(Fork, parent_tgid)),
-                child_marks: bytes.u32(BODY + offset_of!(Fork, child_marks)),
-                pad: 0,
-            }))
-        }
-        Kind::Exec => exec(bytes),
-        Kind::Exit => {
-            bytes.need(BODY + size_of::<Exit>())?;
-            Ok(RawBody::Exit(Exit { status: bytes.u32(BODY + offset_of!(Exit, status)), pad: 0 }))
-        }
-        Kind::Open => open(bytes),
-        Kind::Connect => {
-            bytes.need(BODY + size_of::<Connect>())?;
-            Ok(RawBody::Connect(Connect {
-                conn_id: bytes.u64(BODY + offset_of!(Connect, conn_id)),
-                daddr: bytes.array(BODY + offset_of!(Connect, daddr)),
-                family: bytes.u16(BODY + offset_of!(Connect, family)),
-                dport: bytes.u16(BODY + offset_of!(Connect, dport)),
-                protocol: bytes.u32(BODY + offset_of!(Connect, protocol)),
-            }))
-        }
-        Kind::ConnectEnd => {
-            bytes.need(BODY + size_of::<ConnectEnd>())?;
-            Ok(RawBody::ConnectEnd(ConnectEnd {
-                conn_id: bytes.u64(BODY + offset_of!(ConnectEnd, conn_id)),
-                errno: bytes.u32(BODY + offset_of!(ConnectEnd, errno)),
-                saddr: bytes.array(BODY + offset_of!(ConnectEnd, saddr)),
-                sport: bytes.u16(BODY + offset_of!(ConnectEnd, sport)),
-                family: bytes.u16(BODY + offset_of!(ConnectEnd, family)),
-            }))
-        }
+        Kind::Fork => size_of::<Fork>(),
+        Kind::Exec => size_of::<Exec>(),
+        Kind::Exit => size_of::<Exit>(),
+        Kind::Open | Kind::Receive | Kind::Read | Kind::Unix => size_of::<Open>(),
+        Kind::Memory => size_of::<Memory>(),
+        Kind::ExecFailed => size_of::<ExecFailed>(),
+        Kind::Identity => size_of::<Identity>(),
+        Kind::Connect => size_of::<Connect>(),
+        Kind::ConnectEnd => size_of::<ConnectEnd>(),
+        Kind::Send => size_of::<Send>(),
+        Kind::Accept => size_of::<Accept>(),
+        Kind::Answer | Kind::Hello => size_of::<Payload>(),
     }
 }
 
-fn exec(bytes: Bytes<'_>) -> Result<RawBody<'_>, DecodeError> {
-    let tail = BODY + size_of::<Exec>();
-    bytes.need(tail)?;
-    let fixed = Exec {
-        ino: bytes.u64(BODY + offset_of!(Exec, ino)),
-        dev: bytes.u32(BODY + offset_of!(Exec, dev)),
-        old_tid: bytes.u32(BODY + offset_of!(Exec, old_tid)),
-        path: bytes.span(BODY + offset_of!(Exec, path)),
-        filename: bytes.span(BODY + offset_of!(Exec, filename)),
-        argv: bytes.span(BODY + offset_of!(Exec, argv)),
-        cgroup: bytes.span(BODY + offset_of!(Exec, cgroup)),
-    };
+fn ids(bytes: Bytes<'_>, at: usize) -> Ids {
+    fixed!(
+        bytes,
+        at,
+        Ids {
+            effective: u64,
+            permitted: u64,
+            uid: u32,
+            euid: u32,
+            suid: u32,
+            gid: u32,
+            egid: u32,
+            user_ns: u32,
+            mnt_ns: u32,
+            net_ns: u32,
+            pid_ns: u32,
+            told: u32,
+        }
+    )
+}
+
+fn connect(bytes: Bytes<'_>) -> Connect {
+    fixed!(bytes, BODY, Connect { conn_id: u64, daddr: bytes16, family: u16, dport: u16, protocol: u32 })
+}
+
+fn connect_end(bytes: Bytes<'_>) -> ConnectEnd {
+    fixed!(bytes, BODY, ConnectEnd { conn_id: u64, errno: u32, sport: u16, family: u16, saddr: bytes16 })
+}
+
+fn send(bytes: Bytes<'_>) -> Send {
+    fixed!(bytes, BODY, Send { daddr: bytes16, family: u16, dport: u16, protocol: u32, errno: u32, pad: u32 })
+}
+
+fn accept(bytes: Bytes<'_>) -> Accept {
+    fixed!(
+        bytes,
+        BODY,
+        Accept {
+            raddr: bytes16,
+            laddr: bytes16,
+            rport: u16,
+            lport: u16,
+            family: u16,
+            pad: u16,
+            protocol: u32,
+            pad2: u32,
+        }
+    )
+}
+
+fn exec(bytes: Bytes<'_>, tail: usize) -> Result<RawBody<'_>, DecodeError> {
+    let fixed = fixed!(
+        bytes,
+        BODY,
+        Exec {
+            ino: u64,
+            dev: u32,
+            old_tid: u32,
+            links: u32,
+            pad: u32,
+            path: span,
+            filename: span,
+            argv: span,
+            cgroup: span
+        }
+    );
     Ok(RawBody::Exec {
         path: bytes.slice(fixed.path, tail)?,
         filename: bytes.slice(fixed.filename, tail)?,
@@ -271,20 +375,24 @@ fn exec(bytes: Bytes<'_>) -> Result<RawBody<'_>, DecodeError> {
     })
 }
 
-fn open(bytes: Bytes<'_>) -> Result<RawBody<'_>, DecodeError> {
-    let tail = BODY + size_of::<Open>();
-    bytes.need(tail)?;
-    let fixed = Open {
-        ino: bytes.u64(BODY + offset_of!(Open, ino)),
-        dev: bytes.u32(BODY + offset_of!(Open, dev)),
-        generation: bytes.u32(BODY + offset_of!(Open, generation)),
-        rule: bytes.u32(BODY + offset_of!(Open, rule)),
-        matched: bytes.u32(BODY + offset_of!(Open, matched)),
-        flags: bytes.u32(BODY + offset_of!(Open, flags)),
-        mode: bytes.u32(BODY + offset_of!(Open, mode)),
-        owner: bytes.u32(BODY + offset_of!(Open, owner)),
-        links: bytes.u32(BODY + offset_of!(Open, links)),
-        path: bytes.span(BODY + offset_of!(Open, path)),
-    };
+fn open(bytes: Bytes<'_>, tail: usize) -> Result<RawBody<'_>, DecodeError> {
+    let fixed = fixed!(
+        bytes,
+        BODY,
+        Open {
+            ino: u64,
+            dev: u32,
+            generation: u32,
+            rule: u32,
+            matched: u32,
+            flags: u32,
+            mode: u32,
+            owner: u32,
+            links: u32,
+            how: u32,
+            pad: u32,
+            path: span,
+        }
+    );
     Ok(RawBody::Open { path: bytes.slice(fixed.path, tail)?, fixed })
 }

@@ -20,32 +20,60 @@ pub enum Kind {
     Exit = 3,
     /// A credential was opened for reading.
     Open = 4,
-    /// A TCP connection was asked for.
+    /// A connection was asked for.
     Connect = 5,
     /// What became of it.
     ConnectEnd = 6,
+    /// An open credential was handed over as a descriptor.
+    Receive = 7,
+    /// An open credential was read or mapped, for the first time by this process.
+    Read = 8,
+    /// A unix socket that stands for a credential was connected to.
+    Unix = 9,
+    /// The memory or environment of a process that holds a credential was opened to another.
+    Memory = 10,
+    /// A process tried to take a new program, and did not get it.
+    ExecFailed = 11,
+    /// A process changed its users, capabilities or namespaces.
+    Identity = 12,
+    /// Something was sent without a connection, for the first time by this process to this destination.
+    Send = 13,
+    /// A connection from outside was accepted.
+    Accept = 14,
+    /// The host received an answer of a name server.
+    Answer = 15,
+    /// A watched connection began to speak TLS.
+    Hello = 16,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 6] =
-        [Kind::Fork, Kind::Exec, Kind::Exit, Kind::Open, Kind::Connect, Kind::ConnectEnd];
+    pub const ALL: [Kind; 16] = [
+        Kind::Fork,
+        Kind::Exec,
+        Kind::Exit,
+        Kind::Open,
+        Kind::Connect,
+        Kind::ConnectEnd,
+        Kind::Receive,
+        Kind::Read,
+        Kind::Unix,
+        Kind::Memory,
+        Kind::ExecFailed,
+        Kind::Identity,
+        Kind::Send,
+        Kind::Accept,
+        Kind::Answer,
+        Kind::Hello,
+    ];
 
     /// Number of slots in tables indexed by kind (numbers start at 1; slot 0 stays empty).
-    pub const SLOTS: u32 = 8;
+    pub const SLOTS: u32 = 32;
 
     /// The kind with that number.
     #[must_use]
-    pub const fn from_u8(value: u8) -> Option<Self> {
-        match value {
-            1 => Some(Kind::Fork),
-            2 => Some(Kind::Exec),
-            3 => Some(Kind::Exit),
-            4 => Some(Kind::Open),
-            5 => Some(Kind::Connect),
-            6 => Some(Kind::ConnectEnd),
-            _ => None,
-        }
+    pub fn from_u8(value: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == value)
     }
 
     /// The name used in counters and messages.
@@ -58,6 +86,16 @@ impl Kind {
             Kind::Open => "secret.open",
             Kind::Connect => "connect",
             Kind::ConnectEnd => "connect.end",
+            Kind::Receive => "secret.receive",
+            Kind::Read => "secret.read",
+            Kind::Unix => "connect.unix",
+            Kind::Memory => "memory.access",
+            Kind::ExecFailed => "exec.failed",
+            Kind::Identity => "cred.change",
+            Kind::Send => "send",
+            Kind::Accept => "accept",
+            Kind::Answer => "dns.answer",
+            Kind::Hello => "tls.hello",
         }
     }
 
@@ -65,9 +103,17 @@ impl Kind {
     #[must_use]
     pub const fn lane(self) -> Lane {
         match self {
-            Kind::Fork | Kind::Exec | Kind::Exit | Kind::Open => Lane::Vital,
-            Kind::Connect => Lane::Bulk,
-            Kind::ConnectEnd => Lane::Softirq,
+            Kind::Fork
+            | Kind::Exec
+            | Kind::Exit
+            | Kind::Open
+            | Kind::Receive
+            | Kind::Read
+            | Kind::Unix
+            | Kind::Memory
+            | Kind::Identity => Lane::Vital,
+            Kind::Connect | Kind::ExecFailed | Kind::Send | Kind::Accept => Lane::Bulk,
+            Kind::ConnectEnd | Kind::Answer | Kind::Hello => Lane::Softirq,
         }
     }
 }
@@ -118,7 +164,7 @@ pub enum Source {
     FentryOpen = 5,
     /// `kprobe/security_file_open`
     KprobeOpen = 6,
-    /// `tp_btf/sys_exit` after an open call
+    /// `tp_btf/sys_exit:open`
     TpOpen = 7,
     /// `lsm/socket_connect`
     LsmConnect = 8,
@@ -128,20 +174,100 @@ pub enum Source {
     KprobeConnect = 10,
     /// `tp_btf/inet_sock_set_state`
     TpState = 11,
-    /// `fexit/inet_stream_connect`
+    /// `fexit/__sys_connect_file`
     FexitConnect = 12,
-    /// `kretprobe/inet_stream_connect`
+    /// `kretprobe/__sys_connect_file`
     KretprobeConnect = 13,
-    /// `tp_btf/sys_exit` after a connect call
+    /// `tp_btf/sys_exit:connect`
     TpConnect = 14,
+    /// `lsm/file_receive`
+    LsmReceive = 15,
+    /// `fentry/security_file_receive`
+    FentryReceive = 16,
+    /// `kprobe/security_file_receive`
+    KprobeReceive = 17,
+    /// `tp_btf/sys_exit:receive`
+    TpReceive = 18,
+    /// `lsm/file_permission`
+    LsmRead = 19,
+    /// `fentry/security_file_permission`
+    FentryRead = 20,
+    /// `kprobe/security_file_permission`
+    KprobeRead = 21,
+    /// `tp_btf/sys_exit:read`
+    TpRead = 22,
+    /// `lsm/mmap_file`
+    LsmMap = 23,
+    /// `fentry/security_mmap_file`
+    FentryMap = 24,
+    /// `kprobe/security_mmap_file`
+    KprobeMap = 25,
+    /// `lsm/unix_stream_connect`
+    LsmUnix = 26,
+    /// `fexit/security_unix_stream_connect`
+    FexitUnix = 27,
+    /// `kprobe/security_unix_stream_connect`
+    KprobeUnix = 28,
+    /// `tp_btf/sys_exit:unix`
+    TpUnix = 29,
+    /// `lsm/ptrace_access_check`
+    LsmPtrace = 30,
+    /// `fentry/security_ptrace_access_check`
+    FentryPtrace = 31,
+    /// `kprobe/security_ptrace_access_check`
+    KprobePtrace = 32,
+    /// `tp_btf/sys_exit:ptrace`
+    TpPtrace = 33,
+    /// `fexit/sys_execve`
+    FexitExec = 34,
+    /// `kretprobe/sys_execve`
+    KretprobeExec = 35,
+    /// `tp_btf/sys_exit:execve`
+    TpExecFailed = 36,
+    /// `fentry/commit_creds`
+    FentryCreds = 37,
+    /// `kprobe/commit_creds`
+    KprobeCreds = 38,
+    /// `tp_btf/sys_exit:setuid`
+    TpCreds = 39,
+    /// `fentry/switch_task_namespaces`
+    FentryNamespaces = 40,
+    /// `kprobe/switch_task_namespaces`
+    KprobeNamespaces = 41,
+    /// `tp_btf/sys_exit:setns`
+    TpNamespaces = 42,
+    /// `fexit/udp_sendmsg`
+    FexitSend = 43,
+    /// `fexit/udpv6_sendmsg`
+    FexitSend6 = 44,
+    /// `fexit/raw_sendmsg`
+    FexitRaw = 45,
+    /// `fexit/rawv6_sendmsg`
+    FexitRaw6 = 46,
+    /// `kprobe/security_socket_sendmsg`
+    KprobeSend = 47,
+    /// `tp_btf/sys_exit:send`
+    TpSend = 48,
+    /// `lsm/sock_graft`
+    LsmAccept = 49,
+    /// `fentry/security_sock_graft`
+    FentryAccept = 50,
+    /// `kprobe/security_sock_graft`
+    KprobeAccept = 51,
+    /// `tp_btf/sys_exit:accept`
+    TpAccept = 52,
+    /// `cgroup_skb/ingress`
+    SkbAnswer = 53,
+    /// `cgroup_skb/egress`
+    SkbHello = 54,
 }
 
 impl Source {
     /// Number of slots in tables indexed by source.
-    pub const SLOTS: u32 = 16;
+    pub const SLOTS: u32 = 64;
 
     /// Every source, in the order of their numbers.
-    pub const ALL: [Source; 14] = [
+    pub const ALL: [Source; 54] = [
         Source::TpFork,
         Source::TpExec,
         Source::TpExit,
@@ -156,6 +282,46 @@ impl Source {
         Source::FexitConnect,
         Source::KretprobeConnect,
         Source::TpConnect,
+        Source::LsmReceive,
+        Source::FentryReceive,
+        Source::KprobeReceive,
+        Source::TpReceive,
+        Source::LsmRead,
+        Source::FentryRead,
+        Source::KprobeRead,
+        Source::TpRead,
+        Source::LsmMap,
+        Source::FentryMap,
+        Source::KprobeMap,
+        Source::LsmUnix,
+        Source::FexitUnix,
+        Source::KprobeUnix,
+        Source::TpUnix,
+        Source::LsmPtrace,
+        Source::FentryPtrace,
+        Source::KprobePtrace,
+        Source::TpPtrace,
+        Source::FexitExec,
+        Source::KretprobeExec,
+        Source::TpExecFailed,
+        Source::FentryCreds,
+        Source::KprobeCreds,
+        Source::TpCreds,
+        Source::FentryNamespaces,
+        Source::KprobeNamespaces,
+        Source::TpNamespaces,
+        Source::FexitSend,
+        Source::FexitSend6,
+        Source::FexitRaw,
+        Source::FexitRaw6,
+        Source::KprobeSend,
+        Source::TpSend,
+        Source::LsmAccept,
+        Source::FentryAccept,
+        Source::KprobeAccept,
+        Source::TpAccept,
+        Source::SkbAnswer,
+        Source::SkbHello,
     ];
 
     /// The source with that number.
@@ -179,9 +345,49 @@ impl Source {
             Source::FentryConnect => "fentry/security_socket_connect",
             Source::KprobeConnect => "kprobe/security_socket_connect",
             Source::TpState => "tp_btf/inet_sock_set_state",
-            Source::FexitConnect => "fexit/inet_stream_connect",
-            Source::KretprobeConnect => "kretprobe/inet_stream_connect",
+            Source::FexitConnect => "fexit/__sys_connect_file",
+            Source::KretprobeConnect => "kretprobe/__sys_connect_file",
             Source::TpConnect => "tp_btf/sys_exit:connect",
+            Source::LsmReceive => "lsm/file_receive",
+            Source::FentryReceive => "fentry/security_file_receive",
+            Source::KprobeReceive => "kprobe/security_file_receive",
+            Source::TpReceive => "tp_btf/sys_exit:receive",
+            Source::LsmRead => "lsm/file_permission",
+            Source::FentryRead => "fentry/security_file_permission",
+            Source::KprobeRead => "kprobe/security_file_permission",
+            Source::TpRead => "tp_btf/sys_exit:read",
+            Source::LsmMap => "lsm/mmap_file",
+            Source::FentryMap => "fentry/security_mmap_file",
+            Source::KprobeMap => "kprobe/security_mmap_file",
+            Source::LsmUnix => "lsm/unix_stream_connect",
+            Source::FexitUnix => "fexit/security_unix_stream_connect",
+            Source::KprobeUnix => "kprobe/security_unix_stream_connect",
+            Source::TpUnix => "tp_btf/sys_exit:unix",
+            Source::LsmPtrace => "lsm/ptrace_access_check",
+            Source::FentryPtrace => "fentry/security_ptrace_access_check",
+            Source::KprobePtrace => "kprobe/security_ptrace_access_check",
+            Source::TpPtrace => "tp_btf/sys_exit:ptrace",
+            Source::FexitExec => "fexit/sys_execve",
+            Source::KretprobeExec => "kretprobe/sys_execve",
+            Source::TpExecFailed => "tp_btf/sys_exit:execve",
+            Source::FentryCreds => "fentry/commit_creds",
+            Source::KprobeCreds => "kprobe/commit_creds",
+            Source::TpCreds => "tp_btf/sys_exit:setuid",
+            Source::FentryNamespaces => "fentry/switch_task_namespaces",
+            Source::KprobeNamespaces => "kprobe/switch_task_namespaces",
+            Source::TpNamespaces => "tp_btf/sys_exit:setns",
+            Source::FexitSend => "fexit/udp_sendmsg",
+            Source::FexitSend6 => "fexit/udpv6_sendmsg",
+            Source::FexitRaw => "fexit/raw_sendmsg",
+            Source::FexitRaw6 => "fexit/rawv6_sendmsg",
+            Source::KprobeSend => "kprobe/security_socket_sendmsg",
+            Source::TpSend => "tp_btf/sys_exit:send",
+            Source::LsmAccept => "lsm/sock_graft",
+            Source::FentryAccept => "fentry/security_sock_graft",
+            Source::KprobeAccept => "kprobe/security_sock_graft",
+            Source::TpAccept => "tp_btf/sys_exit:accept",
+            Source::SkbAnswer => "cgroup_skb/ingress",
+            Source::SkbHello => "cgroup_skb/egress",
         }
     }
 }

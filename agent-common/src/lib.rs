@@ -19,7 +19,10 @@ pub mod fault;
 pub mod header;
 pub mod rule;
 
-pub use body::{Connect, ConnectEnd, Exec, Exit, Fork, Open, Span};
+pub use body::{
+    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
+    Span,
+};
 pub use control::{Mark, Offsets, Settings};
 pub use decode::{DecodeError, RawBody, RawEvent};
 pub use fault::Fault;

@@ -7,7 +7,9 @@ use core::mem::{offset_of, size_of};
 use proptest::prelude::*;
 use sample::{Fixed, Sample, Wire, sample};
 use spoor_wire::header::WIRE_VERSION;
-use spoor_wire::{DecodeError, Exec, Header, Kind, Lane, Open, RawBody, RawEvent, Source, Span};
+use spoor_wire::{
+    DecodeError, Exec, ExecFailed, Header, Kind, Lane, Open, Payload, RawBody, RawEvent, Source, Span,
+};
 
 /// Whether every slice of the view is a piece of the sample.
 fn lies_within(event: &RawEvent<'_>, sample: &[u8]) -> bool {
@@ -15,7 +17,16 @@ fn lies_within(event: &RawEvent<'_>, sample: &[u8]) -> bool {
     let slices: Vec<&[u8]> = match &event.body {
         RawBody::Exec { path, filename, argv, cgroup, .. } => vec![path, filename, argv, cgroup],
         RawBody::Open { path, .. } => vec![path],
-        RawBody::Fork(_) | RawBody::Exit(_) | RawBody::Connect(_) | RawBody::ConnectEnd(_) => Vec::new(),
+        RawBody::ExecFailed { filename, .. } => vec![filename],
+        RawBody::Payload { data, .. } => vec![data],
+        RawBody::Fork(_)
+        | RawBody::Exit(_)
+        | RawBody::Connect(_)
+        | RawBody::ConnectEnd(_)
+        | RawBody::Memory(_)
+        | RawBody::Identity(_)
+        | RawBody::Send(_)
+        | RawBody::Accept(_) => Vec::new(),
     };
     slices.iter().filter(|slice| !slice.is_empty()).all(|slice| {
         let part = slice.as_ptr_range();
@@ -36,8 +47,19 @@ fn spans(fixed: &Fixed) -> (Vec<usize>, usize) {
             ];
             (places.map(|place| body + place).to_vec(), body + size_of::<Exec>())
         }
-        Fixed::Open(_) => (vec![body + offset_of!(Open, path)], body + size_of::<Open>()),
-        Fixed::Fork(_) | Fixed::Exit(_) | Fixed::Connect(_) | Fixed::ConnectEnd(_) => (Vec::new(), body),
+        Fixed::Open(..) => (vec![body + offset_of!(Open, path)], body + size_of::<Open>()),
+        Fixed::ExecFailed(_) => {
+            (vec![body + offset_of!(ExecFailed, filename)], body + size_of::<ExecFailed>())
+        }
+        Fixed::Payload(..) => (vec![body + offset_of!(Payload, data)], body + size_of::<Payload>()),
+        Fixed::Fork(_)
+        | Fixed::Exit(_)
+        | Fixed::Connect(_)
+        | Fixed::ConnectEnd(_)
+        | Fixed::Memory(_)
+        | Fixed::Identity(_)
+        | Fixed::Send(_)
+        | Fixed::Accept(_) => (Vec::new(), body),
     }
 }
 

@@ -19,6 +19,7 @@ mod matcher;
 mod names;
 mod probes;
 mod read;
+mod syscall;
 mod task;
 
 /// What the kernel asks of programs that use its GPL-only helpers.

@@ -1,7 +1,7 @@
 //! Every map, in one place, with its size and the reason for it.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, Settings};
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
 use spoor_wire::{Fault, Kind, Lane, Source};
@@ -89,6 +89,14 @@ pub static PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, 0)
 /// The socket a thread is connecting, from the call's entry to its return, where the return does not tell it.
 #[map]
 pub static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
+
+/// The registers with which a thread came to execute a program, where the return of the call does not tell.
+#[map]
+pub static EXECS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
+
+/// The programs that look after system calls, by slot.
+#[map]
+pub static SYSCALLS: ProgramArray = ProgramArray::with_max_entries(16, 0);
 
 /// Room for one exec event: fixed part, tail, and what the last read may write beyond the tail's end.
 pub const SCRATCH_LEN: usize = 20 * 1024;

@@ -31,6 +31,12 @@ pub fn inode(at: u64) -> Result<Inode, Unreadable> {
 /// Matches a file by itself, then by every name and directory above it, up to the root of its own file system.
 #[inline(always)]
 pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+    find_at(field(file, off!(file__f_path_dentry))?, inode)
+}
+
+/// The same for a directory entry, which is of that inode.
+#[inline(always)]
+pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     let dev = inode.dev;
     for generation in [field(inode.at, off!(inode__i_generation))?, 0] {
         // SAFETY: rule maps are preallocated; a rule that is replaced meanwhile is a rule all the same.
@@ -38,7 +44,6 @@ pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_INODE }));
         }
     }
-    let mut dentry = field::<u64>(file, off!(file__f_path_dentry))?;
     let mut hash = HASH_START;
     for depth in 1..=DEPTH_MAX {
         let parent = field::<u64>(dentry, off!(dentry__d_parent))?;

@@ -85,15 +85,25 @@ impl<const MASK: u32> Out<MASK> {
 /// Writes the path of a file, leaf first, over mounts up to the root of the mount tree.
 #[inline(always)]
 pub fn path<const MASK: u32>(out: &mut Out<MASK>, file: u64) {
-    if walk_path(out, file).is_err() {
+    let place = || -> Result<(u64, u64), Unreadable> {
+        Ok((field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?))
+    };
+    match place() {
+        Ok((dentry, vfsmount)) => path_of(out, dentry, vfsmount),
+        Err(Unreadable) => out.flags |= SPAN_UNREADABLE,
+    }
+}
+
+/// The same for a `struct path` taken apart.
+#[inline(always)]
+pub fn path_of<const MASK: u32>(out: &mut Out<MASK>, dentry: u64, vfsmount: u64) {
+    if walk_path(out, dentry, vfsmount).is_err() {
         out.flags |= SPAN_UNREADABLE;
     }
 }
 
 #[inline(always)]
-fn walk_path<const MASK: u32>(out: &mut Out<MASK>, file: u64) -> Result<(), Unreadable> {
-    let mut dentry = field::<u64>(file, off!(file__f_path_dentry))?;
-    let vfsmount = field::<u64>(file, off!(file__f_path_mnt))?;
+fn walk_path<const MASK: u32>(out: &mut Out<MASK>, mut dentry: u64, vfsmount: u64) -> Result<(), Unreadable> {
     let mut mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
     for _ in 0..PATH_DEPTH_MAX {
         let root = field::<u64>(mount, off!(mount__mnt).wrapping_add(off!(vfsmount__mnt_root)))?;

@@ -72,6 +72,17 @@ pub unsafe fn kernel_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unread
     if read > 0 { Ok(read.cast_unsigned() as u32 - 1) } else { Err(Unreadable) }
 }
 
+/// The same of the current process.
+///
+/// # Safety
+/// As [`kernel_bytes`].
+#[inline(always)]
+pub unsafe fn user_str(to: *mut u8, len: u32, from: u64) -> Result<u32, Unreadable> {
+    // SAFETY: the caller's promise; the helper checks `from`.
+    let read = unsafe { generated::bpf_probe_read_user_str(to.cast(), len, from as *const _) };
+    if read > 0 { Ok(read.cast_unsigned() as u32 - 1) } else { Err(Unreadable) }
+}
+
 /// `value & MASK` that the compiler cannot reason away: the verifier must see the bound right before its use.
 #[inline(always)]
 pub fn masked<const MASK: u32>(value: u32) -> u32 {

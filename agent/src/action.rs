@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use crate::actor::Actor;
 use crate::credential::Credential;
-use crate::event::{ExitStatus, Facts, OpenedFile, Source};
+use crate::event::{
+    Endpoint, ExitStatus, Facts, IdentityChange, MemoryWay, OpenedFile, SendOutcome, Source, Text, Transport,
+};
 use crate::lineage::Process;
+use crate::names::Named;
 
 /// Number of an action in the order in which they were seen, from 1, over one life of the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +44,47 @@ pub enum ActionDeed {
         /// What it holds.
         credential: Arc<Credential>,
     },
+    /// `secret.receive`
+    SecretReceive {
+        /// The file.
+        file: Box<OpenedFile>,
+        /// What it holds.
+        credential: Arc<Credential>,
+    },
+    /// `secret.read`
+    SecretRead {
+        /// The file.
+        file: Box<OpenedFile>,
+        /// What it holds.
+        credential: Arc<Credential>,
+        /// Mapped into memory rather than copied from.
+        mapped: bool,
+    },
+    /// `connect`, to a unix socket that stands for a credential.
+    SecretSocket {
+        /// The socket.
+        file: Box<OpenedFile>,
+        /// What it stands for.
+        credential: Arc<Credential>,
+        /// What became of it.
+        outcome: ConnectOutcome,
+    },
+    /// `memory.access`
+    MemoryAccess {
+        /// Whose; `None` where nothing is known of it.
+        target: Option<Arc<Process>>,
+        /// How.
+        how: MemoryWay,
+    },
+    /// `exec.failed`
+    ExecFailed {
+        /// What was named.
+        program: Text,
+        /// Why not.
+        errno: i32,
+    },
+    /// `cred.change`
+    CredChange(Box<IdentityChange>),
     /// `exec`: the action's process is the program that was started.
     Exec,
     /// `exit`
@@ -48,17 +92,35 @@ pub enum ActionDeed {
     /// `connect`
     Connect {
         /// Where to.
-        to: IpAddr,
-        /// Destination port.
-        port: u16,
+        to: Endpoint,
+        /// The destination's name, where one is known.
+        name: Option<Named>,
         /// From where, once known.
         from: Option<(IpAddr, u16)>,
         /// What became of it.
         outcome: ConnectOutcome,
         /// From the call to the outcome; `None` while pending.
         took_ns: Option<u64>,
-        /// The earlier, pending report that this one completes.
+        /// The earlier report, pending or without a name, that this one completes.
         completes: Option<ActionId>,
+    },
+    /// `send`
+    Send {
+        /// Where to.
+        to: Endpoint,
+        /// The destination's name, where one is known.
+        name: Option<Named>,
+        /// What the kernel said.
+        outcome: SendOutcome,
+    },
+    /// `accept`
+    Accept {
+        /// Whose connection.
+        from: (IpAddr, u16),
+        /// At which own address.
+        at: (IpAddr, u16),
+        /// By which protocol.
+        transport: Transport,
     },
 }
 
@@ -67,6 +129,8 @@ pub enum ActionDeed {
 pub enum ConnectOutcome {
     /// There is one.
     Established,
+    /// The socket has a destination now. Nobody was asked: datagrams have no connections.
+    Associated,
     /// The other side refused.
     Refused,
     /// Nobody answered.
@@ -103,6 +167,7 @@ impl ConnectOutcome {
     pub const fn name(self) -> &'static str {
         match self {
             ConnectOutcome::Established => "established",
+            ConnectOutcome::Associated => "associated",
             ConnectOutcome::Refused => "refused",
             ConnectOutcome::TimedOut => "timed-out",
             ConnectOutcome::Unreachable => "unreachable",

@@ -23,6 +23,7 @@ pub mod event;
 pub mod forward;
 pub mod kernel;
 pub mod lineage;
+pub mod names;
 pub mod pipeline;
 pub mod record;
 pub mod report;

@@ -1,6 +1,7 @@
 //! The stages in order: lineage, actor, credential, chain. One event at a time; no I/O of its own, no clock. The loop
 //! around them, which reads, stores and keeps the watch up to date, is in [`worker`].
 
+mod merge;
 #[cfg(test)]
 pub(crate) mod scenario;
 #[cfg(test)]
@@ -15,9 +16,13 @@ use spoor_wire::control::{MARK_HOLDS, MARK_SERVICE};
 use crate::actor::{Host, Resolver};
 use crate::chain::{Counts, GapKind, Machine, MarkWish, Note, Observed, Subject};
 use crate::credential::{Credential, Describe};
-use crate::event::{Deed, Event, Facts, OpenedFile, ProcessKey, Seeded, Seen, What};
+use crate::event::{
+    Deed, Endpoint, Event, Facts, IdentityChange, OpenedFile, ProcessKey, Seeded, Seen, What,
+};
 use crate::lineage::{Applied, Process, Slot, Table};
+use crate::names::{NameSource, Named, Names, dns, tls};
 use crate::telemetry::Ledger;
+use merge::Merge;
 
 /// All stages, with their state.
 #[derive(Debug)]
@@ -31,6 +36,17 @@ pub struct Stages<D, H> {
     canaries: HashSet<Slot>,
     /// Processes whose mark as a service was wished for.
     wished: HashSet<Slot>,
+    names: Names,
+    merge: Merge,
+}
+
+/// Who and what an event is about, as far as the stages found out.
+#[derive(Clone, Copy, Default)]
+struct Cast<'a> {
+    by: Option<&'a Subject>,
+    child: Option<&'a Subject>,
+    credentials: &'a [Arc<Credential>],
+    name: Option<&'a Named>,
 }
 
 impl<D: Describe, H: Host> Stages<D, H> {
@@ -54,6 +70,8 @@ impl<D: Describe, H: Host> Stages<D, H> {
             counted: Counts::default(),
             canaries: HashSet::new(),
             wished: HashSet::new(),
+            names: Names::default(),
+            merge: Merge::default(),
         }
     }
 
@@ -61,7 +79,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
     pub fn step(&mut self, event: &Event, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         self.ledger.events_in.one();
         match &event.what {
-            What::Lost(_) | What::Tick => self.observe(event, None, None, &[], notes),
+            What::Lost(_) | What::Tick => self.observe(event, Cast::default(), notes),
+            What::Answer(bytes) => match dns::answers(bytes) {
+                Ok(answers) => self.names.learn(&answers, event.time_ns),
+                Err(_) => self.ledger.answers_unread.one(),
+            },
             What::Seeded(seeded) => self.seeded(event, seeded, notes, wishes),
             What::Seen(seen) => self.seen(event, seen, notes, wishes),
         }
@@ -97,7 +119,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         let credentials: Vec<Arc<Credential>> =
             seeded.open.iter().filter_map(|file| self.describe(file, process.key)).collect();
         let by = self.subject(event, process, &seeded.process);
-        self.observe(event, Some(&by), None, &credentials, notes);
+        self.observe(event, Cast { by: Some(&by), credentials: &credentials, ..Cast::default() }, notes);
         if !credentials.is_empty() {
             let key = process.key;
             wishes.push(MarkWish { key, flags: MARK_HOLDS });
@@ -113,19 +135,60 @@ impl<D: Describe, H: Host> Stages<D, H> {
         if seen.process.kthread {
             return;
         }
+        if let Deed::Identity(change) = &seen.deed {
+            let Some(event) = self.changed(event, seen, change) else {
+                return;
+            };
+            if let What::Seen(seen) = &event.what {
+                self.apply(&event, seen, notes, wishes);
+            }
+            return;
+        }
+        self.apply(event, seen, notes, wishes);
+    }
+
+    /// A change of identity with what was before, where the attach point did not tell that; `None` where nothing changed.
+    fn changed(&self, event: &Event, seen: &Seen, change: &IdentityChange) -> Option<Event> {
+        let mut change = *change;
+        if let Some(known) = self.table.get(seen.process.key) {
+            let (uid, euid, gid) = known.ids;
+            change.since(uid, euid, gid);
+        }
+        let deed = Deed::Identity(Box::new(change));
+        let what = What::Seen(Box::new(Seen { deed, ..seen.clone() }));
+        (!change.is_none()).then_some(Event { time_ns: event.time_ns, what })
+    }
+
+    fn apply(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         let applied = self.table.apply(event);
         self.follow(event, &applied, notes);
         if let Deed::ConnectEnd { .. } = seen.deed {
-            self.observe(event, None, None, &[], notes);
+            self.observe(event, Cast::default(), notes);
+            return;
+        }
+        if let Deed::Hello { bytes, .. } = &seen.deed {
+            self.hello(event, bytes, notes);
             return;
         }
         let Some(process) = applied.process.as_ref().filter(|_| !applied.late) else {
             return;
         };
+        self.deed(event, seen, (process, applied.child.as_ref()), notes, wishes);
+        self.forget(&applied);
+    }
+
+    fn deed(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        (process, child): (&Arc<Process>, Option<&Arc<Process>>),
+        notes: &mut Vec<Note>,
+        wishes: &mut Vec<MarkWish>,
+    ) {
         match &seen.deed {
             Deed::Fork { marks, .. } => {
                 let by = self.subject(event, process, &seen.process);
-                let Some(child) = &applied.child else {
+                let Some(child) = child else {
                     return;
                 };
                 let child = Subject {
@@ -133,35 +196,91 @@ impl<D: Describe, H: Host> Stages<D, H> {
                     facts: Arc::clone(&by.facts),
                     standing: self.resolver.forked(&self.table, &seen.process, child, event.time_ns),
                 };
-                self.observe(event, Some(&by), Some(&child), &[], notes);
+                let cast = Cast { by: Some(&by), child: Some(&child), ..Cast::default() };
+                self.observe(event, cast, notes);
                 let key = child.process.key;
                 if self.machine.holds(key) && !marks.holds() {
                     wishes.push(MarkWish { key, flags: MARK_HOLDS });
                 }
             }
-            Deed::Open(file) => {
+            Deed::Open(file) | Deed::Receive(file) | Deed::Read { file, .. } | Deed::Unix { file, .. } => {
+                if self.merge.is_beneath(event.time_ns, seen, file) {
+                    self.ledger.opens_merged.one();
+                    return;
+                }
                 let Some(credential) = self.describe(file, process.key) else {
                     return;
                 };
                 let by = self.settled(event, process, &seen.process);
-                self.observe(event, Some(&by), None, &[credential], notes);
+                let credentials = [credential];
+                self.observe(
+                    event,
+                    Cast { by: Some(&by), credentials: &credentials, ..Cast::default() },
+                    notes,
+                );
             }
-            Deed::Connect { .. } => {
+            Deed::Connect { to } => {
                 let by = self.settled(event, process, &seen.process);
-                self.observe(event, Some(&by), None, &[], notes);
+                let name = self.name_of(*to, event.time_ns);
+                let handed = to.inet().and_then(|(ip, port)| self.describer.endpoint(ip, port));
+                let credentials: Vec<Arc<Credential>> = handed.into_iter().collect();
+                if !credentials.is_empty() && !seen.marks.holds() {
+                    wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
+                }
+                let cast =
+                    Cast { by: Some(&by), credentials: &credentials, name: name.as_ref(), child: None };
+                self.observe(event, cast, notes);
+            }
+            Deed::Send { to, .. } => {
+                let by = self.settled(event, process, &seen.process);
+                let name = self.name_of(*to, event.time_ns);
+                self.observe(event, Cast { by: Some(&by), name: name.as_ref(), ..Cast::default() }, notes);
+            }
+            Deed::Memory { .. } => {
+                let by = self.settled(event, process, &seen.process);
+                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
+                if !seen.marks.holds() {
+                    wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
+                }
+            }
+            Deed::Accept { .. } => {
+                let by = self.settled(event, process, &seen.process);
+                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
             Deed::Exec { .. } => {
                 let by = self.subject(event, process, &seen.process);
-                self.observe(event, Some(&by), None, &[], notes);
+                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
                 self.wish_service(&by, seen.marks.service(), wishes);
+            }
+            Deed::ExecFailed { .. } | Deed::Identity(_) => {
+                let by = self.subject(event, process, &seen.process);
+                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
             Deed::Exit(_) => {
                 let by = self.last_subject(event, process, &seen.process);
-                self.observe(event, Some(&by), None, &[], notes);
+                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
-            Deed::ConnectEnd { .. } => {}
+            Deed::ConnectEnd { .. } | Deed::Hello { .. } => {}
         }
-        self.forget(&applied);
+    }
+
+    /// A client said the name of whom it speaks to.
+    fn hello(&mut self, event: &Event, bytes: &[u8], notes: &mut Vec<Note>) {
+        match tls::server_name(bytes) {
+            Ok(Some(name)) => {
+                let named = Named { name, source: NameSource::Tls };
+                self.observe(event, Cast { name: Some(&named), ..Cast::default() }, notes);
+            }
+            Ok(None) => {}
+            Err(_) => self.ledger.hellos_unread.one(),
+        }
+    }
+
+    /// The name of a destination, as the host was told it.
+    fn name_of(&self, to: Endpoint, time_ns: u64) -> Option<Named> {
+        let (ip, _) = to.inet()?;
+        let name = self.names.name_of(ip, time_ns)?;
+        Some(Named { name: name.to_owned(), source: NameSource::Dns })
     }
 
     /// The canary's own acts, and those of whatever it made.
@@ -243,15 +362,9 @@ impl<D: Describe, H: Host> Stages<D, H> {
         credential
     }
 
-    fn observe(
-        &mut self,
-        event: &Event,
-        by: Option<&Subject>,
-        child: Option<&Subject>,
-        credentials: &[Arc<Credential>],
-        notes: &mut Vec<Note>,
-    ) {
-        let observed = Observed { event, table: &self.table, by, child, credentials };
+    fn observe(&mut self, event: &Event, cast: Cast<'_>, notes: &mut Vec<Note>) {
+        let Cast { by, child, credentials, name } = cast;
+        let observed = Observed { event, table: &self.table, by, child, credentials, name };
         self.machine.apply(&observed, notes);
     }
 

@@ -8,18 +8,21 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use sample::{Fixed, Sample, sample};
 use spoor::event::{
-    ConnectFailure, ConvertError, Deed, Event, ExitStatus, Matched, SampleId, Seen, Text, What, convert,
+    ConnectFailure, ConvertError, Deed, Endpoint, Event, ExitStatus, Matched, SampleId, Seen, SendOutcome,
+    Text, Transport, What, convert,
 };
 use spoor_wire::body::{
-    ERRNO_NONE, MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME, SPAN_TRUNCATED, SPAN_UNREADABLE,
+    ERRNO_NONE, HOW_BACKING, MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME, READ_CALL, READ_MAP,
+    SPAN_TRUNCATED, SPAN_UNREADABLE,
 };
 use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{
-    Connect, ConnectEnd, Exec, Exit, Fork, Header, Open, RawBody, RawEvent, Source, Span, Task,
+    Connect, ConnectEnd, Exec, Exit, Fork, Header, Kind, Open, RawBody, RawEvent, Source, Span, Task,
 };
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
+const AF_VSOCK: u16 = 40;
 
 fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, ConvertError> {
     let header = Header { source: Source::TpExec as u8, ..header };
@@ -27,7 +30,9 @@ fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, Co
     let event = convert(&sample.raw())?;
     match event.what {
         What::Seen(seen) => Ok(*seen),
-        other @ (What::Seeded(_) | What::Lost(_) | What::Tick) => unreachable!("a sample became {other:?}"),
+        other @ (What::Seeded(_) | What::Lost(_) | What::Answer(_) | What::Tick) => {
+            unreachable!("a sample became {other:?}")
+        }
     }
 }
 
@@ -41,7 +46,7 @@ fn flagged(flags: u16) -> Span {
 
 fn opened(names: &[u8], flags: u16) -> Text {
     let open = Open { matched: MATCH_NAME, path: flagged(flags), ..Open::default() };
-    match deed(Fixed::Open(open), &[names]) {
+    match deed(Fixed::Open(Kind::Open, open), &[names]) {
         Ok(Deed::Open(file)) => file.path,
         other => unreachable!("an opened file became {other:?}"),
     }
@@ -83,8 +88,17 @@ fn makes_sense(body: &RawBody<'_>) -> bool {
         RawBody::Open { fixed, .. } => {
             [MATCH_INODE, MATCH_ENTRY, MATCH_DIR, MATCH_NAME].contains(&fixed.matched)
         }
-        RawBody::Connect(connect) => [AF_INET, AF_INET6].contains(&connect.family),
-        RawBody::Fork(_) | RawBody::Exec { .. } | RawBody::Exit(_) | RawBody::ConnectEnd(_) => true,
+        RawBody::Connect(connect) => [AF_INET, AF_INET6, AF_VSOCK].contains(&connect.family),
+        RawBody::Send(send) => [AF_INET, AF_INET6, AF_VSOCK].contains(&send.family),
+        RawBody::Accept(accept) => [AF_INET, AF_INET6].contains(&accept.family),
+        RawBody::Memory(memory) => (1..=4).contains(&memory.how),
+        RawBody::Fork(_)
+        | RawBody::Exec { .. }
+        | RawBody::Exit(_)
+        | RawBody::ConnectEnd(_)
+        | RawBody::ExecFailed { .. }
+        | RawBody::Identity(_)
+        | RawBody::Payload { .. } => true,
     }
 }
 
@@ -106,7 +120,10 @@ proptest! {
         let Ok(Event { time_ns, what: What::Seen(seen) }) = event else { return Ok(()) };
         prop_assert_eq!((time_ns, seen.source), (raw.header.time_ns, raw.source));
         match (&seen.deed, &raw.body) {
-            (Deed::Open(file), RawBody::Open { fixed, .. }) => prop_assert!(text_is_sound(&file.path, fixed.path)),
+            (
+                Deed::Open(file) | Deed::Receive(file) | Deed::Read { file, .. } | Deed::Unix { file, .. },
+                RawBody::Open { fixed, .. },
+            ) => prop_assert!(text_is_sound(&file.path, fixed.path)),
             (Deed::Exec { exe, cgroup, filename, .. }, RawBody::Exec { fixed, .. }) => {
                 prop_assert!(text_is_sound(exe, fixed.path) && text_is_sound(cgroup, fixed.cgroup));
                 prop_assert!(!filename.bytes.contains(&0));
@@ -191,6 +208,7 @@ fn exec() {
         argv: vec![b"sh".to_vec()],
         argv_truncated: false,
         cgroup: whole(b"/system.slice/job.service"),
+        nameless: true,
     };
     assert_eq!(deed(Fixed::Exec(exec), &texts), Ok(expected));
 }
@@ -211,7 +229,7 @@ fn addresses() {
     let to = |family, daddr| {
         deed(Fixed::Connect(Connect { conn_id: 7, daddr, family, dport: 443, protocol: 6 }), &[])
     };
-    let connect = |to: IpAddr| Ok(Deed::Connect { to, port: 443 });
+    let connect = |to: IpAddr| Ok(Deed::Connect { to: Endpoint::tcp(to, 443) });
     let v4 = Ipv4Addr::new(192, 0, 2, 7);
     let v6: Ipv6Addr = "2001:db8::7".parse().unwrap();
     assert_eq!(to(AF_INET, four(v4)), connect(v4.into()));
@@ -253,7 +271,7 @@ fn own_addresses() {
 #[test]
 fn matches() {
     let matched = |matched| {
-        let deed = deed(Fixed::Open(Open { matched, ..Open::default() }), &[b""])?;
+        let deed = deed(Fixed::Open(Kind::Open, Open { matched, ..Open::default() }), &[b""])?;
         if let Deed::Open(file) = deed { Ok(file.matched) } else { unreachable!("{deed:?}") }
     };
     assert_eq!(matched(MATCH_INODE), Ok(Matched::Inode));
@@ -281,4 +299,49 @@ fn who_acted() {
     assert_eq!((somebody.process.login_uid, somebody.process.session), (Some(0), Some(2)));
     assert_eq!(somebody.process.parent.map(|parent| (parent.tgid, parent.start_ns)), Some((1, 3)));
     assert!(somebody.process.kthread && !nobody.process.kthread);
+}
+
+#[test]
+fn files_of_every_kind() {
+    let open = |how| Open { matched: MATCH_NAME, how, ..Open::default() };
+    let of = |kind, how| deed(Fixed::Open(kind, open(how)), &[b"token\0"]);
+    assert!(matches!(of(Kind::Open, 0), Ok(Deed::Open(file)) if !file.backing));
+    assert!(matches!(of(Kind::Open, HOW_BACKING), Ok(Deed::Open(file)) if file.backing));
+    assert!(matches!(of(Kind::Receive, 0), Ok(Deed::Receive(_))));
+    let read = |how| match of(Kind::Read, how) {
+        Ok(Deed::Read { file, mapped }) => (file.backing, mapped),
+        other => unreachable!("a read became {other:?}"),
+    };
+    assert_eq!(read(READ_CALL), (false, false));
+    assert_eq!(read(READ_MAP | HOW_BACKING), (true, true));
+    assert!(matches!(of(Kind::Unix, 0), Ok(Deed::Unix { refused: None, .. })));
+    assert!(matches!(of(Kind::Unix, 13), Ok(Deed::Unix { refused: Some(13), .. })));
+}
+
+#[test]
+fn what_is_no_connection_of_the_internet() {
+    let mut daddr = [0; 16];
+    daddr[..4].copy_from_slice(&2u32.to_ne_bytes());
+    daddr[4..8].copy_from_slice(&70_000u32.to_ne_bytes());
+    let vsock = Connect { daddr, family: AF_VSOCK, ..Connect::default() };
+    let to = Endpoint::Vsock { cid: 2, port: 70_000 };
+    assert_eq!(deed(Fixed::Connect(vsock), &[]), Ok(Deed::Connect { to }));
+    let send = spoor_wire::Send { family: AF_INET, dport: 53, protocol: 17, ..spoor_wire::Send::default() };
+    let sent = |errno| match deed(Fixed::Send(spoor_wire::Send { errno, ..send }), &[]) {
+        Ok(Deed::Send { to: Endpoint::Inet { port: 53, transport: Transport::UDP, .. }, outcome }) => outcome,
+        other => unreachable!("a sending became {other:?}"),
+    };
+    assert_eq!(sent(0), SendOutcome::Sent);
+    assert_eq!(sent(101), SendOutcome::Failed(101));
+    assert_eq!(sent(ERRNO_NONE), SendOutcome::Unknown);
+}
+
+#[test]
+fn bytes_of_the_network_pass_as_they_are() {
+    let header = Header { source: Source::SkbAnswer as u8, ..Header::default() };
+    let payload = |kind| Fixed::Payload(kind, spoor_wire::Payload { conn_id: 9, data: Span::default() });
+    let sample = Sample::new(header, payload(Kind::Answer), vec![vec![1, 0, 2]]);
+    assert_eq!(convert(&sample.raw()).map(|event| event.what), Ok(What::Answer(vec![1, 0, 2])));
+    let hello = Deed::Hello { of: SampleId { cpu: 0, seq: 9 }, bytes: vec![22, 3] };
+    assert_eq!(deed(payload(Kind::Hello), &[&[22, 3]]), Ok(hello));
 }

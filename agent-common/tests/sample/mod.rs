@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::{
-    Connect, ConnectEnd, Exec, Exit, Fork, Header, Kind, Open, RawBody, RawEvent, Source, Span, Task,
+    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Header, Identity, Ids, Kind, Memory, Open,
+    Payload, RawBody, RawEvent, Send, Source, Span, Task,
 };
 
 /// Bytes as they lie in a sample.
@@ -52,11 +53,18 @@ wire! {
         child_start_ns, parent_start_ns, child_cgroup_id, child_tgid, child_ns_tgid, child_pid_ns, parent_tgid,
         child_marks, pad,
     }
-    Exec { ino, dev, old_tid, path, filename, argv, cgroup }
+    Exec { ino, dev, old_tid, links, pad, path, filename, argv, cgroup }
     Exit { status, pad }
-    Open { ino, dev, generation, rule, matched, flags, mode, owner, links, path }
+    Open { ino, dev, generation, rule, matched, flags, mode, owner, links, how, pad, path }
     Connect { conn_id, daddr, family, dport, protocol }
     ConnectEnd { conn_id, errno, sport, family, saddr }
+    Memory { target_start_ns, target_tgid, how }
+    ExecFailed { errno, pad, filename }
+    Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told }
+    Identity { from, to }
+    Send { daddr, family, dport, protocol, errno, pad }
+    Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2 }
+    Payload { conn_id, data }
 }
 
 /// The body of a sample.
@@ -68,12 +76,24 @@ pub(crate) enum Fixed {
     Exec(Exec),
     /// [`Kind::Exit`]
     Exit(Exit),
-    /// [`Kind::Open`]
-    Open(Open),
+    /// One of the four kinds that tell of a file
+    Open(Kind, Open),
     /// [`Kind::Connect`]
     Connect(Connect),
     /// [`Kind::ConnectEnd`]
     ConnectEnd(ConnectEnd),
+    /// [`Kind::Memory`]
+    Memory(Memory),
+    /// [`Kind::ExecFailed`]
+    ExecFailed(ExecFailed),
+    /// [`Kind::Identity`]
+    Identity(Identity),
+    /// [`Kind::Send`]
+    Send(Send),
+    /// [`Kind::Accept`]
+    Accept(Accept),
+    /// [`Kind::Answer`] or [`Kind::Hello`]
+    Payload(Kind, Payload),
 }
 
 /// A sample before it becomes bytes.
@@ -98,8 +118,17 @@ impl Sample {
             Fixed::Exec(exec) => {
                 vec![&mut exec.path, &mut exec.filename, &mut exec.argv, &mut exec.cgroup]
             }
-            Fixed::Open(open) => vec![&mut open.path],
-            Fixed::Fork(_) | Fixed::Exit(_) | Fixed::Connect(_) | Fixed::ConnectEnd(_) => Vec::new(),
+            Fixed::Open(_, open) => vec![&mut open.path],
+            Fixed::ExecFailed(failed) => vec![&mut failed.filename],
+            Fixed::Payload(_, payload) => vec![&mut payload.data],
+            Fixed::Fork(_)
+            | Fixed::Exit(_)
+            | Fixed::Connect(_)
+            | Fixed::ConnectEnd(_)
+            | Fixed::Memory(_)
+            | Fixed::Identity(_)
+            | Fixed::Send(_)
+            | Fixed::Accept(_) => Vec::new(),
         };
         assert_eq!(spans.len(), texts.len(), "a text for every span of {kind:?}");
         for (span, text) in spans.into_iter().zip(texts.iter()) {
@@ -119,9 +148,15 @@ impl Sample {
             Fixed::Fork(_) => (Kind::Fork, size_of::<Fork>()),
             Fixed::Exec(_) => (Kind::Exec, size_of::<Exec>()),
             Fixed::Exit(_) => (Kind::Exit, size_of::<Exit>()),
-            Fixed::Open(_) => (Kind::Open, size_of::<Open>()),
+            Fixed::Open(kind, _) => (kind, size_of::<Open>()),
             Fixed::Connect(_) => (Kind::Connect, size_of::<Connect>()),
             Fixed::ConnectEnd(_) => (Kind::ConnectEnd, size_of::<ConnectEnd>()),
+            Fixed::Memory(_) => (Kind::Memory, size_of::<Memory>()),
+            Fixed::ExecFailed(_) => (Kind::ExecFailed, size_of::<ExecFailed>()),
+            Fixed::Identity(_) => (Kind::Identity, size_of::<Identity>()),
+            Fixed::Send(_) => (Kind::Send, size_of::<Send>()),
+            Fixed::Accept(_) => (Kind::Accept, size_of::<Accept>()),
+            Fixed::Payload(kind, _) => (kind, size_of::<Payload>()),
         }
     }
 
@@ -132,9 +167,15 @@ impl Sample {
             Fixed::Fork(body) => body.wire(),
             Fixed::Exec(body) => body.wire(),
             Fixed::Exit(body) => body.wire(),
-            Fixed::Open(body) => body.wire(),
+            Fixed::Open(_, body) => body.wire(),
             Fixed::Connect(body) => body.wire(),
             Fixed::ConnectEnd(body) => body.wire(),
+            Fixed::Memory(body) => body.wire(),
+            Fixed::ExecFailed(body) => body.wire(),
+            Fixed::Identity(body) => body.wire(),
+            Fixed::Send(body) => body.wire(),
+            Fixed::Accept(body) => body.wire(),
+            Fixed::Payload(_, body) => body.wire(),
         });
         self.texts.iter().for_each(|text| out.extend(text));
         out
@@ -159,9 +200,15 @@ impl Sample {
                     cgroup: text(3),
                 },
                 Fixed::Exit(body) => RawBody::Exit(*body),
-                Fixed::Open(body) => RawBody::Open { fixed: *body, path: text(0) },
+                Fixed::Open(_, body) => RawBody::Open { fixed: *body, path: text(0) },
                 Fixed::Connect(body) => RawBody::Connect(*body),
                 Fixed::ConnectEnd(body) => RawBody::ConnectEnd(*body),
+                Fixed::Memory(body) => RawBody::Memory(*body),
+                Fixed::ExecFailed(body) => RawBody::ExecFailed { fixed: *body, filename: text(0) },
+                Fixed::Identity(body) => RawBody::Identity(*body),
+                Fixed::Send(body) => RawBody::Send(*body),
+                Fixed::Accept(body) => RawBody::Accept(*body),
+                Fixed::Payload(_, body) => RawBody::Payload { fixed: *body, data: text(0) },
             },
         }
     }
@@ -227,7 +274,47 @@ fn fixed() -> impl Strategy<Value = (Fixed, Vec<Vec<u8>>)> {
         open(),
         connect().prop_map(Fixed::Connect).prop_map(none),
         connect_end().prop_map(Fixed::ConnectEnd).prop_map(none),
+        (any::<u64>(), any::<[u32; 2]>()).prop_map(move |(target_start_ns, [target_tgid, how])| {
+            none(Fixed::Memory(Memory { target_start_ns, target_tgid, how }))
+        }),
+        (any::<u32>(), text()).prop_map(|(errno, (filename, text))| {
+            (Fixed::ExecFailed(ExecFailed { errno, pad: 0, filename }), vec![text])
+        }),
+        (ids(), ids()).prop_map(move |(from, to)| none(Fixed::Identity(Identity { from, to }))),
+        send().prop_map(Fixed::Send).prop_map(none),
+        accept().prop_map(Fixed::Accept).prop_map(none),
+        (select(&[Kind::Answer, Kind::Hello][..]), any::<u64>(), text()).prop_map(
+            |(kind, conn_id, (data, text))| (Fixed::Payload(kind, Payload { conn_id, data }), vec![text])
+        ),
     ]
+}
+
+fn ids() -> impl Strategy<Value = Ids> {
+    (any::<[u64; 2]>(), any::<[u32; 10]>()).prop_map(|([effective, permitted], word)| {
+        let [uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told] = word;
+        Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told }
+    })
+}
+
+fn send() -> impl Strategy<Value = Send> {
+    (any::<[u8; 16]>(), family(), any::<u16>(), any::<[u32; 2]>()).prop_map(
+        |(daddr, family, dport, [protocol, errno])| Send { daddr, family, dport, protocol, errno, pad: 0 },
+    )
+}
+
+fn accept() -> impl Strategy<Value = Accept> {
+    (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u16; 2]>(), family(), any::<u32>()).prop_map(
+        |(raddr, laddr, [rport, lport], family, protocol)| Accept {
+            raddr,
+            laddr,
+            rport,
+            lport,
+            family,
+            pad: 0,
+            protocol,
+            pad2: 0,
+        },
+    )
 }
 
 fn fork() -> impl Strategy<Value = Fork> {
@@ -249,24 +336,28 @@ fn fork() -> impl Strategy<Value = Fork> {
 }
 
 fn exec() -> impl Strategy<Value = (Fixed, Vec<Vec<u8>>)> {
-    (any::<u64>(), any::<[u32; 2]>(), [text(), text(), text(), text()]).prop_map(|(ino, word, texts)| {
-        let [dev, old_tid] = word;
+    (any::<u64>(), any::<[u32; 3]>(), [text(), text(), text(), text()]).prop_map(|(ino, word, texts)| {
+        let [dev, old_tid, links] = word;
         let [path, filename, argv, cgroup] = [&texts[0].0, &texts[1].0, &texts[2].0, &texts[3].0].map(|s| *s);
-        let fixed = Exec { ino, dev, old_tid, path, filename, argv, cgroup };
+        let fixed = Exec { ino, dev, old_tid, links, pad: 0, path, filename, argv, cgroup };
         (Fixed::Exec(fixed), texts.map(|(_, text)| text).to_vec())
     })
 }
 
 fn open() -> impl Strategy<Value = (Fixed, Vec<Vec<u8>>)> {
-    (any::<u64>(), any::<[u32; 7]>(), 0u32..6, text()).prop_map(|(ino, word, matched, (path, text))| {
-        let [dev, generation, rule, flags, mode, owner, links] = word;
-        let fixed = Open { ino, dev, generation, rule, matched, flags, mode, owner, links, path };
-        (Fixed::Open(fixed), vec![text])
-    })
+    let kind = select(&[Kind::Open, Kind::Receive, Kind::Read, Kind::Unix][..]);
+    (kind, any::<u64>(), any::<[u32; 7]>(), 0u32..6, 0u32..4, text()).prop_map(
+        |(kind, ino, word, matched, how, (path, text))| {
+            let [dev, generation, rule, flags, mode, owner, links] = word;
+            let fixed =
+                Open { ino, dev, generation, rule, matched, flags, mode, owner, links, how, pad: 0, path };
+            (Fixed::Open(kind, fixed), vec![text])
+        },
+    )
 }
 
 fn family() -> impl Strategy<Value = u16> {
-    prop_oneof![Just(2u16), Just(10), any::<u16>()]
+    prop_oneof![Just(2u16), Just(10), Just(40), any::<u16>()]
 }
 
 fn connect() -> impl Strategy<Value = Connect> {

@@ -12,12 +12,13 @@ use aya_ebpf::programs::{BtfTracePointContext, FExitContext, RetProbeContext};
 use spoor_wire::body::ERRNO_NONE;
 use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
-use super::connect::{address, begin, destination, destination_of, file_of, is_tcp, syscall};
+use super::connect::{address, begin, destination, destination_of, is_tcp};
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
 use crate::maps::{CALLS, IN_CALL, PENDING, Pending, SENT};
 use crate::read::{Unreadable, bytes16, cleared, field, off, user};
+use crate::syscall::{file_of, syscall};
 
 const TCP_ESTABLISHED: u32 = 1;
 const TCP_SYN_SENT: u32 = 2;
@@ -120,7 +121,7 @@ pub fn tp_connect(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 fn try_call(regs: u64, ret: i32) -> Result<(), Unreadable> {
-    let Some(call) = syscall(regs).filter(|call| call.connects()) else { return Ok(()) };
+    let Some(call) = syscall(regs) else { return Ok(()) };
     let thread = bpf_get_current_pid_tgid();
     // SAFETY: a number, copied at once.
     if let Some(sk) = unsafe { CALLS.get(thread) }.copied() {
@@ -132,7 +133,7 @@ fn try_call(regs: u64, ret: i32) -> Result<(), Unreadable> {
     if ret >= 0 || undecided(ret) {
         return Ok(());
     }
-    let (descriptor, at) = call.arguments(regs)?;
+    let (descriptor, at) = (call.argument(regs, 0)?, call.argument(regs, 1)?);
     let file = file_of(descriptor)?;
     let socket = field::<u64>(file, off!(file__private_data))?;
     let sk = field::<u64>(socket, off!(socket__sk))?;

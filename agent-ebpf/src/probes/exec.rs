@@ -68,6 +68,8 @@ fn fill_tail(scratch: *mut Scratch, body: &mut Exec, task: u64, bprm: u64) -> Re
     let exe = field::<u64>(mm, off!(mm__exe_file))?;
     let program = inode(field(exe, off!(file__f_inode))?)?;
     (body.ino, body.dev) = (program.ino, program.dev);
+    body.links = field(program.at, off!(inode__i_nlink)).unwrap_or(1);
+    body.pad = 0;
 
     // SAFETY: a place in the scratch; nothing is read.
     let cursor = unsafe { &raw mut (*scratch).at };

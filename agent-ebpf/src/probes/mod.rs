@@ -3,6 +3,8 @@
 mod connect;
 mod connect_end;
 mod exec;
+mod exec_failed;
 mod exit;
 mod fork;
+mod identity;
 mod open;

@@ -19,6 +19,7 @@ use crate::gate::{add_marks, marks, muted, watched};
 use crate::matcher::{self, Hit, Inode};
 use crate::names::{Out, path};
 use crate::read::{Unreadable, field, off};
+use crate::syscall::file_of;
 use crate::task::{self, start_of};
 
 /// `FMODE_READ`
@@ -54,11 +55,11 @@ pub fn kprobe_open(ctx: ProbeContext) -> u32 {
 /// `tp_btf/sys_exit`
 #[btf_tracepoint(function = "sys_exit")]
 pub fn tp_open(ctx: BtfTracePointContext) -> i32 {
-    let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1));
-    if ret < 0 || !super::connect::syscall(regs).is_some_and(super::connect::Syscall::opens) {
+    let ret = ctx.arg::<i64>(1);
+    if ret < 0 {
         return 0;
     }
-    match super::connect::file_of(ret.cast_unsigned()) {
+    match file_of(ret.cast_unsigned()) {
         Ok(0) | Err(Unreadable) => fault(Source::TpOpen, Fault::DescriptorGone),
         Ok(file) => opened(&ctx, file, Source::TpOpen),
     }
@@ -149,6 +150,8 @@ fn emit(file: u64, inode: &Inode, hit: &Hit, source: Source, who: (u64, u64)) {
         mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
         owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
         links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),
+        how: 0,
+        pad: 0,
         path: Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags },
     };
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.

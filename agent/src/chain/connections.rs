@@ -1,10 +1,12 @@
 //! Connections whose outcome is not known yet.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::holds::Linked;
 use super::{ChainId, RunId};
 use crate::action::{Action, ActionId};
+use crate::credential::Credential;
 use crate::event::SampleId;
 
 /// A connection that was asked for, as things were then.
@@ -16,6 +18,8 @@ pub(super) struct Asked {
     pub(super) run: u64,
     pub(super) run_id: RunId,
     pub(super) chain: ChainId,
+    /// What the destination hands out, where it is a source of credentials.
+    pub(super) endpoint: Option<Arc<Credential>>,
 }
 
 /// Connections waiting for their outcome, in the order in which they were asked for, and those already reported without.
@@ -25,6 +29,9 @@ pub(super) struct Connections {
     numbers: HashMap<SampleId, ActionId>,
     reported: BTreeMap<ActionId, (SampleId, Asked)>,
     reported_numbers: HashMap<SampleId, ActionId>,
+    /// Established, and still without a name that the client itself said.
+    nameless: BTreeMap<ActionId, (SampleId, Asked)>,
+    nameless_numbers: HashMap<SampleId, ActionId>,
 }
 
 /// An answer to a connection.
@@ -65,6 +72,25 @@ impl Connections {
         }
         let id = self.reported_numbers.remove(&sample)?;
         self.reported.remove(&id).map(|(_, asked)| Answered::Late(asked))
+    }
+
+    /// Remembers one that is established, in case the client says the name of whom it speaks to. At most `most`: the
+    /// oldest is forgotten first.
+    pub(super) fn established(&mut self, sample: SampleId, asked: Asked, most: usize) {
+        if self.nameless.len() >= most
+            && let Some((_, (oldest, _))) = self.nameless.pop_first()
+        {
+            self.nameless_numbers.remove(&oldest);
+        }
+        let id = asked.action.id;
+        self.nameless_numbers.insert(sample, id);
+        self.nameless.insert(id, (sample, asked));
+    }
+
+    /// Takes one whose client has said a name.
+    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Asked> {
+        let id = self.nameless_numbers.remove(&sample)?;
+        self.nameless.remove(&id).map(|(_, asked)| asked)
     }
 
     /// When the one waiting for longest was asked for.

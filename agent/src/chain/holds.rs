@@ -17,6 +17,8 @@ pub(super) struct Use {
     pub(super) time_ns: u64,
     /// Forks since.
     pub(super) hops: u32,
+    /// It was handed over, or taken from another process.
+    pub(super) received: bool,
     /// The run (by its number) and chain in which it was opened; `None` where it was held before the agent.
     pub(super) place: Option<(u64, ChainId)>,
     /// Connections the run had asked for by then.
@@ -83,10 +85,32 @@ impl Holds {
         inherited
     }
 
+    /// All credentials, each once, in the order in which it came by them.
+    pub(super) fn credentials(&self) -> Vec<Arc<Credential>> {
+        let mut found: Vec<Arc<Credential>> = Vec::new();
+        for held in &self.uses {
+            if found.len() < Self::CREDENTIALS_MAX
+                && !found.iter().any(|known| known.id == held.credential.id)
+            {
+                found.push(Arc::clone(&held.credential));
+            }
+        }
+        found
+    }
+
     /// The link of an action; `to` is where a connection goes.
-    pub(super) fn link(&self, here: Here, to: Option<(IpAddr, u16)>) -> Linked {
+    pub(super) fn link(&self, here: Here, to: Option<&Towards>) -> Linked {
+        self.link_of(here, to, |_| true)
+    }
+
+    /// The link of reading a credential: with how the process came by that one.
+    pub(super) fn link_to(&self, here: Here, credential: &Credential) -> Linked {
+        self.link_of(here, None, |held| held.credential.id == credential.id)
+    }
+
+    fn link_of(&self, here: Here, to: Option<&Towards>, wanted: impl Fn(&Use) -> bool) -> Linked {
         // Sorting is stable: of two at one time, the later known comes first.
-        let mut newest_first: Vec<&Use> = self.uses.iter().rev().collect();
+        let mut newest_first: Vec<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
         newest_first.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
         let Some(newest) = newest_first.first() else {
             return Linked::default();
@@ -99,8 +123,8 @@ impl Holds {
             }
         }
         let mut facts = Vec::new();
-        if let Some((ip, port)) = to {
-            if credentials.iter().any(|credential| names(credential, ip, port)) {
+        if let Some(to) = to {
+            if credentials.iter().any(|credential| names(credential, to)) {
                 facts.push(LinkFact::DestinationNamed);
             }
             let same_run = newest.place.is_some_and(|(run, _)| run == here.run);
@@ -128,26 +152,40 @@ fn basis(held: &Use, here: Here) -> Basis {
         // An earlier episode of this very run.
         Some((run, chain)) if run == here.run && chain != here.chain => Basis::Held,
         Some(_) if held.hops > 0 => Basis::Inherited,
+        Some(_) if held.received => Basis::Received,
         Some(_) => Basis::SameProcess,
     }
 }
 
-/// Whether a credential names a destination. Host names are not resolved: only literal addresses and the host itself.
-fn names(credential: &Credential, ip: IpAddr, port: u16) -> bool {
-    let ip = ip.to_canonical();
+/// Where a connection goes.
+#[derive(Clone, Debug)]
+pub(super) struct Towards {
+    pub(super) ip: IpAddr,
+    pub(super) port: u16,
+    /// Its name, where the host was told one.
+    pub(super) name: Option<String>,
+}
+
+/// Whether a credential names a destination: by its address, or by the name under which the host came to know it. Names
+/// are not resolved here.
+fn names(credential: &Credential, to: &Towards) -> bool {
+    let ip = to.ip.to_canonical();
     credential.expects.iter().any(|(host, expected)| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let here = host.parse::<IpAddr>().map_or_else(
-            |_| host.eq_ignore_ascii_case("localhost") && ip.is_loopback(),
-            |named| named.to_canonical() == ip,
-        );
-        here && expected.is_none_or(|expected| expected == port)
+        let named =
+            to.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host.trim_end_matches('.')));
+        let here = named
+            || host.parse::<IpAddr>().map_or_else(
+                |_| host.eq_ignore_ascii_case("localhost") && ip.is_loopback(),
+                |named| named.to_canonical() == ip,
+            );
+        here && expected.is_none_or(|expected| expected == to.port)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{Towards, names};
     use crate::credential::Credential;
 
     #[test]
@@ -173,7 +211,12 @@ mod tests {
             ("::1", 1, true),
             ("fd00::1", 443, true),
         ] {
-            assert_eq!(names(&credential, ip.parse().unwrap(), port), expected, "{ip} {port}");
+            let to = Towards { ip: ip.parse().unwrap(), port, name: None };
+            assert_eq!(names(&credential, &to), expected, "{ip} {port}");
         }
+        let named =
+            |name: &str| Towards { ip: "10.9.9.9".parse().unwrap(), port: 443, name: Some(name.to_owned()) };
+        assert!(names(&credential, &named("DB.example.com")));
+        assert!(!names(&credential, &named("xdb.example.com")));
     }
 }

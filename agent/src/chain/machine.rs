@@ -2,7 +2,9 @@
 
 mod connecting;
 mod membership;
+mod naming;
 mod recording;
+mod secrets;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
 use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
 use crate::lineage::{KnownBy, Process, Slot, Table};
+use crate::names::Named;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +70,11 @@ pub struct Observed<'a> {
     pub by: Option<&'a Subject>,
     /// Of a [`Deed::Fork`], the new process.
     pub child: Option<&'a Subject>,
-    /// Of a [`Deed::Open`], what the file holds; of a [`What::Seeded`], what its open files hold.
+    /// Of a deed with a file, what that holds; of a [`What::Seeded`], what its open files hold; of a [`Deed::Connect`],
+    /// what the destination hands out.
     pub credentials: &'a [Arc<Credential>],
+    /// Of a [`Deed::Connect`] or [`Deed::Send`], the destination's name; of a [`Deed::Hello`], the one that was said.
+    pub name: Option<&'a Named>,
 }
 
 /// What became of actions and state so far. Numbers only grow.
@@ -163,7 +169,7 @@ impl Machine {
         let time_ns = input.event.time_ns;
         self.advance(time_ns, out);
         match &input.event.what {
-            What::Tick => {}
+            What::Tick | What::Answer(_) => {}
             What::Lost(loss) => self.lost(time_ns, loss, out),
             What::Seeded(_) => {
                 if let Some(by) = input.by {
@@ -258,6 +264,10 @@ impl Machine {
             self.answered(of, outcome, from, (time_ns, seen.source), out);
             return;
         }
+        if let (Deed::Hello { of, .. }, Some(name)) = (&seen.deed, input.name) {
+            self.spoke(*of, name, (time_ns, seen.source), out);
+            return;
+        }
         let Some(by) = input.by else {
             return;
         };
@@ -276,24 +286,40 @@ impl Machine {
                 self.acted(by.process.key);
                 self.act(run, by, (time_ns, seen.source), ActionDeed::Exec, out);
             }
-            Deed::Open(file) => {
-                if let Some(credential) = input.credentials.first() {
-                    self.acted(by.process.key);
-                    self.open_chain(run, by, input.table, (time_ns, seen.id), out);
-                    let deed = ActionDeed::SecretOpen {
-                        file: Box::new(file.clone()),
-                        credential: Arc::clone(credential),
-                    };
-                    let action = self.act(run, by, (time_ns, seen.source), deed, out);
-                    self.opened(run, by.process.key, action, credential, time_ns);
-                }
+            Deed::Open(_) | Deed::Receive(_) | Deed::Read { .. } | Deed::Unix { .. } => {
+                self.secret(run, seen, input, by, out);
             }
-            Deed::Connect { to, port } => {
+            Deed::Memory { target, how } => {
                 self.acted(by.process.key);
                 self.open_chain(run, by, input.table, (time_ns, seen.id), out);
-                self.asked(run, by, seen, time_ns, (*to, *port), out);
+                let target = (*target, input.table.get(*target).cloned());
+                self.memory(run, by, (target, *how), (time_ns, seen.source), out);
             }
-            Deed::Exit(_) | Deed::ConnectEnd { .. } => {}
+            Deed::ExecFailed { filename, errno } => {
+                let deed = ActionDeed::ExecFailed { program: filename.clone(), errno: *errno };
+                self.act(run, by, (time_ns, seen.source), deed, out);
+            }
+            Deed::Identity(change) => {
+                let deed = ActionDeed::CredChange(change.clone());
+                self.act(run, by, (time_ns, seen.source), deed, out);
+            }
+            Deed::Connect { to } => {
+                self.acted(by.process.key);
+                self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+                self.asked(run, by, (seen, input), *to, out);
+            }
+            Deed::Send { to, outcome } => {
+                self.acted(by.process.key);
+                self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+                self.sent(run, by, (*to, input.name, *outcome), (time_ns, seen.source), out);
+            }
+            Deed::Accept { from, at, transport } => {
+                self.acted(by.process.key);
+                self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+                let deed = ActionDeed::Accept { from: *from, at: *at, transport: *transport };
+                self.act(run, by, (time_ns, seen.source), deed, out);
+            }
+            Deed::Exit(_) | Deed::ConnectEnd { .. } | Deed::Hello { .. } => {}
         }
     }
 }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use crate::action::{Action, ActionId};
 use crate::actor::Actor;
 use crate::credential::Credential;
-use crate::event::{Kind, ProcessKey};
+use crate::event::{Endpoint, Kind, ProcessKey};
 use crate::lineage::Process;
+use crate::names::Named;
 
 pub use machine::{Counts, Limits, Machine, Observed, Subject};
 
@@ -215,14 +216,27 @@ pub struct Summary {
     pub folded: u64,
     /// Credentials opened, inherited or held, in the order of first use.
     pub credentials: Vec<Arc<Credential>>,
-    /// Destinations, in the order of first attempt: address, port, attempts, established.
-    pub destinations: Vec<(std::net::IpAddr, u16, u64, u64)>,
+    /// Destinations, in the order of first attempt.
+    pub destinations: Vec<Reached>,
     /// Programs started.
     pub programs: u64,
     /// Processes of the run that acted.
     pub processes: u64,
     /// What may be missing.
     pub gaps: Vec<GapKind>,
+}
+
+/// A destination of a chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reached {
+    /// Where.
+    pub to: Endpoint,
+    /// Its name, where one is known.
+    pub name: Option<Named>,
+    /// Connections asked for, and first datagrams.
+    pub attempts: u64,
+    /// Connections there were.
+    pub established: u64,
 }
 
 /// Something may be missing.
@@ -257,6 +271,8 @@ pub enum GapKind {
     AgentStopped,
     /// Records of the store were given up, for their age or their size.
     Dropped,
+    /// A probe that was proven at start does not fire any more.
+    ProbeSilent,
 }
 
 impl GapKind {
@@ -271,6 +287,7 @@ impl GapKind {
             GapKind::StateFull => "state-full",
             GapKind::AgentStopped => "agent-stopped",
             GapKind::Dropped => "dropped",
+            GapKind::ProbeSilent => "probe-silent",
         }
     }
 }

@@ -1,14 +1,14 @@
 //! A run, and the chain it may have open.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{ChainId, GapKind, RunId, Summary};
+use super::{ChainId, GapKind, Reached, RunId, Summary};
 use crate::action::{Action, ActionDeed, ConnectOutcome};
 use crate::actor::{Actor, RunKey};
 use crate::credential::Credential;
-use crate::event::{ExitStatus, ProcessKey};
+use crate::event::{Endpoint, ExitStatus, ProcessKey};
 use crate::lineage::{Process, Slot};
+use crate::names::Named;
 
 /// One execution of an actor's job.
 #[derive(Debug)]
@@ -85,15 +85,25 @@ impl Open {
         }
     }
 
-    /// A connection was asked for.
-    pub(super) fn attempt(&mut self, to: IpAddr, port: u16) {
+    /// A connection was asked for, or something sent.
+    pub(super) fn attempt(&mut self, to: Endpoint, name: Option<&Named>) {
         let known = &mut self.summary.destinations;
-        if let Some(known) = known.iter_mut().find(|known| (known.0, known.1) == (to, port)) {
-            known.2 += 1;
+        if let Some(known) = known.iter_mut().find(|known| known.to == to) {
+            known.attempts += 1;
+            if known.name.is_none() {
+                known.name = name.cloned();
+            }
         } else if known.len() < NAMED_MAX {
-            known.push((to, port, 1, 0));
+            known.push(Reached { to, name: name.cloned(), attempts: 1, established: 0 });
         } else {
             self.gap(GapKind::StateFull);
+        }
+    }
+
+    /// A destination's name became known.
+    pub(super) fn named(&mut self, to: Endpoint, name: &Named) {
+        if let Some(known) = self.summary.destinations.iter_mut().find(|known| known.to == to) {
+            known.name = Some(name.clone());
         }
     }
 
@@ -102,17 +112,25 @@ impl Open {
         let process = &action.process;
         let mut truncated = process.exe.truncated || process.argv_truncated;
         match &action.deed {
-            ActionDeed::SecretOpen { file, .. } => truncated |= file.path.truncated,
+            ActionDeed::SecretOpen { file, .. }
+            | ActionDeed::SecretReceive { file, .. }
+            | ActionDeed::SecretRead { file, .. }
+            | ActionDeed::SecretSocket { file, .. } => truncated |= file.path.truncated,
             ActionDeed::Exec => self.summary.programs += 1,
-            ActionDeed::Connect { to, port, outcome, .. } => {
+            ActionDeed::Connect { to, outcome, .. } => {
                 if *outcome == ConnectOutcome::Established {
                     let mut known = self.summary.destinations.iter_mut();
-                    if let Some(known) = known.find(|known| (known.0, known.1) == (*to, *port)) {
-                        known.3 += 1;
+                    if let Some(known) = known.find(|known| known.to == *to) {
+                        known.established += 1;
                     }
                 }
             }
-            ActionDeed::Exit(_) => {}
+            ActionDeed::ExecFailed { program, .. } => truncated |= program.truncated,
+            ActionDeed::Exit(_)
+            | ActionDeed::MemoryAccess { .. }
+            | ActionDeed::CredChange(_)
+            | ActionDeed::Send { .. }
+            | ActionDeed::Accept { .. } => {}
         }
         if truncated {
             self.gap(GapKind::Truncated);

@@ -161,6 +161,7 @@ mod tests {
             mode: 0o100_600,
             owner: 0,
             links: 1,
+            backing: false,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod redact;
 mod scan;
 mod watch;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use catalogue::{Catalogue, CatalogueError, DECLARED, Kind};
@@ -26,6 +27,11 @@ use crate::event::{OpenedFile, ProcessKey};
 pub trait Describe {
     /// `by` is the process that opened it, which may be gone by now.
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>>;
+
+    /// What an address hands out, where it is known as a source of credentials (a cloud's metadata service).
+    fn endpoint(&self, _ip: IpAddr, _port: u16) -> Option<Arc<Credential>> {
+        None
+    }
 }
 
 /// A credential as records name it. Holds nothing secret.

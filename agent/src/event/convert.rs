@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use spoor_wire::body::{
-    ERRNO_NONE, MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME, SPAN_TRUNCATED, SPAN_UNREADABLE,
+    ERRNO_NONE, HOW_BACKING, MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME, MEMORY_ATTACH,
+    MEMORY_DESCRIPTOR, MEMORY_ENVIRON, MEMORY_FILE, READ_MAP, SPAN_TRUNCATED, SPAN_UNREADABLE,
 };
 use spoor_wire::header::TASK_KTHREAD;
-use spoor_wire::{Connect, ConnectEnd, Exit, Open, RawBody, RawEvent, Span, Task};
+use spoor_wire::{Accept, ConnectEnd, Exit, Kind, Memory, Open, RawBody, RawEvent, Send, Span, Task};
 
 use super::{
-    ConnectFailure, Deed, Event, ExitStatus, Facts, Marks, Matched, OpenedFile, ProcessKey, SampleId, Seen,
-    Text, What,
+    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, IdentityChange, Marks, Matched, MemoryWay,
+    OpenedFile, ProcessKey, SampleId, Seen, SendOutcome, Text, Transport, What,
 };
 
 /// A checked sample that still makes no sense.
@@ -22,6 +23,9 @@ pub enum ConvertError {
     /// No such way to match.
     #[error("file matched in an unknown way {0}")]
     Matched(u32),
+    /// No such way to another's memory.
+    #[error("memory got at in an unknown way {0}")]
+    Memory(u32),
 }
 
 /// Makes an owned event of a checked sample.
@@ -30,7 +34,27 @@ pub enum ConvertError {
 /// [`ConvertError`] where a number stands for nothing we know; the caller counts it.
 pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
     let header = &raw.header;
-    let deed = match &raw.body {
+    if let (Kind::Answer, RawBody::Payload { data, .. }) = (raw.kind, &raw.body) {
+        return Ok(Event { time_ns: header.time_ns, what: What::Answer(data.to_vec()) });
+    }
+    Ok(Event {
+        time_ns: header.time_ns,
+        what: What::Seen(Box::new(Seen {
+            // A connection is named by its own number, which its end repeats.
+            id: match &raw.body {
+                RawBody::Connect(connect) => connection(connect.conn_id),
+                _ => SampleId { cpu: header.cpu, seq: header.seq },
+            },
+            source: raw.source,
+            marks: Marks(header.marks),
+            process: facts(&header.task),
+            deed: deed(raw)?,
+        })),
+    })
+}
+
+fn deed(raw: &RawEvent<'_>) -> Result<Deed, ConvertError> {
+    Ok(match &raw.body {
         RawBody::Fork(fork) => Deed::Fork {
             child: ProcessKey { tgid: fork.child_tgid, start_ns: fork.child_start_ns },
             parent: ProcessKey { tgid: fork.parent_tgid, start_ns: fork.parent_start_ns },
@@ -47,29 +71,24 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
             argv: arguments(argv),
             argv_truncated: cut(fixed.argv),
             cgroup: path_text(cgroup, fixed.cgroup),
+            nameless: fixed.links == 0,
         },
+        RawBody::ExecFailed { fixed, filename } => {
+            Deed::ExecFailed { filename: text(filename, fixed.filename), errno: errno(fixed.errno) }
+        }
         RawBody::Exit(exit) => Deed::Exit(exit_status(*exit)),
-        RawBody::Open { fixed, path } => Deed::Open(opened(fixed, path)?),
-        RawBody::Connect(connect) => connect_deed(connect)?,
+        RawBody::Open { fixed, path } => file_deed(raw.kind, fixed, opened(fixed, path)?),
+        RawBody::Memory(memory) => memory_deed(memory)?,
+        RawBody::Identity(identity) => Deed::Identity(Box::new(IdentityChange::of(identity))),
+        RawBody::Connect(connect) => {
+            Deed::Connect { to: endpoint(connect.daddr, connect.family, connect.dport, connect.protocol)? }
+        }
         RawBody::ConnectEnd(end) => connect_end(end),
-    };
-    Ok(Event {
-        time_ns: header.time_ns,
-        what: What::Seen(Box::new(Seen {
-            // A connection is named by its own number, which its end repeats.
-            id: match &raw.body {
-                RawBody::Connect(connect) => connection(connect.conn_id),
-                RawBody::Fork(_)
-                | RawBody::Exec { .. }
-                | RawBody::Exit(_)
-                | RawBody::Open { .. }
-                | RawBody::ConnectEnd(_) => SampleId { cpu: header.cpu, seq: header.seq },
-            },
-            source: raw.source,
-            marks: Marks(header.marks),
-            process: facts(&header.task),
-            deed,
-        })),
+        RawBody::Send(send) => send_deed(send)?,
+        RawBody::Accept(accept) => accept_deed(accept)?,
+        RawBody::Payload { fixed, data } => {
+            Deed::Hello { of: connection(fixed.conn_id), bytes: data.to_vec() }
+        }
     })
 }
 
@@ -157,6 +176,7 @@ fn opened(fixed: &Open, path: &[u8]) -> Result<OpenedFile, ConvertError> {
         mode: fixed.mode,
         owner: fixed.owner,
         links: fixed.links,
+        backing: false,
     })
 }
 
@@ -174,15 +194,65 @@ fn address(bytes: [u8; 16], family: u16) -> Result<IpAddr, ConvertError> {
     }
 }
 
-fn connect_deed(connect: &Connect) -> Result<Deed, ConvertError> {
-    Ok(Deed::Connect { to: address(connect.daddr, connect.family)?, port: connect.dport })
+/// Of a destination as probes tell it.
+fn endpoint(daddr: [u8; 16], family: u16, port: u16, protocol: u32) -> Result<Endpoint, ConvertError> {
+    const AF_VSOCK: u16 = 40;
+    if family == AF_VSOCK {
+        let [a, b, c, d, e, f, g, h, ..] = daddr;
+        let (cid, port) = (u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h]));
+        return Ok(Endpoint::Vsock { cid, port });
+    }
+    Ok(Endpoint::Inet { ip: address(daddr, family)?, port, transport: Transport(protocol) })
+}
+
+fn errno(wire: u32) -> i32 {
+    i32::try_from(wire).unwrap_or(i32::MAX)
+}
+
+fn file_deed(kind: Kind, fixed: &Open, file: OpenedFile) -> Deed {
+    let backing = OpenedFile { backing: fixed.how & HOW_BACKING != 0, ..file.clone() };
+    match kind {
+        Kind::Receive => Deed::Receive(file),
+        Kind::Read => Deed::Read { file: backing, mapped: fixed.how & !HOW_BACKING == READ_MAP },
+        Kind::Unix => Deed::Unix { file, refused: (fixed.how != 0).then(|| errno(fixed.how)) },
+        _ => Deed::Open(backing),
+    }
+}
+
+fn memory_deed(memory: &Memory) -> Result<Deed, ConvertError> {
+    let target = ProcessKey { tgid: memory.target_tgid, start_ns: memory.target_start_ns };
+    let how = match memory.how {
+        MEMORY_ATTACH => MemoryWay::Attach,
+        MEMORY_ENVIRON => MemoryWay::Environ,
+        MEMORY_FILE => MemoryWay::File,
+        MEMORY_DESCRIPTOR => MemoryWay::Descriptor,
+        other => return Err(ConvertError::Memory(other)),
+    };
+    Ok(Deed::Memory { target, how })
+}
+
+fn send_deed(send: &Send) -> Result<Deed, ConvertError> {
+    let outcome = match send.errno {
+        0 => SendOutcome::Sent,
+        ERRNO_NONE => SendOutcome::Unknown,
+        other => SendOutcome::Failed(errno(other)),
+    };
+    Ok(Deed::Send { to: endpoint(send.daddr, send.family, send.dport, send.protocol)?, outcome })
+}
+
+fn accept_deed(accept: &Accept) -> Result<Deed, ConvertError> {
+    Ok(Deed::Accept {
+        from: (address(accept.raddr, accept.family)?, accept.rport),
+        at: (address(accept.laddr, accept.family)?, accept.lport),
+        transport: Transport(accept.protocol),
+    })
 }
 
 fn connect_end(end: &ConnectEnd) -> Deed {
     let outcome = match end.errno {
         0 => Ok(()),
         ERRNO_NONE => Err(ConnectFailure::Abandoned),
-        errno => Err(ConnectFailure::Errno(i32::try_from(errno).unwrap_or(i32::MAX))),
+        other => Err(ConnectFailure::Errno(errno(other))),
     };
     // A source address of zeros means that the kernel had chosen none.
     let from = address(end.saddr, end.family).ok().filter(|from| !from.is_unspecified());

@@ -4,10 +4,14 @@
 //! was found in `/proc` at start, what was lost, and that time has passed.
 
 mod convert;
+mod identity;
+mod network;
 
 use std::net::IpAddr;
 
 pub use convert::{ConvertError, convert};
+pub use identity::{IdentityChange, Ids};
+pub use network::{Endpoint, SendOutcome, Transport};
 pub use spoor_wire::{Fault, Kind, Source};
 
 /// A process: a thread group and when it started. A pid alone is never a key.
@@ -105,6 +109,8 @@ pub enum What {
     Seeded(Box<Seeded>),
     /// Events were lost between `since_ns` and the event's time.
     Lost(Loss),
+    /// The host received an answer of a name server: its bytes, as they came.
+    Answer(Vec<u8>),
     /// Time has passed; nothing else happened.
     Tick,
 }
@@ -118,7 +124,8 @@ pub struct Seen {
     pub source: Source,
     /// Marks of the acting process.
     pub marks: Marks,
-    /// The acting process. Of a [`Deed::ConnectEnd`], which may be seen in an interrupt, only `key` is set.
+    /// The acting process. Of a [`Deed::ConnectEnd`] and a [`Deed::Hello`], which may be seen in an interrupt, at most
+    /// `key` is set.
     pub process: Facts,
     /// What it did.
     pub deed: Deed,
@@ -176,17 +183,72 @@ pub enum Deed {
         argv_truncated: bool,
         /// Cgroup path as the kernel has it, from the root of its hierarchy.
         cgroup: Text,
+        /// The program's file has no name: it was deleted, or never had one.
+        nameless: bool,
+    },
+    /// Tried to take a new program, and did not get it.
+    ExecFailed {
+        /// What it named, as it lay in its memory.
+        filename: Text,
+        /// Why.
+        errno: i32,
     },
     /// Ended.
     Exit(ExitStatus),
     /// Opened a credential for reading.
     Open(OpenedFile),
-    /// Asked for a TCP connection.
+    /// Was handed an open credential.
+    Receive(OpenedFile),
+    /// Read or mapped an open credential, for the first time.
+    Read {
+        /// What.
+        file: OpenedFile,
+        /// Mapped it into memory, rather than copied from it.
+        mapped: bool,
+    },
+    /// Connected to a unix socket that stands for a credential.
+    Unix {
+        /// The socket.
+        file: OpenedFile,
+        /// The error number, where the kernel refused.
+        refused: Option<i32>,
+    },
+    /// Got at the memory or environment of another process, which holds a credential.
+    Memory {
+        /// Whose.
+        target: ProcessKey,
+        /// How.
+        how: MemoryWay,
+    },
+    /// Changed its users, capabilities or namespaces.
+    Identity(Box<IdentityChange>),
+    /// Asked for a connection.
     Connect {
         /// Where to.
-        to: IpAddr,
-        /// Destination port.
-        port: u16,
+        to: Endpoint,
+    },
+    /// Sent something without a connection, for the first time to this destination.
+    Send {
+        /// Where to.
+        to: Endpoint,
+        /// What the kernel said.
+        outcome: SendOutcome,
+    },
+    /// Accepted a connection.
+    Accept {
+        /// Whose.
+        from: (IpAddr, u16),
+        /// At which own address.
+        at: (IpAddr, u16),
+        /// By which protocol.
+        transport: Transport,
+    },
+    /// Began to speak TLS on a connection.
+    Hello {
+        /// The [`Deed::Connect`]'s sample.
+        of: SampleId,
+        /// The first bytes it sent.
+        bytes: Vec<u8>,
     },
     /// Learnt what became of a connection.
     ConnectEnd {
@@ -197,6 +259,32 @@ pub enum Deed {
         /// Own address and port, where there were any.
         from: Option<(IpAddr, u16)>,
     },
+}
+
+/// How a process got at another's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryWay {
+    /// The right to read and write it: `ptrace`, `process_vm_readv`, `/proc/PID/mem`, `pidfd_getfd`.
+    Attach,
+    /// `/proc/PID/environ`
+    Environ,
+    /// `/proc/PID/mem`
+    File,
+    /// `pidfd_getfd`
+    Descriptor,
+}
+
+impl MemoryWay {
+    /// The name used in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            MemoryWay::Attach => "attach",
+            MemoryWay::Environ => "environ",
+            MemoryWay::File => "mem",
+            MemoryWay::Descriptor => "descriptor",
+        }
+    }
 }
 
 /// How a process ended.
@@ -245,6 +333,8 @@ pub struct OpenedFile {
     pub owner: u32,
     /// Hard links.
     pub links: u32,
+    /// Opened by a stacked file system (overlayfs), in the course of an opening on top of it.
+    pub backing: bool,
 }
 
 /// How a file was found to be a credential.

@@ -2,18 +2,23 @@
 //! fires (an LSM program attaches, and is silent, where `lsm=` does not name bpf); what the canary does not show is not
 //! covered.
 
+mod acts;
+
 use std::fs::File;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use nix::sys::stat::{major, minor};
 use spoor_wire::rule::InodeKey;
+
+pub use acts::child;
 
 use super::control::Control;
 
@@ -23,8 +28,8 @@ pub const CANARY_ARGUMENT: &str = "__canary";
 pub(super) const CANARY_RULE: u32 = u32::MAX;
 /// The broadcast address is no host: a TCP connection there fails before a packet is sent.
 pub(super) const NOWHERE: Ipv4Addr = Ipv4Addr::BROADCAST;
-const DISCARD_PORT: u16 = 9;
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// Where the canary's socket may lie: file systems in memory first, whose inodes are the kernel's own.
+const SOCKET_FOLDERS: [&str; 3] = ["/dev/shm", "/run", "/tmp"];
 
 /// What the canary is made of, kept while it is out.
 pub(super) struct Canary {
@@ -32,7 +37,8 @@ pub(super) struct Canary {
     pub tgid: u32,
     pub open_port: u16,
     pub closed_port: u16,
-    key: InodeKey,
+    keys: Vec<InodeKey>,
+    socket: Option<Socket>,
     // Held so that the file, the listener and the port that refuses live until the canary is back.
     _file: File,
     _listener: TcpListener,
@@ -47,18 +53,23 @@ pub(super) fn kernel_dev(dev: u64) -> u32 {
 impl Canary {
     /// Sends one out.
     pub(super) fn fly(control: &mut Control) -> io::Result<Self> {
-        let file = File::from(memfd_create(c"spoor-canary", MFdFlags::MFD_CLOEXEC)?);
-        let found = file.metadata()?;
-        let key = InodeKey { ino: found.ino(), dev: kernel_dev(found.dev()), generation: 0 };
+        let mut file = File::from(memfd_create(c"spoor-canary", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(b"canary")?;
+        let socket = Socket::make();
+        let mut keys = vec![key(&file.metadata()?)];
+        keys.extend(socket.as_ref().map(|socket| socket.key));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let open_port = listener.local_addr()?.port();
         let (refuser, closed_port) = refusing_port()?;
-        control.watch_file(key, CANARY_RULE).map_err(io::Error::other)?;
+        for key in &keys {
+            control.watch_file(*key, CANARY_RULE).map_err(io::Error::other)?;
+        }
         control.arm(true).map_err(io::Error::other)?;
         let spawned = Command::new("/proc/self/exe")
             .arg(CANARY_ARGUMENT)
             .arg(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
             .args([open_port.to_string(), closed_port.to_string()])
+            .arg(socket.as_ref().map_or(Path::new(""), |socket| socket.path.as_path()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -71,7 +82,8 @@ impl Canary {
             tgid,
             open_port,
             closed_port,
-            key,
+            keys,
+            socket,
             _file: file,
             _listener: listener,
             _refuser: refuser,
@@ -80,7 +92,10 @@ impl Canary {
 
     /// Takes it back. Gives what it could not do, where there was something.
     pub(super) fn land(mut self, control: &mut Control) -> Option<String> {
-        control.forget_file(self.key);
+        for key in &self.keys {
+            control.forget_file(*key);
+        }
+        drop(self.socket.take());
         let ended = self.child.try_wait().ok().flatten();
         // It has ended, or it hangs and must.
         drop(self.child.kill());
@@ -96,37 +111,41 @@ impl Canary {
     }
 }
 
+fn key(found: &std::fs::Metadata) -> InodeKey {
+    InodeKey { ino: found.ino(), dev: kernel_dev(found.dev()), generation: 0 }
+}
+
+/// A listening unix socket that goes when this does.
+struct Socket {
+    path: PathBuf,
+    key: InodeKey,
+    _listener: UnixListener,
+}
+
+impl Socket {
+    /// `None` where no folder takes one: then connections to such sockets remain unproven, which is said.
+    fn make() -> Option<Self> {
+        SOCKET_FOLDERS.iter().find_map(|folder| {
+            let path = Path::new(folder).join(format!("spoor-canary-{}.sock", std::process::id()));
+            // Left by an agent of this number that was killed.
+            drop(std::fs::remove_file(&path));
+            let listener = UnixListener::bind(&path).ok()?;
+            let key = key(&std::fs::metadata(&path).ok()?);
+            Some(Socket { path, key, _listener: listener })
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
 /// A port that refuses: bound, so that nobody else gets it, and not listening.
 fn refusing_port() -> io::Result<(std::os::fd::OwnedFd, u16)> {
     let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     bind(fd.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0))?;
     let port = getsockname::<SockaddrIn>(fd.as_raw_fd())?.port();
     Ok((fd, port))
-}
-
-/// What the child does: opens, connects, is refused, gets nowhere, ends.
-///
-/// # Errors
-/// Names the act that failed: the host cannot do it (say, the loopback device is down).
-pub fn child(arguments: &[String]) -> Result<(), String> {
-    let [path, open_port, closed_port] = arguments else {
-        return Err("three arguments are needed".into());
-    };
-    File::open(path).map_err(|error| format!("open {path}: {error}"))?;
-    let address = |port: &str| -> Result<SocketAddr, String> {
-        let port: u16 = port.parse().map_err(|error| format!("port {port}: {error}"))?;
-        Ok((Ipv4Addr::LOCALHOST, port).into())
-    };
-    let there = address(open_port)?;
-    TcpStream::connect_timeout(&there, CONNECT_TIMEOUT)
-        .map_err(|error| format!("connect {there}: {error}"))?;
-    match TcpStream::connect_timeout(&address(closed_port)?, CONNECT_TIMEOUT) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-        Err(error) => return Err(format!("a connection that should be refused: {error}")),
-        Ok(_) => return Err("a connection that should be refused was accepted".into()),
-    }
-    match TcpStream::connect((NOWHERE, DISCARD_PORT)) {
-        Err(_) => Ok(()),
-        Ok(_) => Err("a connection to the broadcast address was accepted".into()),
-    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::canary::{CANARY_RULE, Canary, NOWHERE};
 use super::control::Control;
 use super::loader::Kernel;
-use super::probes::{NEEDS, Need, Signal, Tier, Way};
+use super::probes::{Need, Signal, Tier, Way, needs};
 use super::ring::Feed;
 use crate::event::{Deed, Event, SampleId, Seen, Source, What};
 
@@ -125,8 +125,7 @@ pub fn establish(
     feed: &Feed,
     allowed: &[Tier],
 ) -> std::io::Result<Covered> {
-    let mut trials: Vec<Trial> =
-        NEEDS.iter().map(|need| Trial { need, way: None, refused: Vec::new() }).collect();
+    let mut trials: Vec<Trial> = needs().map(|need| Trial { need, way: None, refused: Vec::new() }).collect();
     for trial in &mut trials {
         trial.advance(kernel, 0, allowed);
     }
@@ -224,13 +223,14 @@ impl Evidence {
             }
             return marks.canary();
         }
-        if seen.process.key.tgid == self.tgid
-            && let Some(signal) = self.deed(seen)
-        {
+        // The end of a connection, and what is said on it, carry no marks: they may be seen in an interrupt.
+        let hello =
+            matches!(seen.deed, Deed::Hello { of, .. } if self.asked.iter().any(|(id, ..)| *id == of));
+        let own = hello || seen.marks.canary() || seen.process.key.tgid == self.tgid;
+        if own && let Some(signal) = self.deed(seen) {
             self.shown.insert((signal, seen.source));
         }
-        // The end of a connection carries no marks: it may be seen in an interrupt.
-        seen.marks.canary() || seen.process.key.tgid == self.tgid
+        own
     }
 
     /// The signal that a deed proves.
@@ -239,15 +239,26 @@ impl Evidence {
             Deed::Exec { .. } => Some(Signal::Exec),
             // However it ended, its end was seen.
             Deed::Exit(_) => {
-                self.exited = true;
+                // The canary has one of its own, which ends before it.
+                self.exited |= seen.process.key.tgid == self.tgid;
                 Some(Signal::Exit)
             }
             Deed::Open(file) => (file.rule == CANARY_RULE).then_some(Signal::Open),
-            Deed::Connect { to, port } => {
-                self.asked.push((seen.id, *to, *port));
-                let here = *to == IpAddr::V4(Ipv4Addr::LOCALHOST);
-                (here && [self.open_port, self.closed_port].contains(port)).then_some(Signal::Connect)
+            Deed::Connect { to } => {
+                let (to, port) = to.inet()?;
+                self.asked.push((seen.id, to, port));
+                let here = to == IpAddr::V4(Ipv4Addr::LOCALHOST);
+                (here && [self.open_port, self.closed_port].contains(&port)).then_some(Signal::Connect)
             }
+            Deed::Receive(file) => (file.rule == CANARY_RULE).then_some(Signal::Receive),
+            Deed::Read { file, .. } => (file.rule == CANARY_RULE).then_some(Signal::Read),
+            Deed::Unix { file, .. } => (file.rule == CANARY_RULE).then_some(Signal::Unix),
+            Deed::Memory { target, .. } => (target.tgid == self.tgid).then_some(Signal::Memory),
+            Deed::ExecFailed { .. } => Some(Signal::ExecFailed),
+            Deed::Identity(_) => Some(Signal::Identity),
+            Deed::Send { .. } => Some(Signal::Send),
+            Deed::Accept { .. } => Some(Signal::Accept),
+            Deed::Hello { .. } => Some(Signal::Names),
             Deed::ConnectEnd { of, outcome, .. } => self.end(*of, outcome.is_ok()),
             Deed::Fork { .. } => None,
         }

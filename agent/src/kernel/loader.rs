@@ -1,13 +1,18 @@
 //! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
 //! loaded is decided by [`super::coverage`].
 
-use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Lsm, Program as AyaProgram, ProgramError};
+use std::path::PathBuf;
+
+use aya::maps::{MapData, ProgramArray};
+use aya::programs::{Program as AyaProgram, ProgramError};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use spoor_wire::Settings;
 use spoor_wire::control::names;
 
+use super::attach::{attach, unload};
 use super::btf::{Btf, BtfError};
+use super::cgroups::Cgroups;
 use super::offsets::{self, Missing};
 use super::pod::AsPod;
 use super::preflight::Host;
@@ -44,6 +49,14 @@ pub enum LoadError {
         /// Why.
         error: aya::maps::MapError,
     },
+    /// A program sees packets of cgroups, and there is no hierarchy to attach it to.
+    #[error("{program}: {why}")]
+    Cgroup {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        why: String,
+    },
     /// A program was refused.
     #[error("{program}: {}", first_lines(error))]
     Program {
@@ -53,6 +66,9 @@ pub enum LoadError {
         error: ProgramError,
     },
 }
+
+/// The program at the return of system calls.
+const DISPATCHER: &str = "sys_exit";
 
 /// aya's BTF error type lives in a crate of its own.
 use aya::BtfError as AyaBtfError;
@@ -95,6 +111,12 @@ pub struct Options {
 /// The loaded object.
 pub struct Kernel {
     ebpf: Ebpf,
+    /// Programs behind the one at the return of system calls.
+    syscalls: ProgramArray<MapData>,
+    /// That one is attached.
+    dispatching: bool,
+    /// Root of the v2 hierarchy, for programs that see packets.
+    cgroups: Option<PathBuf>,
     /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
     btf: Option<aya::Btf>,
 }
@@ -108,13 +130,17 @@ impl Kernel {
         let offsets = AsPod(offsets::resolve(&Btf::parse(&host.btf)?)?);
         let settings = AsPod(Settings { agent_tgid: std::process::id(), scoped: options.scoped.into() });
         let btf = aya::Btf::parse(&host.btf, aya::Endianness::default())?;
-        let ebpf = EbpfLoader::new()
+        let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global(names::OFFSETS, &offsets, true)
             .override_global(names::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &options.log_level, false)
             .load(&OBJECT.0)?;
-        Ok(Kernel { ebpf, btf: Some(btf) })
+        let syscalls = ebpf.take_map(names::SYSCALLS).ok_or(LoadError::Absent(names::SYSCALLS))?;
+        let syscalls = ProgramArray::try_from(syscalls)
+            .map_err(|error| LoadError::Map { name: names::SYSCALLS, error })?;
+        let cgroups = Cgroups::find().ok().map(|cgroups| cgroups.directory(""));
+        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, btf: Some(btf) })
     }
 
     /// Takes a map out of the object.
@@ -154,6 +180,10 @@ impl Kernel {
     /// Detaches and unloads all programs of a way that are loaded.
     pub fn detach(&mut self, way: &Way) {
         for program in way.programs {
+            if let Attach::SysExit(slot) = program.attach {
+                // An empty slot is what is wanted.
+                drop(self.syscalls.clear_index(&(slot as u32)));
+            }
             if let Some(program) = self.ebpf.program_mut(program.name) {
                 unload(program);
             }
@@ -175,53 +205,16 @@ impl Kernel {
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
-        let Kernel { ebpf, btf } = self;
+        let Kernel { ebpf, btf, syscalls, dispatching, cgroups } = self;
         let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
+        if matches!(program.attach, Attach::SysExit(_)) && !*dispatching {
+            let dispatcher = ebpf.program_mut(DISPATCHER).ok_or(LoadError::Absent(DISPATCHER))?;
+            attach(dispatcher, Attach::TpBtf("sys_exit"), (btf, syscalls, cgroups.as_deref()))
+                .map_err(|why| why.of(DISPATCHER))?;
+            *dispatching = true;
+        }
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
-        attach(loaded, program.attach, btf)
-            .map_err(|error| LoadError::Program { program: program.name, error })
-    }
-}
-
-/// Unloads a program, which detaches it. One that is not loaded is as it should be.
-#[expect(clippy::wildcard_enum_match_arm, reason = "aya has many types of programs, and we use these")]
-fn unload(program: &mut AyaProgram) {
-    drop(match program {
-        AyaProgram::Lsm(program) => program.unload(),
-        AyaProgram::FEntry(program) => program.unload(),
-        AyaProgram::FExit(program) => program.unload(),
-        AyaProgram::KProbe(program) => program.unload(),
-        AyaProgram::BtfTracePoint(program) => program.unload(),
-        _ => Ok(()),
-    });
-}
-
-fn attach(program: &mut AyaProgram, to: Attach, btf: &aya::Btf) -> Result<(), ProgramError> {
-    match to {
-        Attach::Lsm(hook) => {
-            let program = <&mut Lsm>::try_from(program)?;
-            program.load(hook, btf)?;
-            program.attach().map(drop)
-        }
-        Attach::Fentry(function) => {
-            let program = <&mut FEntry>::try_from(program)?;
-            program.load(function, btf)?;
-            program.attach().map(drop)
-        }
-        Attach::Fexit(function) => {
-            let program = <&mut FExit>::try_from(program)?;
-            program.load(function, btf)?;
-            program.attach().map(drop)
-        }
-        Attach::Kprobe(function) | Attach::Kretprobe(function) => {
-            let program = <&mut KProbe>::try_from(program)?;
-            program.load()?;
-            program.attach(function, 0).map(drop)
-        }
-        Attach::TpBtf(tracepoint) => {
-            let program = <&mut BtfTracePoint>::try_from(program)?;
-            program.load(tracepoint, btf)?;
-            program.attach().map(drop)
-        }
+        attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))
+            .map_err(|why| why.of(program.name))
     }
 }

@@ -1,6 +1,7 @@
 //! The kernel border, and the only home of aya: preflight, offsets, probe table, tiers, canary, ring reader, control
 //! maps, the start-up scan of `/proc`. Hands out [`crate::event::Event`]s; knows nothing of chains.
 
+mod attach;
 pub mod btf;
 mod canary;
 mod cgroups;

@@ -1,5 +1,9 @@
 //! The probe table: which programs make up which signal in which tier, and what a tier cannot see.
 
+mod files;
+mod network;
+mod programs;
+
 use spoor_wire::Source;
 
 /// Something spoor claims to see.
@@ -11,18 +15,51 @@ pub enum Signal {
     Exec,
     /// Processes end.
     Exit,
+    /// Processes try to take programs, and do not get them.
+    ExecFailed,
+    /// Processes change their users, capabilities and namespaces.
+    Identity,
+    /// Processes get at the memory of others.
+    Memory,
     /// Credentials are opened.
     Open,
+    /// Open credentials are handed over.
+    Receive,
+    /// Open credentials are read.
+    Read,
+    /// Unix sockets that stand for credentials are connected to.
+    Unix,
     /// Connections are asked for.
     Connect,
     /// Connections succeed or fail.
     Outcome,
+    /// Datagrams are sent without a connection.
+    Send,
+    /// Connections are accepted.
+    Accept,
+    /// Destinations are named, by name servers and by clients.
+    Names,
 }
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Signal; 6] =
-        [Signal::Fork, Signal::Exec, Signal::Exit, Signal::Open, Signal::Connect, Signal::Outcome];
+    pub const ALL: [Signal; 15] = [
+        Signal::Fork,
+        Signal::Exec,
+        Signal::Exit,
+        Signal::ExecFailed,
+        Signal::Identity,
+        Signal::Memory,
+        Signal::Open,
+        Signal::Receive,
+        Signal::Read,
+        Signal::Unix,
+        Signal::Connect,
+        Signal::Outcome,
+        Signal::Send,
+        Signal::Accept,
+        Signal::Names,
+    ];
 
     /// The name used in the coverage report.
     #[must_use]
@@ -31,9 +68,18 @@ impl Signal {
             Signal::Fork => "fork",
             Signal::Exec => "exec",
             Signal::Exit => "exit",
+            Signal::ExecFailed => "exec.failed",
+            Signal::Identity => "cred.change",
+            Signal::Memory => "memory.access",
             Signal::Open => "secret.open",
+            Signal::Receive => "secret.receive",
+            Signal::Read => "secret.read",
+            Signal::Unix => "connect.unix",
             Signal::Connect => "connect",
             Signal::Outcome => "connect.outcome",
+            Signal::Send => "send",
+            Signal::Accept => "accept",
+            Signal::Names => "names",
         }
     }
 }
@@ -49,11 +95,13 @@ pub enum Tier {
     Kprobe,
     /// The kernel's own tracepoints.
     Tracepoint,
+    /// Packets of a cgroup.
+    Cgroup,
 }
 
 impl Tier {
     /// Every tier, best first.
-    pub const ALL: [Tier; 4] = [Tier::Lsm, Tier::Fentry, Tier::Kprobe, Tier::Tracepoint];
+    pub const ALL: [Tier; 5] = [Tier::Lsm, Tier::Fentry, Tier::Kprobe, Tier::Tracepoint, Tier::Cgroup];
 
     /// The name used in the coverage report.
     #[must_use]
@@ -63,6 +111,7 @@ impl Tier {
             Tier::Fentry => "fentry",
             Tier::Kprobe => "kprobe",
             Tier::Tracepoint => "tracepoint",
+            Tier::Cgroup => "cgroup",
         }
     }
 
@@ -88,6 +137,55 @@ pub enum Attach {
     Kretprobe(&'static str),
     /// To a tracepoint, with typed arguments.
     TpBtf(&'static str),
+    /// Behind the one program at the return of system calls, for calls of a kind.
+    SysExit(Slot),
+    /// To what arrives at the sockets of all cgroups.
+    SkbIngress,
+    /// To what the sockets of all cgroups send.
+    SkbEgress,
+}
+
+/// Kinds of system calls, as the probes number them (`agent-ebpf/src/syscall.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Slot {
+    /// A file is opened.
+    Open = 0,
+    /// A connection is asked for.
+    Connect = 1,
+    /// The same, of a unix socket.
+    Unix = 2,
+    /// A message or a descriptor is received.
+    Receive = 3,
+    /// A file is read or mapped.
+    Read = 4,
+    /// Another process is traced.
+    Ptrace = 5,
+    /// A program is started.
+    Exec = 6,
+    /// Users, groups, capabilities, namespaces.
+    Creds = 7,
+    /// A message is sent.
+    Send = 8,
+    /// A connection is accepted.
+    Accept = 9,
+}
+
+impl Slot {
+    const fn name(self) -> &'static str {
+        match self {
+            Slot::Open => "open",
+            Slot::Connect => "connect",
+            Slot::Unix => "unix",
+            Slot::Receive => "receive",
+            Slot::Read => "read",
+            Slot::Ptrace => "ptrace",
+            Slot::Exec => "execve",
+            Slot::Creds => "setuid",
+            Slot::Send => "send",
+            Slot::Accept => "accept",
+        }
+    }
 }
 
 impl Attach {
@@ -101,6 +199,9 @@ impl Attach {
             Attach::Kprobe(place) => format!("kprobe/{place}"),
             Attach::Kretprobe(place) => format!("kretprobe/{place}"),
             Attach::TpBtf(place) => format!("tp_btf/{place}"),
+            Attach::SysExit(slot) => format!("tp_btf/sys_exit:{}", slot.name()),
+            Attach::SkbIngress => "cgroup_skb/ingress".into(),
+            Attach::SkbEgress => "cgroup_skb/egress".into(),
         }
     }
 }
@@ -141,133 +242,7 @@ const fn program(name: &'static str, attach: Attach) -> Program {
     Program { name, attach }
 }
 
-const STATE: Program = program("tp_state", Attach::TpBtf("inet_sock_set_state"));
-const FEXIT_CONNECT: Program = program("fexit_connect", Attach::Fexit("inet_stream_connect"));
-
-const OPEN_BLIND: &[&str] = &[
-    "descriptors received over a socket, taken from another process, or held since before the agent started",
-    "reads after the opening (opened is reported, not read)",
-];
-const CONNECT_BLIND: &[&str] =
-    &["anything but TCP over IPv4 and IPv6 (UDP, unix sockets, MPTCP, raw sockets)"];
-
 /// Everything spoor attaches.
-pub const NEEDS: [Need; 5] = [
-    Need {
-        signals: &[Signal::Fork],
-        ways: &[Way {
-            tier: Tier::Tracepoint,
-            programs: &[program("tp_fork", Attach::TpBtf("sched_process_fork"))],
-            proof: &[(Signal::Fork, Source::TpFork)],
-            blind: &[],
-        }],
-    },
-    Need {
-        signals: &[Signal::Exec],
-        ways: &[Way {
-            tier: Tier::Tracepoint,
-            programs: &[program("tp_exec", Attach::TpBtf("sched_process_exec"))],
-            proof: &[(Signal::Exec, Source::TpExec)],
-            blind: &["failed attempts", "arguments beyond 4 KiB"],
-        }],
-    },
-    Need {
-        signals: &[Signal::Exit],
-        ways: &[Way {
-            tier: Tier::Tracepoint,
-            programs: &[program("tp_exit", Attach::TpBtf("sched_process_exit"))],
-            proof: &[(Signal::Exit, Source::TpExit)],
-            blind: &[],
-        }],
-    },
-    Need {
-        signals: &[Signal::Open],
-        ways: &[
-            Way {
-                tier: Tier::Lsm,
-                programs: &[program("lsm_open", Attach::Lsm("file_open"))],
-                proof: &[(Signal::Open, Source::LsmOpen)],
-                blind: OPEN_BLIND,
-            },
-            Way {
-                tier: Tier::Fentry,
-                programs: &[program("fentry_open", Attach::Fentry("security_file_open"))],
-                proof: &[(Signal::Open, Source::FentryOpen)],
-                blind: OPEN_BLIND,
-            },
-            Way {
-                tier: Tier::Kprobe,
-                programs: &[program("kprobe_open", Attach::Kprobe("security_file_open"))],
-                proof: &[(Signal::Open, Source::KprobeOpen)],
-                blind: OPEN_BLIND,
-            },
-            Way {
-                tier: Tier::Tracepoint,
-                programs: &[program("tp_open", Attach::TpBtf("sys_exit"))],
-                proof: &[(Signal::Open, Source::TpOpen)],
-                blind: &[
-                    "openings by io_uring",
-                    "a descriptor that another thread closed before the call had returned",
-                    "descriptors received over a socket, taken from another process, or held since before the agent started",
-                    "reads after the opening (opened is reported, not read)",
-                ],
-            },
-        ],
-    },
-    Need {
-        signals: &[Signal::Connect, Signal::Outcome],
-        ways: &[
-            Way {
-                tier: Tier::Lsm,
-                programs: &[program("lsm_connect", Attach::Lsm("socket_connect")), FEXIT_CONNECT, STATE],
-                proof: &[
-                    (Signal::Connect, Source::LsmConnect),
-                    (Signal::Outcome, Source::TpState),
-                    (Signal::Outcome, Source::FexitConnect),
-                ],
-                blind: CONNECT_BLIND,
-            },
-            Way {
-                tier: Tier::Fentry,
-                programs: &[
-                    program("fentry_connect", Attach::Fentry("security_socket_connect")),
-                    FEXIT_CONNECT,
-                    STATE,
-                ],
-                proof: &[
-                    (Signal::Connect, Source::FentryConnect),
-                    (Signal::Outcome, Source::TpState),
-                    (Signal::Outcome, Source::FexitConnect),
-                ],
-                blind: CONNECT_BLIND,
-            },
-            Way {
-                tier: Tier::Kprobe,
-                programs: &[
-                    program("kprobe_connect", Attach::Kprobe("security_socket_connect")),
-                    program("kretprobe_connect", Attach::Kretprobe("inet_stream_connect")),
-                    STATE,
-                ],
-                proof: &[
-                    (Signal::Connect, Source::KprobeConnect),
-                    (Signal::Outcome, Source::TpState),
-                    (Signal::Outcome, Source::KretprobeConnect),
-                ],
-                blind: CONNECT_BLIND,
-            },
-            Way {
-                tier: Tier::Tracepoint,
-                programs: &[program("tp_connect", Attach::TpBtf("sys_exit")), STATE],
-                proof: &[
-                    (Signal::Connect, Source::TpState),
-                    (Signal::Outcome, Source::TpState),
-                    (Signal::Outcome, Source::TpConnect),
-                ],
-                blind: &[
-                    "anything but TCP over IPv4 and IPv6 (UDP, unix sockets, MPTCP, raw sockets)",
-                    "attempts by io_uring, or by 32-bit programs through socketcall, that fail before a packet is sent",
-                ],
-            },
-        ],
-    },
-];
+pub fn needs() -> impl Iterator<Item = &'static Need> {
+    programs::NEEDS.iter().chain(files::NEEDS).chain(network::NEEDS)
+}

@@ -39,7 +39,7 @@ pub fn seed(cgroups: Option<&Cgroups>, scope: &[String]) -> Result<Scan, ProcErr
     }
     scan.events.sort_by_key(|event| match &event.what {
         What::Seeded(seeded) => seeded.process.key.start_ns,
-        What::Seen(_) | What::Lost(_) | What::Tick => 0,
+        What::Seen(_) | What::Lost(_) | What::Answer(_) | What::Tick => 0,
     });
     Ok(scan)
 }

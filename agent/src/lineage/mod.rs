@@ -48,6 +48,10 @@ pub struct Process {
     pub argv: Vec<Vec<u8>>,
     /// Arguments are cut.
     pub argv_truncated: bool,
+    /// Real user, effective user and real group, as they were told last.
+    pub ids: (u32, u32, u32),
+    /// The program's file has no name: it was deleted, or never had one.
+    pub nameless: bool,
     /// Short name.
     pub comm: Vec<u8>,
     /// Cgroup path, from the root of its hierarchy; empty where unknown.

@@ -140,13 +140,13 @@ impl Table {
         match &event.what {
             What::Seen(seen) => self.seen(seen, &mut applied),
             What::Seeded(seeded) => self.seeded(seeded, &mut applied),
-            What::Lost(_) | What::Tick => {}
+            What::Lost(_) | What::Answer(_) | What::Tick => {}
         }
         applied
     }
 
     fn seen(&mut self, seen: &Seen, applied: &mut Applied) {
-        if let Deed::ConnectEnd { .. } = seen.deed {
+        if let Deed::ConnectEnd { .. } | Deed::Hello { .. } = seen.deed {
             // Seen in an interrupt: only the key is told.
             applied.process = self.get(seen.process.key).cloned();
             return;
@@ -169,7 +169,18 @@ impl Table {
                 self.ended(slot, Some(*status), applied);
                 return;
             }
-            Deed::Open(_) | Deed::Connect { .. } | Deed::ConnectEnd { .. } => {}
+            Deed::Open(_)
+            | Deed::Receive(_)
+            | Deed::Read { .. }
+            | Deed::Unix { .. }
+            | Deed::Memory { .. }
+            | Deed::ExecFailed { .. }
+            | Deed::Identity(_)
+            | Deed::Connect { .. }
+            | Deed::ConnectEnd { .. }
+            | Deed::Send { .. }
+            | Deed::Accept { .. }
+            | Deed::Hello { .. } => {}
         }
         applied.process = self.get(seen.process.key).cloned();
     }
@@ -188,9 +199,11 @@ impl Table {
         entry.touched = true;
         let known = &entry.process;
         let moved = known.cgroup_id != facts.cgroup_id;
-        if moved || known.key != facts.key {
+        let ids = (facts.uid, facts.euid, facts.gid);
+        if moved || known.key != facts.key || known.ids != ids {
             let mut process = Process::clone(known);
             process.key = facts.key;
+            process.ids = ids;
             if moved {
                 process.cgroup_id = facts.cgroup_id;
                 process.cgroup = self.cgroups.path(facts.cgroup_id);

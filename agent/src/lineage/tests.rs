@@ -61,6 +61,7 @@ fn exec(facts: Facts, exe: &str, cgroup: &str) -> Event {
         argv: vec![exe.as_bytes().to_vec()],
         argv_truncated: false,
         cgroup: text(cgroup),
+        nameless: false,
     };
     seen(facts, deed)
 }

@@ -3,6 +3,7 @@
 mod played;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(crate) use self::played::Played;
@@ -11,8 +12,8 @@ use crate::actor::{Fake, Resolver};
 use crate::chain::{Limits, Machine};
 use crate::credential::{Credential, Describe};
 use crate::event::{
-    ConnectFailure, Deed, Event, ExitStatus, Facts, Loss, Marks, Matched, OpenedFile, ProcessKey, SampleId,
-    Seeded, Seen, Source, Text, What,
+    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, Loss, Marks, Matched, OpenedFile, ProcessKey,
+    SampleId, Seeded, Seen, Source, Text, What,
 };
 use crate::lineage::{self, Table};
 use crate::telemetry::Ledger;
@@ -45,6 +46,19 @@ impl Describe for Catalogue {
             expects,
         }))
     }
+
+    fn endpoint(&self, ip: IpAddr, port: u16) -> Option<Arc<Credential>> {
+        let metadata = ip == IpAddr::from([169, 254, 169, 254]) && port == 80;
+        metadata.then(|| {
+            Arc::new(Credential {
+                id: "metadata".to_owned(),
+                kind: "metadata".to_owned(),
+                path: Vec::new(),
+                identifiers: Vec::new(),
+                expects: Vec::new(),
+            })
+        })
+    }
 }
 
 /// A story under way.
@@ -62,7 +76,7 @@ pub(crate) fn text(bytes: &str) -> Text {
     Text { bytes: bytes.as_bytes().to_vec(), truncated: false }
 }
 
-fn file(path: &str) -> OpenedFile {
+pub(crate) fn file(path: &str) -> OpenedFile {
     OpenedFile {
         path: text(path),
         dev: 1,
@@ -74,6 +88,7 @@ fn file(path: &str) -> OpenedFile {
         mode: 0o100_600,
         owner: 0,
         links: 1,
+        backing: false,
     }
 }
 
@@ -194,6 +209,7 @@ impl Scenario {
             ino: 1,
             argv: argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
             argv_truncated: false,
+            nameless: false,
             cgroup: text(&self.cgroups[&key]),
         };
         self.deed(key, Source::TpExec, deed);
@@ -209,8 +225,8 @@ impl Scenario {
     }
 
     pub(crate) fn connect(&mut self, key: ProcessKey, to: &str, port: u16) -> SampleId {
-        let to = to.parse().unwrap();
-        self.deed(key, Source::LsmConnect, Deed::Connect { to, port })
+        let to = Endpoint::tcp(to.parse().unwrap(), port);
+        self.deed(key, Source::LsmConnect, Deed::Connect { to })
     }
 
     pub(crate) fn end(&mut self, of: SampleId, outcome: Result<(), ConnectFailure>) {
@@ -239,7 +255,7 @@ impl Scenario {
         self.push(What::Tick);
     }
 
-    fn deed(&mut self, key: ProcessKey, source: Source, deed: Deed) -> SampleId {
+    pub(crate) fn deed(&mut self, key: ProcessKey, source: Source, deed: Deed) -> SampleId {
         self.seq += 1;
         let id = SampleId { cpu: 0, seq: self.seq };
         let seen = Seen {

@@ -1,8 +1,10 @@
 //! Whole stories, from events to notes.
 
+mod roads;
+
 use super::scenario::{ALICE, BACKUP, MS, REFUSED, SECOND, Scenario, stages};
-use crate::chain::{Limits, Note};
-use crate::event::ExitStatus;
+use crate::chain::{Limits, Note, Reached};
+use crate::event::{Endpoint, ExitStatus};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 
 const AWS: &str = "/home/backup/.aws/credentials";
@@ -59,7 +61,8 @@ fn a_job_and_its_neighbours() {
         panic!("no chain closed");
     };
     assert_eq!(closed.root_exit, Some(ExitStatus::Code(0)));
-    assert_eq!(closed.summary.destinations, [("10.0.0.9".parse().unwrap(), 5432, 2, 1)]);
+    let to = Endpoint::tcp("10.0.0.9".parse().unwrap(), 5432);
+    assert_eq!(closed.summary.destinations, [Reached { to, name: None, attempts: 2, established: 1 }]);
     assert_eq!((closed.summary.processes, closed.summary.programs), (2, 1));
     let kinds: Vec<&str> = closed.summary.credentials.iter().map(|known| known.kind.as_str()).collect();
     assert_eq!(kinds, ["aws", "pgpass"]);

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use super::build::Builder;
 use super::build::Host;
 use super::shape::{
-    ActorShape, CredentialShape, ExitShape, FileShape, HostShape, LinkShape, Pairs, ParentShape,
-    ProcessShape, ReachedShape, SummaryShape,
+    ActorShape, CredentialShape, DestinationShape, ExitShape, FileShape, HostShape, IdsShape, LinkShape,
+    Pairs, ParentShape, ProcessShape, ReachedShape, SummaryShape,
 };
 use crate::actor::Actor;
-use crate::chain::{GapKind, Link, Summary};
+use crate::chain::{GapKind, Link, Reached, Summary};
 use crate::credential::Credential;
-use crate::event::{ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Text};
+use crate::event::{Endpoint, ExitStatus, Facts, Ids, Matched, OpenedFile, ProcessKey, Text};
 use crate::lineage::Process;
+use crate::names::Named;
 
 impl Builder {
     pub(super) fn text(&self, text: &Text) -> Option<String> {
@@ -35,6 +36,7 @@ impl Builder {
             exe: self.text(&process.exe),
             argv: (self.redaction.argv)(&process.argv),
             argv_truncated: process.argv_truncated,
+            exe_nameless: process.nameless,
             script: process.script.as_ref().and_then(|script| self.text(script)),
             comm: Some(facts.map_or(process.comm.as_slice(), |facts| facts.comm.as_slice()))
                 .filter(|comm| !comm.is_empty())
@@ -113,18 +115,57 @@ impl Builder {
             programs: summary.programs,
             processes: summary.processes,
             credentials: self.credentials(&summary.credentials),
-            destinations: summary
-                .destinations
-                .iter()
-                .map(|(ip, port, attempts, established)| ReachedShape {
-                    ip: *ip,
-                    port: *port,
-                    attempts: *attempts,
-                    established: *established,
-                })
-                .collect(),
+            destinations: summary.destinations.iter().map(reached).collect(),
             gaps: summary.gaps.iter().map(|gap: &GapKind| gap.name()).collect(),
         }
+    }
+}
+
+/// Where a connection goes, or what is sent.
+pub(super) fn destination(to: Endpoint, name: Option<&Named>) -> DestinationShape<'_> {
+    let named = DestinationShape {
+        name: name.map(|named| named.name.as_str()),
+        name_source: name.map(|named| named.source.name()),
+        ..DestinationShape::default()
+    };
+    match to {
+        Endpoint::Inet { ip, port, transport } => {
+            DestinationShape { ip: Some(ip), port: Some(port.into()), transport: transport.name(), ..named }
+        }
+        Endpoint::Vsock { cid, port } => {
+            DestinationShape { cid: Some(cid), port: Some(port), transport: "vsock".into(), ..named }
+        }
+    }
+}
+
+fn reached(reached: &Reached) -> ReachedShape<'_> {
+    let there = destination(reached.to, reached.name.as_ref());
+    ReachedShape {
+        ip: there.ip,
+        cid: there.cid,
+        port: there.port.unwrap_or_default(),
+        transport: there.transport,
+        name: there.name,
+        attempts: reached.attempts,
+        established: reached.established,
+    }
+}
+
+/// Capabilities as the kernel writes them in `/proc/PID/status`.
+pub(super) fn ids(ids: &Ids) -> IdsShape {
+    let capabilities = |bits: u64| format!("{bits:016x}");
+    IdsShape {
+        uid: ids.uid,
+        euid: ids.euid,
+        suid: ids.suid,
+        gid: ids.gid,
+        egid: ids.egid,
+        cap_effective: ids.effective.map(capabilities),
+        cap_permitted: ids.permitted.map(capabilities),
+        user_ns: ids.user_ns,
+        mnt_ns: ids.mnt_ns,
+        net_ns: ids.net_ns,
+        pid_ns: ids.pid_ns,
     }
 }
 

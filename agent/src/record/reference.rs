@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 #[cfg(test)]
 pub(super) use fields::SAME;
+pub(super) use fields::fields;
 use fields::{ACTIONS, ALL, CHAINED, COVERAGE};
-pub(super) use fields::{FIELDS, Field};
 
 const HEAD: &str = "\
 # Records
@@ -37,7 +37,7 @@ pub fn reference() -> String {
         ("In some records", &[]),
     ];
     for (title, records) in sections {
-        let in_section = |field: &&Field| match records {
+        let in_section = |field: &&'static fields::Field| match records {
             [] => !sections.iter().any(|(_, records)| *records == field.records),
             records => records == field.records,
         };
@@ -49,7 +49,7 @@ pub fn reference() -> String {
         } else {
             "| field | shape | meaning |\n|---|---|---|\n"
         });
-        for field in FIELDS.iter().filter(in_section) {
+        for field in fields().filter(in_section) {
             let place = if named { format!(" {} |", field.records.join(", ")) } else { String::new() };
             let _ = writeln!(text, "| `{}` |{place} {} | {} |", field.path, field.shape, field.meaning);
         }

@@ -1,6 +1,7 @@
 //! The shape of records on the wire to the outside. Key order is the order of the fields here. What is absent is left
 //! out, but for `auid`, whose absence is what makes a service account.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -61,6 +62,8 @@ pub(super) struct ProcessShape<'a> {
     pub(super) argv: Vec<String>,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) argv_truncated: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) exe_nameless: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) script: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,11 +117,48 @@ pub(super) struct ExitShape {
     pub(super) core: Option<bool>,
 }
 
+#[derive(Default, Serialize)]
+pub(super) struct DestinationShape<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) port: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) path: Option<String>,
+    pub(super) transport: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name_source: Option<&'static str>,
+}
+
+/// Users, capabilities and namespaces, as far as they changed.
 #[derive(Serialize)]
-pub(super) struct DestinationShape {
-    pub(super) ip: IpAddr,
-    pub(super) port: u16,
-    pub(super) transport: &'static str,
+pub(super) struct IdsShape {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) euid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) suid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) egid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cap_effective: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cap_permitted: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_ns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mnt_ns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) net_ns: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pid_ns: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -162,13 +202,23 @@ pub(super) struct ActionShape<'a> {
     pub(super) actor: ActorShape<'a>,
     pub(super) process: ProcessShape<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) how: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) target: Option<ProcessShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) program: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<IdsShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<IdsShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<FileShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitShape>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) credential: Vec<CredentialShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) destination: Option<DestinationShape>,
+    pub(super) destination: Option<DestinationShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<SourceShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,9 +227,15 @@ pub(super) struct ActionShape<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct ReachedShape {
-    pub(super) ip: IpAddr,
-    pub(super) port: u16,
+pub(super) struct ReachedShape<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cid: Option<u32>,
+    pub(super) port: u32,
+    pub(super) transport: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<&'a str>,
     pub(super) attempts: u64,
     pub(super) established: u64,
 }
@@ -191,7 +247,7 @@ pub(super) struct SummaryShape<'a> {
     pub(super) programs: u64,
     pub(super) processes: u64,
     pub(super) credentials: Vec<CredentialShape<'a>>,
-    pub(super) destinations: Vec<ReachedShape>,
+    pub(super) destinations: Vec<ReachedShape<'a>>,
     pub(super) gaps: Vec<&'static str>,
 }
 

@@ -3,7 +3,7 @@
 mod night;
 mod nights;
 
-pub(crate) use nights::{backup, edges};
+pub(crate) use nights::{backup, edges, roads};
 
 use super::{Builder, ClockOffset, Host, Record, Redaction};
 use crate::chain::Note;
@@ -43,7 +43,12 @@ pub(crate) fn records(notes: &[Note]) -> Vec<Record> {
 
 /// Every golden: its name and records.
 pub(crate) fn goldens() -> Vec<(&'static str, Vec<Record>)> {
-    vec![("backup", records(&backup())), ("edges", records(&edges())), ("agent", nights::agent())]
+    vec![
+        ("backup", records(&backup())),
+        ("edges", records(&edges())),
+        ("roads", records(&roads())),
+        ("agent", nights::agent()),
+    ]
 }
 
 /// Holds what was made against the files of a golden folder. `BLESS=1` rewrites them; a file without its case is an

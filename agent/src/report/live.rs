@@ -1,5 +1,6 @@
 //! Records as they come, one a line.
 
+use super::deeds::deed;
 use super::style::{Line, Paint, Style, head};
 use super::words;
 use crate::record::View;
@@ -14,7 +15,7 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
     let line = match view.kind() {
         "action" => {
             let who = view.at("process").map(words::process).unwrap_or_default();
-            let line = line.put(Paint::Strong, &head(&who, 16)).to(31).then(words::deed(&view, true));
+            let line = line.put(Paint::Strong, &head(&who, 16)).to(31).then(deed(&view, true));
             let basis = view.text("link.basis").filter(|_| view.text("action") == Some("connect"));
             match (basis, view.list("credential").first()) {
                 (Some(basis), Some(credential)) => {

@@ -3,6 +3,7 @@
 //! Times are UTC, as in the records; within a chain they are distances from its beginning. A gap is told before anything
 //! that it puts in doubt.
 
+mod deeds;
 mod list;
 mod live;
 mod show;

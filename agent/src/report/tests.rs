@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::record::testing::{backup, builder, edges, golden, goldens};
+use crate::record::testing::{backup, builder, edges, golden, goldens, records, roads};
 use crate::store::{ChainsFilter, Reader, Retention, Store};
 
 const PLAIN: Style = Style { width: 80, colour: false };
@@ -42,7 +42,16 @@ fn all() -> BTreeMap<String, Vec<u8>> {
         let records = goldens().into_iter().flat_map(|(_, records)| records);
         records.filter_map(|record| live_line(&record.body, style)).map(|line| line + "\n").collect()
     };
+    let (_roads_dir, taken) = {
+        let dir = TempDir::new().unwrap();
+        let retention = Retention { keep: Duration::from_hours(24), max_bytes: 1 << 30 };
+        Store::open(dir.path(), retention).unwrap().append(&records(&roads())).unwrap();
+        let reader = Reader::open(dir.path()).unwrap();
+        (dir, reader)
+    };
+    let roads = taken.chains(&ChainsFilter::default()).unwrap()[0].id.clone();
     let texts = [
+        ("show-roads.txt", super::show(&taken, &roads, Format::Text, &PLAIN).unwrap()),
         ("show-backup.txt", show(&backup, &PLAIN)),
         ("show-backup-colour.txt", show(&backup, &COLOUR)),
         ("show-edges.txt", show(&edges, &PLAIN)),

@@ -1,5 +1,6 @@
 //! What happened, one thing a line.
 
+use super::deeds::deed;
 use super::show::Chain;
 use super::style::{Line, Paint, Style, head};
 use super::words;
@@ -18,10 +19,8 @@ pub(super) fn timeline(chain: &Chain, style: &Style, into: &mut String) {
         match view.kind() {
             "action" => {
                 let who = view.at("process").map(words::process).unwrap_or_default();
-                let line = line
-                    .put(Paint::Plain, &head(&who, DEED - WHO - 1))
-                    .to(DEED)
-                    .then(words::deed(view, false));
+                let line =
+                    line.put(Paint::Plain, &head(&who, DEED - WHO - 1)).to(DEED).then(deed(view, false));
                 remark(chain, view, line, style, into);
             }
             "gap" => line.put(Paint::Doubt, &format!("! {}", words::gap(view))).end(style, into),
@@ -50,7 +49,10 @@ fn link(chain: &Chain, view: &View) -> Option<String> {
     if let Some(seq) = view.number("completes") {
         let pending = chain.records.iter().find(|other| other.seq() == seq)?;
         let since = words::distance(pending.time_ns() - chain.since_ns);
-        return Some(format!("pending since +{since}"));
+        return Some(match pending.text("outcome") {
+            Some("pending") => format!("pending since +{since}"),
+            _ => format!("the name of the one at +{since}"),
+        });
     }
     if view.text("action") != Some("connect") {
         return None;

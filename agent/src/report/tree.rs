@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::deeds::deed;
 use super::show::Chain;
 use super::style::{Line, Paint, Style};
 use super::words;
@@ -97,7 +98,7 @@ fn actions(node: &Node<'_>) -> Vec<Line> {
     node.actions
         .chunk_by(|one, other| one.text("action") != Some("exec") && key(one) == key(other))
         .filter_map(|same| {
-            let line = words::deed(same.first()?, false);
+            let line = deed(same.first()?, false);
             Some(match same.len() {
                 1 => line,
                 count => line.put(Paint::Strong, &format!("  ×{count}")),

@@ -61,11 +61,26 @@ pub(super) fn short(value: &Value) -> String {
     head(&format!("{kind} {}", credential(value)), 28)
 }
 
-/// Address and port.
+/// Where to, as people write it: the name, where there is one, beside the address.
 pub(super) fn address(destination: &Value) -> String {
+    let number = |name: &str| destination.get(name).and_then(Value::as_u64);
+    let port = number("port").unwrap_or(0);
+    if let Some(path) = text(destination, "path") {
+        return path.to_owned();
+    }
+    if let Some(cid) = number("cid") {
+        return format!("vsock {cid}:{port}");
+    }
     let ip = text(destination, "ip").unwrap_or("?");
-    let port = destination.get("port").and_then(Value::as_u64).unwrap_or(0);
-    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    let there = if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") };
+    let there = match text(destination, "transport") {
+        Some("tcp") | None => there,
+        Some(other) => format!("{there}/{other}"),
+    };
+    match text(destination, "name") {
+        Some(name) => format!("{there} {name}"),
+        None => there,
+    }
 }
 
 /// A distance in time, to three places at most.
@@ -107,46 +122,10 @@ pub(super) fn exit(exit: &Value) -> (Paint, String) {
     (Paint::Bad, format!("killed by {name}{}", if core { ", core left" } else { "" }))
 }
 
-/// What an action did, and to what, and with what outcome; in brief without what it took.
-pub(super) fn deed(view: &View, brief: bool) -> Line {
-    let verb = match view.text("action") {
-        Some("secret.open") => "open",
-        Some(other) => other,
-        None => view.kind(),
-    };
-    let line = Line::new().put(Paint::Strong, verb).to(9);
-    match verb {
-        "open" => {
-            let path = view.text("file.path").unwrap_or("?");
-            let line = line.plain(path);
-            let line = match view.text("file.access") {
-                Some("read") | None => line,
-                Some(access) => line.put(Paint::Bad, &format!(" ({access})")),
-            };
-            match view.list("credential").first() {
-                Some(credential) => {
-                    line.faint(&format!("  {}", text(credential, "kind").unwrap_or_default()))
-                }
-                None => line,
-            }
-        }
-        "exec" => line.plain(&view.at("process").map(command).unwrap_or_default()),
-        "exit" => {
-            let (paint, text) = view.at("exit").map_or((Paint::Plain, String::new()), exit);
-            line.put(paint, text.strip_prefix("exit ").unwrap_or(&text))
-        }
-        "connect" => {
-            let line = line.plain(&view.at("destination").map(address).unwrap_or_default()).plain("  ");
-            outcome(view, line, brief)
-        }
-        _ => line,
-    }
-}
-
-fn outcome(view: &View, line: Line, brief: bool) -> Line {
-    let word = view.text("outcome").unwrap_or("?");
+pub(super) fn outcome(view: &View, line: Line, brief: bool) -> Line {
+    let Some(word) = view.text("outcome") else { return line };
     let paint = match word {
-        "established" => Paint::Good,
+        "established" | "associated" | "sent" => Paint::Good,
         "pending" => Paint::Doubt,
         _ => Paint::Bad,
     };
@@ -185,6 +164,8 @@ pub(super) fn kind_of_gap(kind: &str) -> &str {
         "truncated" => "arguments or paths are cut",
         "state-full" => "tables were full; something was given up",
         "agent-stopped" => "the agent stopped meanwhile",
+        "dropped" => "records were given up, for their age or size",
+        "probe-silent" => "a probe does not fire any more",
         other => other,
     }
 }

@@ -55,6 +55,12 @@ ledger! {
     events_in,
     /// Files the kernel matched and the catalogue did not confirm.
     opens_unconfirmed,
+    /// Openings and readings that a stacked file system did beneath one that was seen: merged into that.
+    opens_merged,
+    /// Answers of name servers that could not be read.
+    answers_unread,
+    /// Beginnings of TLS connections that could not be read.
+    hellos_unread,
     /// Actions that became part of a chain.
     actions_chained,
     /// Actions that belong to no chain, and left no record.

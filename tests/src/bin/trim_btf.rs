@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::{Context, Result, bail, ensure};
 
 /// Every struct the agent asks for.
-const STRUCTS: [&str; 25] = [
+const STRUCTS: [&str; 30] = [
     "task_struct",
     "signal_struct",
     "cred",
@@ -40,6 +40,11 @@ const STRUCTS: [&str; 25] = [
     "socket",
     "sock",
     "pt_regs",
+    "proc_inode",
+    "user_namespace",
+    "net",
+    "unix_sock",
+    "msghdr",
 ];
 /// The enum that has this value.
 const VALUE: &str = "pids_cgrp_id";

@@ -13,6 +13,7 @@ const LONG: &[(&str, usize, &str)] = &[];
 const UNSAFE: &[&str] = &[
     "agent-ebpf/src/",                 // reads the kernel's memory
     "agent/src/kernel/pod",            // writes the probes' maps
+    "agent/src/kernel/canary/acts",    // maps a file, as what is watched does
     "agent/src/app/terminal",          // asks how wide the terminal is
     "agent/src/credential/generation", // asks for an inode's generation
     "tests/",                          // acts that no safe function performs

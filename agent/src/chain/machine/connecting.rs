@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{Machine, Subject};
+use super::naming::towards;
+use super::{Machine, Observed, Subject};
 use crate::action::{ActionDeed, ConnectOutcome};
 use crate::chain::connections::{Answered, Asked};
 use crate::chain::{Acted, CloseReason, GapKind, Note};
-use crate::event::{ConnectFailure, SampleId, Seen, Source};
+use crate::event::{ConnectFailure, Endpoint, SampleId, Seen, Source};
 
 impl Machine {
     /// A connection was asked for. What is linked with it is decided now, not when its outcome is known.
@@ -14,20 +15,20 @@ impl Machine {
         &mut self,
         number: u64,
         by: &Subject,
-        seen: &Seen,
-        time_ns: u64,
-        (to, port): (IpAddr, u16),
+        (seen, input): (&Seen, &Observed<'_>),
+        to: Endpoint,
         out: &mut Vec<Note>,
     ) {
+        let time_ns = input.event.time_ns;
         let Some(here) = self.here(number, time_ns) else {
             return;
         };
-        let linked = self.link(by.process.key, here, Some((to, port)));
+        let linked = self.link(by.process.key, here, towards(to, input.name).as_ref());
         self.count_process(number, by);
         self.touch(number, time_ns);
         let deed = ActionDeed::Connect {
             to,
-            port,
+            name: input.name.cloned(),
             from: None,
             outcome: ConnectOutcome::Pending,
             took_ns: None,
@@ -41,9 +42,10 @@ impl Machine {
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
             return;
         };
-        chain.attempt(to, port);
+        chain.attempt(to, input.name);
         chain.pending += 1;
-        let asked = Asked { action, linked, run: number, run_id: begun.id, chain: chain.id };
+        let endpoint = input.credentials.first().cloned();
+        let asked = Asked { action, linked, run: number, run_id: begun.id, chain: chain.id, endpoint };
         if self.connections.len() < self.limits.max_pending {
             self.connections.ask(seen.id, asked);
         } else {
@@ -69,11 +71,12 @@ impl Machine {
             Answered::Late(asked) => (asked, true),
         };
         let asked_id = asked.action.id;
-        if let ActionDeed::Connect { from: own, outcome: known, took_ns, completes, .. } =
+        if let ActionDeed::Connect { to, from: own, outcome: known, took_ns, completes, .. } =
             &mut asked.action.deed
         {
             *own = from;
             *known = match outcome {
+                Ok(()) if !to.answers() => ConnectOutcome::Associated,
                 Ok(()) => ConnectOutcome::Established,
                 Err(ConnectFailure::Errno(errno)) => ConnectOutcome::from_errno(errno),
                 Err(ConnectFailure::Abandoned) => ConnectOutcome::Abandoned,
@@ -91,8 +94,29 @@ impl Machine {
         if let Some(chain) = self.chain_mut(run) {
             chain.pending = chain.pending.saturating_sub(1);
         }
-        self.record(run, asked.action, asked.linked, out);
+        self.handed_out(&mut asked, time_ns);
+        let nameable =
+            matches!(&asked.action.deed, ActionDeed::Connect { outcome: ConnectOutcome::Established, .. });
+        let recorded = self.record(run, asked.action.clone(), asked.linked.clone(), out);
+        if recorded && nameable {
+            self.connections.established(of, asked, self.limits.max_pending);
+        }
         self.settled(run, time_ns, out);
+    }
+
+    /// A connection to an endpoint that hands out credentials, e.g. a cloud's metadata service, is a way to come by one.
+    fn handed_out(&mut self, asked: &mut Asked, time_ns: u64) {
+        let there = matches!(
+            asked.action.deed,
+            ActionDeed::Connect { outcome: ConnectOutcome::Established | ConnectOutcome::Associated, .. }
+        );
+        let Some(credential) = asked.endpoint.clone().filter(|_| there) else {
+            return;
+        };
+        asked.linked.credentials.retain(|other| other.id != credential.id);
+        asked.linked.credentials.insert(0, std::sync::Arc::clone(&credential));
+        let key = asked.action.process.key;
+        self.came_by(asked.run, key, Some(asked.action.id), (&credential, false), time_ns);
     }
 
     /// What was reported as pending has an outcome, though its chain may be closed.

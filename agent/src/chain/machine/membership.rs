@@ -75,6 +75,7 @@ impl Machine {
                 credential: Arc::clone(credential),
                 time_ns,
                 hops: 0,
+                received: false,
                 place: None,
                 connections: 0,
             });

@@ -1,11 +1,10 @@
 //! Chains: opened, added to, closed.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Machine, Subject, unseen};
 use crate::action::{Action, ActionDeed, ActionId};
-use crate::chain::holds::{Here, Linked, Use};
+use crate::chain::holds::{Here, Linked, Towards};
 use crate::chain::run::{Begun, Open};
 use crate::chain::{Acted, CloseReason, Closed, GapKind, Note, Opened, Summary};
 use crate::credential::Credential;
@@ -98,16 +97,39 @@ impl Machine {
         deed: ActionDeed,
         out: &mut Vec<Note>,
     ) -> Option<ActionId> {
+        self.act_with(number, by, (time_ns, seen_by), deed, &[], out)
+    }
+
+    /// The same; `credentials` are those that the deed itself is about.
+    pub(super) fn act_with(
+        &mut self,
+        number: u64,
+        by: &Subject,
+        (time_ns, seen_by): (u64, Source),
+        deed: ActionDeed,
+        credentials: &[Arc<Credential>],
+        out: &mut Vec<Note>,
+    ) -> Option<ActionId> {
         let Some(here) = self.here(number, time_ns) else {
             self.counts.unchained += 1;
             return None;
         };
         let linked = match &deed {
-            ActionDeed::SecretOpen { credential, .. } => {
+            ActionDeed::SecretOpen { credential, .. }
+            | ActionDeed::SecretReceive { credential, .. }
+            | ActionDeed::SecretSocket { credential, .. } => {
                 Linked { link: None, credentials: vec![Arc::clone(credential)] }
             }
-            ActionDeed::Exec => self.link(by.process.key, here, None),
-            ActionDeed::Exit(_) | ActionDeed::Connect { .. } => Linked::default(),
+            ActionDeed::SecretRead { credential, .. } => {
+                let held = self.members.get(&by.process.key.into());
+                held.map(|member| member.holds.link_to(here, credential)).unwrap_or_default()
+            }
+            ActionDeed::MemoryAccess { .. } => Linked { link: None, credentials: credentials.to_vec() },
+            ActionDeed::Exec
+            | ActionDeed::ExecFailed { .. }
+            | ActionDeed::CredChange(_)
+            | ActionDeed::Send { .. } => self.link(by.process.key, here, None),
+            ActionDeed::Exit(_) | ActionDeed::Connect { .. } | ActionDeed::Accept { .. } => Linked::default(),
         };
         self.count_process(number, by);
         let action = self.action(by, time_ns, deed, seen_by);
@@ -133,7 +155,7 @@ impl Machine {
         Some(Here { time_ns, run: number, chain: run.chain.as_ref()?.id, connections: run.connections })
     }
 
-    pub(super) fn link(&mut self, key: ProcessKey, here: Here, to: Option<(IpAddr, u16)>) -> Linked {
+    pub(super) fn link(&mut self, key: ProcessKey, here: Here, to: Option<&Towards>) -> Linked {
         let Some(member) = self.members.get(&key.into()) else {
             return Linked::default();
         };
@@ -193,29 +215,6 @@ impl Machine {
             link: linked.link,
         })));
         true
-    }
-
-    pub(super) fn opened(
-        &mut self,
-        number: u64,
-        key: ProcessKey,
-        action: Option<ActionId>,
-        credential: &Arc<Credential>,
-        time_ns: u64,
-    ) {
-        let Some(here) = self.here(number, time_ns) else {
-            return;
-        };
-        if let Some(member) = self.members.get_mut(&key.into()) {
-            member.holds.add(Use {
-                action,
-                credential: Arc::clone(credential),
-                time_ns,
-                hops: 0,
-                place: Some((number, here.chain)),
-                connections: here.connections,
-            });
-        }
     }
 
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, time_ns: u64, out: &mut Vec<Note>) {

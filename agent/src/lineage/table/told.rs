@@ -18,6 +18,8 @@ impl Table {
             script: None,
             argv: Vec::new(),
             argv_truncated: false,
+            ids: (facts.uid, facts.euid, facts.gid),
+            nameless: false,
             comm: facts.comm.clone(),
             cgroup: self.cgroups.path(facts.cgroup_id),
             cgroup_id: facts.cgroup_id,
@@ -72,7 +74,7 @@ impl Table {
     }
 
     pub(super) fn executed(&mut self, slot: Slot, deed: &Deed) {
-        let Deed::Exec { exe, filename, argv, argv_truncated, cgroup, .. } = deed else {
+        let Deed::Exec { exe, filename, argv, argv_truncated, cgroup, nameless, .. } = deed else {
             return;
         };
         let Some(entry) = self.entries.get_mut(&slot) else {
@@ -93,6 +95,8 @@ impl Table {
             script: script(exe, filename, argv),
             argv: argv.clone(),
             argv_truncated: *argv_truncated,
+            ids: known.ids,
+            nameless: *nameless,
             // The kernel names a program so on exec, until it names itself.
             comm: comm.iter().copied().take(15).collect(),
             cgroup: cgroup.clone(),

@@ -4,6 +4,8 @@ use super::{Catalogue, Stages};
 use crate::action::ActionDeed;
 use crate::actor::Fake;
 use crate::chain::{Acted, ChainId, MarkWish, Note, Summary};
+use crate::event::Endpoint;
+use crate::names::Named;
 
 /// What came of a story.
 #[derive(Debug)]
@@ -66,10 +68,28 @@ fn told(acted: &Acted) -> String {
         ActionDeed::SecretOpen { credential, .. } => format!("open {}", credential.id),
         ActionDeed::Exec => format!("exec {}", String::from_utf8_lossy(&acted.action.process.exe.bytes)),
         ActionDeed::Exit(status) => format!("exit {status:?}"),
-        ActionDeed::Connect { to, port, outcome, completes, .. } => {
+        ActionDeed::Connect { to, name, outcome, completes, .. } => {
             let completes = completes.map(|_| " at last").unwrap_or_default();
-            format!("connect {to}:{port} {}{completes}", outcome.name())
+            format!("connect {}{} {}{completes}", endpoint(*to), named(name.as_ref()), outcome.name())
         }
+        ActionDeed::SecretReceive { credential, .. } => format!("receive {}", credential.id),
+        ActionDeed::SecretRead { credential, mapped, .. } => {
+            format!("{} {}", if *mapped { "map" } else { "read" }, credential.id)
+        }
+        ActionDeed::SecretSocket { credential, outcome, .. } => {
+            format!("socket {} {}", credential.id, outcome.name())
+        }
+        ActionDeed::MemoryAccess { target, how } => {
+            format!("memory of {:?} by {}", target.as_ref().map(|target| target.key.tgid), how.name())
+        }
+        ActionDeed::ExecFailed { program, errno } => {
+            format!("exec failed {} {errno}", String::from_utf8_lossy(&program.bytes))
+        }
+        ActionDeed::CredChange(change) => format!("change {:?} > {:?}", change.from.euid, change.to.euid),
+        ActionDeed::Send { to, name, outcome } => {
+            format!("send {}{} {outcome:?}", endpoint(*to), named(name.as_ref()))
+        }
+        ActionDeed::Accept { from, at, .. } => format!("accept {}:{} at {}:{}", from.0, from.1, at.0, at.1),
     };
     let Some(link) = &acted.link else {
         return format!("{pid} {deed}");
@@ -86,4 +106,15 @@ fn told(acted: &Acted) -> String {
         link.basis.name(),
         link.hops
     )
+}
+
+fn endpoint(to: Endpoint) -> String {
+    match to {
+        Endpoint::Inet { ip, port, .. } => format!("{ip}:{port}"),
+        Endpoint::Vsock { cid, port } => format!("vsock {cid}:{port}"),
+    }
+}
+
+fn named(name: Option<&Named>) -> String {
+    name.map(|named| format!(" {} by {}", named.name, named.source.name())).unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! The table of every field of every record.
 
+mod deeds;
+
 /// A field of a record.
 pub(in crate::record) struct Field {
     /// Names with dots between; `[]` an element of a list, `*` any name.
@@ -14,20 +16,54 @@ pub(in crate::record) struct Field {
 
 /// Objects that occur at several places, described once: place, and where its fields are described.
 #[cfg(test)]
-pub(in crate::record) const SAME: &[(&str, &str)] =
-    &[("root", "process"), ("lineage[]", "process"), ("summary.credentials[]", "credential[]")];
+pub(in crate::record) const SAME: &[(&str, &str)] = &[
+    ("root", "process"),
+    ("lineage[]", "process"),
+    ("target", "process"),
+    ("to", "from"),
+    ("summary.credentials[]", "credential[]"),
+];
 
 const OPEN: &str = "action/secret.open";
+const RECEIVE: &str = "action/secret.receive";
+const READ: &str = "action/secret.read";
+const MEMORY: &str = "action/memory.access";
 const EXEC: &str = "action/exec";
+const EXEC_FAILED: &str = "action/exec.failed";
 const EXIT: &str = "action/exit";
+const CHANGE: &str = "action/cred.change";
 const CONNECT: &str = "action/connect";
+const SEND: &str = "action/send";
+const ACCEPT: &str = "action/accept";
 const OPENED: &str = "chain/opened";
 const CLOSED: &str = "chain/closed";
 
-pub(super) const ALL: &[&str] = &[OPEN, EXEC, EXIT, CONNECT, OPENED, CLOSED, "gap", "coverage", "heartbeat"];
-pub(super) const CHAINED: &[&str] = &[OPEN, EXEC, EXIT, CONNECT, OPENED, CLOSED];
-pub(super) const ACTIONS: &[&str] = &[OPEN, EXEC, EXIT, CONNECT];
-const LINKED: &[&str] = &[OPEN, EXEC, EXIT, CONNECT];
+pub(super) const ALL: &[&str] = &[
+    OPEN,
+    RECEIVE,
+    READ,
+    MEMORY,
+    EXEC,
+    EXEC_FAILED,
+    EXIT,
+    CHANGE,
+    CONNECT,
+    SEND,
+    ACCEPT,
+    OPENED,
+    CLOSED,
+    "gap",
+    "coverage",
+    "heartbeat",
+];
+pub(super) const CHAINED: &[&str] =
+    &[OPEN, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND, ACCEPT, OPENED, CLOSED];
+pub(super) const ACTIONS: &[&str] =
+    &[OPEN, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND, ACCEPT];
+const LINKED: &[&str] = &[OPEN, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
+/// What has a file; a connection, where it goes to a unix socket that stands for a credential.
+const FILES: &[&str] = &[OPEN, RECEIVE, READ, CONNECT];
+const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
 pub(super) const COVERAGE: &[&str] = &["coverage"];
 
 const fn field(
@@ -40,7 +76,12 @@ const fn field(
 }
 
 /// Every field there is.
-pub(in crate::record) const FIELDS: &[Field] = &[
+pub(in crate::record) fn fields() -> impl Iterator<Item = &'static Field> {
+    COMMON.iter().chain(deeds::DEEDS)
+}
+
+/// Fields that most records have, and those of records that are no actions.
+const COMMON: &[Field] = &[
     field(
         "v",
         "number",
@@ -65,22 +106,37 @@ pub(in crate::record) const FIELDS: &[Field] = &[
         ALL,
         "What the record tells of. There will be more types.",
     ),
-    field("action", "`secret.open`, `exec`, `exit`, `connect`", ACTIONS, "What was done."),
+    field(
+        "action",
+        "`secret.open`, `secret.receive`, `secret.read`, `memory.access`, `exec`, `exec.failed`, `exit`, `cred.change`, `connect`, `send`, `accept`",
+        ACTIONS,
+        "What was done.",
+    ),
     field("status", "`opened`, `closed`", &[OPENED, CLOSED], "Whether the chain begins or ends."),
     field(
         "outcome",
-        "`established`, `refused`, `timed-out`, `unreachable`, `error`, `abandoned`, `pending`",
-        &[CONNECT],
-        "What became of the connection. After `pending`, one more record `completes` this one once the outcome is known.",
+        "`established`, `associated`, `refused`, `timed-out`, `unreachable`, `error`, `abandoned`, `pending`; `sent`",
+        &[CONNECT, SEND],
+        "What became of the connection. `associated`: a datagram socket has a destination now, and nobody was asked. After `pending`, one more record `completes` this one once the outcome is known. Of a `send`: `sent` where the kernel took it, else why not; absent where the attach point does not tell.",
     ),
-    field("errno", "number", &[CONNECT], "The kernel's error number, where `outcome` is `error`."),
+    field(
+        "errno",
+        "number",
+        &[CONNECT, SEND, EXEC_FAILED],
+        "The kernel's error number, where `outcome` is `error`; of `exec.failed`, why.",
+    ),
     field(
         "took_ms",
         "milliseconds, 3 decimals",
         &[CONNECT],
         "From the call to the outcome. Absent while pending.",
     ),
-    field("completes", "seq", &[CONNECT], "The earlier record, `pending`, of the same connection."),
+    field(
+        "completes",
+        "seq",
+        &[CONNECT],
+        "The earlier record of the same connection, which was `pending`, or to which the client's TLS hello adds a name. Count connections without those that complete another.",
+    ),
     field("host", "object", ALL, "The host."),
     field("host.id", "text", ALL, "Stable id of the host."),
     field("host.name", "text", ALL, "Its name."),
@@ -149,6 +205,12 @@ pub(in crate::record) const FIELDS: &[Field] = &[
     field("process.argv", "list of text", CHAINED, "Arguments, secrets in them redacted."),
     field("process.argv[]", "text", CHAINED, "One argument."),
     field("process.argv_truncated", "true", CHAINED, "There were more arguments, or the last is cut."),
+    field(
+        "process.exe_nameless",
+        "true",
+        CHAINED,
+        "The program's file had no name when it was started: deleted, or made in memory.",
+    ),
     field("process.script", "text", CHAINED, "The script that the program interprets, as it was named."),
     field("process.comm", "text", CHAINED, "Short name, chosen by whoever runs there. Decides nothing."),
     field("process.uid", "number", ACTIONS, "Real user at that moment."),
@@ -188,41 +250,11 @@ pub(in crate::record) const FIELDS: &[Field] = &[
         "What led to the run: from the root's parent up to init, nearest first. Fields as of `root`.",
     ),
     field("lineage[]", "process", &[OPENED], "One forebear."),
-    field("file", "object", &[OPEN], "The file that was opened, as the kernel knows it."),
-    field("file.path", "text", &[OPEN], "Path, from the host's root."),
-    field("file.path_truncated", "true", &[OPEN], "The beginning of the path is missing."),
-    field("file.dev", "`major:minor`", &[OPEN], "Device."),
-    field("file.ino", "number", &[OPEN], "Inode."),
-    field(
-        "file.generation",
-        "number",
-        &[OPEN],
-        "Generation of the inode: tells a new file from a deleted one of the same number.",
-    ),
-    field("file.access", "`read`, `write`, `read-write`, `none`", &[OPEN], "What it was opened for."),
-    field("file.owner", "uid", &[OPEN], "Owner of the file."),
-    field("file.mode", "four octal digits", &[OPEN], "Its permissions."),
-    field(
-        "file.matched",
-        "`inode`, `entry`, `directory`, `name`",
-        &[OPEN],
-        "How it was found to be a credential: by inode, by name in a known directory, below a marked directory, by the names of its path.",
-    ),
-    field("file.links", "number", &[OPEN], "Hard links to it."),
-    field(
-        "exit",
-        "object",
-        &[EXIT, CLOSED],
-        "How the process ended; of a chain, its first process. Exactly one of `code` and `signal`.",
-    ),
-    field("exit.code", "number", &[EXIT, CLOSED], "It ended by itself, with this code."),
-    field("exit.signal", "number", &[EXIT, CLOSED], "It was ended by this signal."),
-    field("exit.core", "boolean", &[EXIT, CLOSED], "The signal left a core."),
     field(
         "credential",
         "list of objects",
         ACTIONS,
-        "Of `secret.open`: what the file holds. Else: what the process had opened, inherited or held. Never a value.",
+        "Of the deeds with a file: what that holds. Of `memory.access`: what the target held. Else: what the process had opened, inherited, received or held. Never a value.",
     ),
     field("credential[]", "object", CHAINED, "One credential."),
     field("credential[].id", "text", CHAINED, "Stable: kind and first identifier, else kind and path."),
@@ -235,48 +267,6 @@ pub(in crate::record) const FIELDS: &[Field] = &[
     field("credential[].path", "text", CHAINED, "Where it lies."),
     field("credential[].identifiers", "object", CHAINED, "Identifiers that are no secrets, by name."),
     field("credential[].identifiers.*", "text", CHAINED, "E.g. `key_id`, `host`, `user`."),
-    field("destination", "object", &[CONNECT], "Where to."),
-    field(
-        "destination.ip",
-        "IP address",
-        &[CONNECT],
-        "Address. A v4 address in v6 clothes is written as v4.",
-    ),
-    field("destination.port", "number", &[CONNECT], "Port."),
-    field("destination.transport", "`tcp`", &[CONNECT], "Transport."),
-    field("source", "object", &[CONNECT], "From where, once the kernel had chosen."),
-    field("source.ip", "IP address", &[CONNECT], "Own address."),
-    field("source.port", "number", &[CONNECT], "Own port."),
-    field(
-        "link",
-        "object",
-        LINKED,
-        "Which credential openings it came after. It says observed after, never used for.",
-    ),
-    field("link.relation", "`observed_after`", LINKED, "What is claimed, and all that is claimed."),
-    field("link.of", "list of seq", LINKED, "Records of the openings, newest first, at most 16."),
-    field("link.of[]", "seq", LINKED, "One opening."),
-    field(
-        "link.of_unknown",
-        "number",
-        LINKED,
-        "Openings whose records the agent no longer knows, where there are any.",
-    ),
-    field(
-        "link.basis",
-        "`same-process`, `inherited`, `received`, `held`",
-        LINKED,
-        "How the process came by the newest of them: it opened it, a forebear opened it before the fork, it was handed over, it had it before the chain began.",
-    ),
-    field("link.delay_ms", "milliseconds, 3 decimals", LINKED, "Since the newest of them."),
-    field("link.hops", "number", LINKED, "Forks between the process that opened it and the one that acts."),
-    field("link.facts", "list", LINKED, "What makes the link stronger, where there is anything."),
-    field(
-        "link.facts[]",
-        "`destination-named`, `only-credential`, `first-connection`",
-        LINKED,
-        "The credential itself names the destination; the process holds no other; no connection of the run lies between.",
-    ),
     field("seen_by", "text", ACTIONS, "Program type and attach point of the probe that saw it."),
     field("gaps", "list", &[OPENED], "What is not known from the start on."),
     field("gaps[]", "kind of gap", &[OPENED], "As `kind` of a gap."),
@@ -311,8 +301,16 @@ pub(in crate::record) const FIELDS: &[Field] = &[
     ),
     field("summary.destinations[]", "object", &[CLOSED], "One destination."),
     field("summary.destinations[].ip", "IP address", &[CLOSED], "Address."),
+    field("summary.destinations[].cid", "number", &[CLOSED], "Context id, of a `vsock`."),
     field("summary.destinations[].port", "number", &[CLOSED], "Port."),
-    field("summary.destinations[].attempts", "number", &[CLOSED], "Connections asked for."),
+    field("summary.destinations[].transport", "text", &[CLOSED], "As `destination.transport`."),
+    field("summary.destinations[].name", "text", &[CLOSED], "Its name, where one is known."),
+    field(
+        "summary.destinations[].attempts",
+        "number",
+        &[CLOSED],
+        "Connections asked for, and first datagrams of a process.",
+    ),
     field("summary.destinations[].established", "number", &[CLOSED], "Connections there were."),
     field(
         "summary.gaps",
@@ -323,16 +321,16 @@ pub(in crate::record) const FIELDS: &[Field] = &[
     field("summary.gaps[]", "kind of gap", &[CLOSED], "As `kind` of a gap."),
     field(
         "kind",
-        "`lost`, `older-than-agent`, `unknown-parent`, `truncated`, `state-full`, `agent-stopped`",
+        "`lost`, `older-than-agent`, `unknown-parent`, `truncated`, `state-full`, `agent-stopped`, `dropped`, `probe-silent`",
         &["gap"],
-        "Why something may be missing: a full ring refused samples; the process is older than the agent; its making was not seen; a path or arguments were cut; bounded state was full; the agent stopped while the chain was open.",
+        "Why something may be missing: a full ring refused samples; the process is older than the agent; its making was not seen; a path or arguments were cut; bounded state was full; the agent stopped while the chain was open; records were given up for their age or size; a probe that was proven does not fire any more.",
     ),
     field("counts", "object", &["gap"], "How many of each kind of event, where that is known."),
     field(
         "counts.*",
         "number",
         &["gap"],
-        "By `fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.end`.",
+        "By kind of sample: `fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.end`, …",
     ),
     field("chains", "list of ULID", &["gap"], "The chains that were open then."),
     field("chains[]", "ULID", &["gap"], "One chain."),
@@ -344,13 +342,13 @@ pub(in crate::record) const FIELDS: &[Field] = &[
     field("signals[]", "object", COVERAGE, "One signal."),
     field(
         "signals[].signal",
-        "`fork`, `exec`, `exit`, `secret.open`, `connect`, `connect.outcome`",
+        "`fork`, `exec`, `exit`, `exec.failed`, `cred.change`, `memory.access`, `secret.open`, `secret.receive`, `secret.read`, `connect.unix`, `connect`, `connect.outcome`, `send`, `accept`, `names`",
         COVERAGE,
         "Which.",
     ),
     field(
         "signals[].tier",
-        "`lsm`, `fentry`, `kprobe`, `tracepoint`",
+        "`lsm`, `fentry`, `kprobe`, `tracepoint`, `cgroup`",
         COVERAGE,
         "How it is seen. Absent: it is not.",
     ),

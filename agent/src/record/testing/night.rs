@@ -8,7 +8,7 @@ use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
 use crate::actor::Actor;
 use crate::chain::{Acted, Basis, ChainId, CloseReason, Closed, Link, LinkFact, Note, Opened, Summary, Ulid};
 use crate::credential::Credential;
-use crate::event::{ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Source, Text};
+use crate::event::{Endpoint, ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Source, Text};
 use crate::lineage::{KnownBy, Process};
 
 pub(super) fn text(text: &str) -> Text {
@@ -26,6 +26,8 @@ pub(super) fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Op
         script: None,
         argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
         argv_truncated: false,
+        ids: (990, 990, 990),
+        nameless: false,
         comm: exe.rsplit('/').next().unwrap().as_bytes().to_vec(),
         cgroup: text(cgroup),
         cgroup_id: 42,
@@ -65,6 +67,7 @@ pub(super) fn file(path: &str, ino: u64) -> Box<OpenedFile> {
         mode: 0o100_600,
         owner: 990,
         links: 1,
+        backing: false,
     })
 }
 
@@ -126,7 +129,15 @@ impl Night {
             ActionDeed::SecretOpen { .. } => Source::LsmOpen,
             ActionDeed::Exec => Source::TpExec,
             ActionDeed::Exit(_) => Source::TpExit,
+            ActionDeed::SecretReceive { .. } => Source::LsmReceive,
+            ActionDeed::SecretRead { .. } => Source::LsmRead,
+            ActionDeed::SecretSocket { .. } => Source::LsmUnix,
+            ActionDeed::MemoryAccess { .. } => Source::LsmPtrace,
+            ActionDeed::ExecFailed { .. } => Source::FexitExec,
+            ActionDeed::CredChange(_) => Source::FentryCreds,
             ActionDeed::Connect { .. } => Source::LsmConnect,
+            ActionDeed::Send { .. } => Source::FexitSend,
+            ActionDeed::Accept { .. } => Source::LsmAccept,
         };
         self.notes.push(Note::Acted(Box::new(Acted {
             chain: self.chain,
@@ -181,8 +192,8 @@ pub(super) fn link(of: &[ActionId], basis: Basis, delay_us: u64, hops: u32, fact
 
 pub(super) fn connect(last: u8, port: u16, outcome: ConnectOutcome, took_us: Option<u64>) -> ActionDeed {
     ActionDeed::Connect {
-        to: IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)),
-        port,
+        to: Endpoint::tcp(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port),
+        name: None,
         from: matches!(outcome, ConnectOutcome::Established)
             .then_some((IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7)), 40_112)),
         outcome,

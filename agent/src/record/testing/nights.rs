@@ -7,11 +7,26 @@ use super::night::{Night, connect, credential, file, link, process, text};
 use super::{MS, T0, builder};
 use crate::action::{ActionDeed, ActionId, ConnectOutcome};
 use crate::actor::{Actor, ActorKind};
-use crate::chain::{Basis, CloseReason, Gap, GapKind, LinkFact, Note, Summary, Ulid};
+use crate::chain::{Basis, CloseReason, Gap, GapKind, LinkFact, Note, Reached, Summary, Ulid};
 use crate::credential::Credential;
-use crate::event::{ExitStatus, Kind, Matched};
+use crate::event::{
+    Endpoint, ExitStatus, IdentityChange, Ids, Kind, Matched, MemoryWay, SendOutcome, Transport,
+};
 use crate::lineage::KnownBy;
+use crate::names::{NameSource, Named};
 use crate::record::{Coverage, Record, SignalCoverage};
+
+fn v4(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+}
+
+fn v6_of(last: u16) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last))
+}
+
+fn reached(ip: IpAddr, port: u16, attempts: u64, established: u64) -> Reached {
+    Reached { to: Endpoint::tcp(ip, port), name: None, attempts, established }
+}
 
 fn backup_actor() -> Actor {
     Actor {
@@ -72,7 +87,7 @@ pub(crate) fn backup() -> Vec<Note> {
         actions: 7,
         folded: 0,
         credentials: vec![aws, pgpass],
-        destinations: vec![(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 443, 2, 1)],
+        destinations: vec![reached(v4(9), 443, 2, 1)],
         programs: 1,
         processes: 2,
         gaps: Vec::new(),
@@ -130,7 +145,7 @@ pub(crate) fn edges() -> Vec<Note> {
     night.act(7, &agent, connect(21, 25, ConnectOutcome::Error(13), Some(40)), &[&token], linked(1_900, &[]));
     let mut v6 = connect(0, 8443, ConnectOutcome::TimedOut, Some(1_000_000));
     if let ActionDeed::Connect { to, .. } = &mut v6 {
-        *to = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9));
+        *to = Endpoint::tcp(v6_of(9), 8443);
     }
     night.act(1_008, &agent, v6, &[&token], linked(2_900, &[]));
     night.notes.push(Note::Gap(Gap {
@@ -158,21 +173,123 @@ pub(crate) fn edges() -> Vec<Note> {
         &[&token],
         linked(2_095_000, &[LinkFact::OnlyCredential]),
     );
-    let v4 = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
     let summary = Summary {
         actions: 6,
         folded: 3,
         credentials: vec![token],
         destinations: vec![
-            (v4(20), 6443, 1, 1),
-            (v4(21), 25, 1, 0),
-            (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)), 8443, 4, 0),
+            reached(v4(20), 6443, 1, 1),
+            reached(v4(21), 25, 1, 0),
+            reached(v6_of(9), 8443, 4, 0),
         ],
         programs: 0,
         processes: 1,
         gaps: vec![GapKind::OlderThanAgent, GapKind::Truncated, GapKind::Lost],
     };
     night.closed(2_100, &agent, CloseReason::RunEnded, Some(killed), summary);
+    night.notes
+}
+
+/// A run that takes every road there is beside opening a file and a TCP connection.
+#[expect(clippy::too_many_lines, reason = "one night, told from its beginning to its end")]
+pub(crate) fn roads() -> Vec<Note> {
+    let mut night = Night::new(0x9_0042_11aa_3c5d_77e1, backup_actor());
+    let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
+    let mut job = process(640, T0 - 90 * MS, "/memfd:job", &["job"], Some(&init));
+    job.nameless = true;
+    let job = Arc::new(job);
+    let holder = Arc::new(process(512, T0 - 5_000 * MS, "/usr/sbin/holder", &["holder"], Some(&init)));
+    let token = credential("declared", "/srv/token", &[]);
+    let docker = credential("docker-socket", "/run/docker.sock", &[]);
+    let metadata = credential("cloud-metadata", "", &[("endpoint", "169.254.169.254:80")]);
+    let name = |name: &str, source| Some(Named { name: name.to_owned(), source });
+    night.opened(&job, &[&init]);
+    let deed = ActionDeed::SecretReceive { file: file("/srv/token", 7), credential: Arc::clone(&token) };
+    let received = night.act(1, &job, deed, &[&token], None);
+    let linked =
+        |delay_us| Some(link(&[received], Basis::Received, delay_us, 0, &[LinkFact::OnlyCredential]));
+    for (ms, mapped) in [(2, false), (3, true)] {
+        let file = file("/srv/token", 7);
+        let deed = ActionDeed::SecretRead { file, credential: Arc::clone(&token), mapped };
+        night.act(ms, &job, deed, &[&token], linked(ms * 1_000 - 1_000));
+    }
+    let deed = ActionDeed::SecretSocket {
+        file: file("/run/docker.sock", 9),
+        credential: Arc::clone(&docker),
+        outcome: ConnectOutcome::Established,
+    };
+    night.act(4, &job, deed, &[&docker], None);
+    for (ms, target, how) in
+        [(5, Some(Arc::clone(&holder)), MemoryWay::Attach), (6, None, MemoryWay::Environ)]
+    {
+        night.act(ms, &job, ActionDeed::MemoryAccess { target, how }, &[&token], None);
+    }
+    let deed = ActionDeed::ExecFailed { program: text("/usr/bin/nmap"), errno: 13 };
+    night.act(7, &job, deed, &[&token], linked(6_000));
+    let ids = |id: u32, capabilities: u64| Ids {
+        uid: Some(id),
+        euid: Some(id),
+        suid: Some(id),
+        gid: Some(id),
+        egid: Some(id),
+        effective: Some(capabilities),
+        permitted: Some(capabilities),
+        user_ns: Some(4_026_531_837 - id),
+        mnt_ns: Some(4_026_531_841 - id),
+        net_ns: Some(4_026_531_840 - id),
+        pid_ns: Some(4_026_531_836 - id),
+    };
+    let change = Box::new(IdentityChange { from: ids(990, 0), to: ids(0, 0x1ff_ffff_ffff) });
+    night.act(8, &job, ActionDeed::CredChange(change), &[&token], linked(7_000));
+    let udp = |port| Endpoint::Inet { ip: v4(53), port, transport: Transport::UDP };
+    for (ms, outcome) in [(9, SendOutcome::Sent), (10, SendOutcome::Failed(101)), (11, SendOutcome::Unknown)]
+    {
+        let deed = ActionDeed::Send { to: udp(53), name: name("ns.example.com", NameSource::Dns), outcome };
+        night.act(ms, &job, deed, &[&token], linked(ms * 1_000));
+    }
+    let deed =
+        ActionDeed::Accept { from: (v6_of(7), 51_000), at: (v6_of(1), 443), transport: Transport::TCP };
+    night.act(12, &job, deed, &[], None);
+    let plain = |to, name, outcome| ActionDeed::Connect {
+        to,
+        name,
+        from: None,
+        outcome,
+        took_ns: Some(20_000),
+        completes: None,
+    };
+    let vsock = Endpoint::Vsock { cid: 2, port: 1024 };
+    night.act(13, &job, plain(vsock, None, ConnectOutcome::Refused), &[&token], linked(12_000));
+    night.act(14, &job, plain(udp(514), None, ConnectOutcome::Associated), &[&token], linked(13_000));
+    let there = Endpoint::tcp(IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
+    let deed = plain(there, None, ConnectOutcome::Established);
+    night.act(15, &job, deed, &[&metadata, &token], linked(14_000));
+    let far = Endpoint::tcp(v4(9), 443);
+    let deed = plain(far, name("a.example.com", NameSource::Dns), ConnectOutcome::Established);
+    let first = night.act(16, &job, deed, &[&token], linked(15_000));
+    let deed = plain(far, name("api.example.com", NameSource::Tls), ConnectOutcome::Established);
+    night.act(17, &job, deed, &[&token], linked(15_000));
+    if let ActionDeed::Connect { completes, .. } = &mut night.last().action.deed {
+        *completes = Some(first);
+    }
+    let summary = Summary {
+        actions: 17,
+        credentials: vec![token, docker, metadata],
+        destinations: vec![
+            Reached {
+                to: udp(53),
+                name: name("ns.example.com", NameSource::Dns),
+                attempts: 1,
+                established: 0,
+            },
+            Reached { to: vsock, name: None, attempts: 1, established: 0 },
+            Reached { to: far, name: name("api.example.com", NameSource::Tls), attempts: 1, established: 1 },
+        ],
+        programs: 0,
+        processes: 1,
+        ..Summary::default()
+    };
+    night.closed(20, &job, CloseReason::Quiet, None, summary);
     night.notes
 }
 

@@ -1,0 +1,141 @@
+//! The system call that is returning, for the tier that has nothing nearer to the act.
+//!
+//! Kernel contract: `trace_sys_exit(struct pt_regs *regs, long ret)`. One program is attached there; it looks at the
+//! number of the call and goes on in the program that looks after it, so that a call nobody asks about costs one read and
+//! one comparison however many probes there are.
+
+use aya_ebpf::macros::btf_tracepoint;
+use aya_ebpf::programs::BtfTracePointContext;
+
+use crate::maps::SYSCALLS;
+use crate::read::{Unreadable, field, off};
+use crate::task;
+
+/// Slots of [`SYSCALLS`]; `agent/src/kernel/probes.rs` fills them.
+pub const OPEN: u32 = 0;
+pub const CONNECT: u32 = 1;
+pub const UNIX: u32 = 2;
+pub const RECEIVE: u32 = 3;
+pub const READ: u32 = 4;
+pub const PTRACE: u32 = 5;
+pub const EXEC: u32 = 6;
+pub const CREDS: u32 = 7;
+pub const SEND: u32 = 8;
+pub const ACCEPT: u32 = 9;
+
+/// A system call, by the number the kernel was called with.
+#[derive(Clone, Copy)]
+pub struct Syscall {
+    pub number: u32,
+    pub compat: bool,
+}
+
+/// `TS_COMPAT`
+const TS_COMPAT: u32 = 2;
+
+/// The call that is returning; `None` where it is none (`orig_ax` of an interrupt).
+#[inline(always)]
+pub fn syscall(regs: u64) -> Option<Syscall> {
+    let number = field::<u64>(regs, off!(pt_regs__orig_ax)).unwrap_or(u64::MAX);
+    // The table of numbers is below a thousand on both ABIs.
+    if number > 1_000 {
+        return None;
+    }
+    let status = field::<u32>(task::current(), off!(task__thread_info_status)).unwrap_or(0);
+    Some(Syscall { number: number as u32, compat: status & TS_COMPAT != 0 })
+}
+
+/// `tp_btf/sys_exit`: finds the program for the call.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    if let Some(slot) = syscall(ctx.arg::<u64>(0)).and_then(Syscall::slot) {
+        // SAFETY: the programs in there are of this type and for this attach point. An empty slot is no error: then
+        // nobody looks after the call.
+        let _ = unsafe { SYSCALLS.tail_call(&ctx, slot) };
+    }
+    0
+}
+
+impl Syscall {
+    /// Whose business it is.
+    #[inline(always)]
+    fn slot(self) -> Option<u32> {
+        if self.compat {
+            return self.slot_compat();
+        }
+        Some(match self.number {
+            // open, creat, openat, open_by_handle_at, openat2
+            2 | 85 | 257 | 304 | 437 => OPEN,
+            // connect
+            42 => CONNECT,
+            // recvmsg, recvmmsg, pidfd_getfd
+            47 | 299 | 438 => RECEIVE,
+            // read, mmap, pread64, readv, sendfile, splice, preadv, copy_file_range, preadv2
+            0 | 9 | 17 | 19 | 40 | 275 | 295 | 326 | 327 => READ,
+            // ptrace, process_vm_readv, process_vm_writev
+            101 | 310 | 311 => PTRACE,
+            // execve, execveat
+            59 | 322 => EXEC,
+            // setuid, setgid, setreuid, setregid, setgroups, setresuid, setresgid, capset, unshare, setns
+            105 | 106 | 113 | 114 | 116 | 117 | 119 | 126 | 272 | 308 => CREDS,
+            // sendto, sendmsg, sendmmsg
+            44 | 46 | 307 => SEND,
+            // accept, accept4
+            43 | 288 => ACCEPT,
+            _ => return None,
+        })
+    }
+
+    /// The same for calls of 32-bit programs.
+    #[inline(always)]
+    fn slot_compat(self) -> Option<u32> {
+        Some(match self.number {
+            5 | 8 | 295 | 342 | 437 => OPEN,
+            362 => CONNECT,
+            337 | 372 | 438 => RECEIVE,
+            3 | 90 | 145 | 180 | 187 | 192 | 239 | 313 | 333 | 377 | 378 => READ,
+            26 | 347 | 348 => PTRACE,
+            11 | 358 => EXEC,
+            203 | 204 | 206 | 208 | 210 | 213 | 214 | 185 | 310 | 346 | 23 | 46 | 70 | 71 | 81 | 164
+            | 170 => CREDS,
+            369 | 370 | 345 => SEND,
+            364 => ACCEPT,
+            _ => return None,
+        })
+    }
+
+    /// An argument by its place, from 0.
+    #[inline(always)]
+    pub fn argument(self, regs: u64, place: u32) -> Result<u64, Unreadable> {
+        if self.compat {
+            let offset = match place {
+                0 => off!(pt_regs__bx),
+                1 => off!(pt_regs__cx),
+                2 => off!(pt_regs__dx),
+                3 => off!(pt_regs__si),
+                _ => off!(pt_regs__di),
+            };
+            return Ok(field::<u64>(regs, offset)? & 0xffff_ffff);
+        }
+        let offset = match place {
+            0 => off!(pt_regs__di),
+            1 => off!(pt_regs__si),
+            2 => off!(pt_regs__dx),
+            3 => off!(pt_regs__r10),
+            _ => off!(pt_regs__r8),
+        };
+        field(regs, offset)
+    }
+}
+
+/// The file behind a descriptor of the current task; 0 where there is none.
+#[inline(always)]
+pub fn file_of(descriptor: u64) -> Result<u64, Unreadable> {
+    let files = field::<u64>(task::current(), off!(task__files))?;
+    let table = field::<u64>(files, off!(files_struct__fdt))?;
+    if descriptor >= u64::from(field::<u32>(table, off!(fdtable__max_fds))?) {
+        return Ok(0);
+    }
+    let slots = field::<u64>(table, off!(fdtable__fd))?;
+    field(slots.wrapping_add(descriptor.wrapping_mul(8)), 0)
+}

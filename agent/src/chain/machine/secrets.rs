@@ -1,0 +1,109 @@
+//! Credentials: opened, received, read, asked over a socket, taken out of another process.
+
+use std::sync::Arc;
+
+use super::{Machine, Observed, Subject};
+use crate::action::{ActionDeed, ConnectOutcome};
+use crate::chain::Note;
+use crate::chain::holds::Use;
+use crate::credential::Credential;
+use crate::event::{Deed, MemoryWay, ProcessKey, Seen, Source};
+use crate::lineage::Process;
+
+impl Machine {
+    /// A deed with a file that holds a credential, or a socket that stands for one.
+    pub(super) fn secret(
+        &mut self,
+        run: u64,
+        seen: &Seen,
+        input: &Observed<'_>,
+        by: &Subject,
+        out: &mut Vec<Note>,
+    ) {
+        let Some(credential) = input.credentials.first() else {
+            return;
+        };
+        let key = by.process.key;
+        let time_ns = input.event.time_ns;
+        self.acted(key);
+        self.open_chain(run, by, input.table, (time_ns, seen.id), out);
+        let Some((deed, received)) = of_file(&seen.deed, credential) else {
+            return;
+        };
+        let reading = matches!(deed, ActionDeed::SecretRead { .. });
+        if reading && !self.has(key, credential) {
+            // It came by it in a way that was not seen: before the agent, or in a loss.
+            self.held_before(key, time_ns, std::slice::from_ref(credential));
+        }
+        let refused = matches!(&deed, ActionDeed::SecretSocket { outcome, .. } if *outcome != ConnectOutcome::Established);
+        let action = self.act(run, by, (time_ns, seen.source), deed, out);
+        if !reading && !refused {
+            self.came_by(run, key, action, (credential, received), time_ns);
+        }
+    }
+
+    /// A process got at the memory of another: whatever that one held, it may have now.
+    pub(super) fn memory(
+        &mut self,
+        run: u64,
+        by: &Subject,
+        ((target, process), how): ((ProcessKey, Option<Arc<Process>>), MemoryWay),
+        (time_ns, seen_by): (u64, Source),
+        out: &mut Vec<Note>,
+    ) {
+        let held = self.members.get(&target.into()).map(|member| member.holds.credentials());
+        let deed = ActionDeed::MemoryAccess { target: process, how };
+        let held = held.unwrap_or_default();
+        let action = self.act_with(run, by, (time_ns, seen_by), deed, &held, out);
+        for credential in &held {
+            self.came_by(run, by.process.key, action, (credential, true), time_ns);
+        }
+    }
+
+    fn has(&self, key: ProcessKey, credential: &Credential) -> bool {
+        self.members.get(&key.into()).is_some_and(|member| member.holds.has(credential))
+    }
+
+    /// Notes that a process may have a credential from now on.
+    pub(super) fn came_by(
+        &mut self,
+        number: u64,
+        key: ProcessKey,
+        action: Option<crate::action::ActionId>,
+        (credential, received): (&Arc<Credential>, bool),
+        time_ns: u64,
+    ) {
+        let Some(here) = self.here(number, time_ns) else {
+            return;
+        };
+        if let Some(member) = self.members.get_mut(&key.into()) {
+            member.holds.add(Use {
+                action,
+                credential: Arc::clone(credential),
+                time_ns,
+                hops: 0,
+                received,
+                place: Some((number, here.chain)),
+                connections: here.connections,
+            });
+        }
+    }
+}
+
+/// The action of a deed with a file, and whether the credential was handed over.
+fn of_file(deed: &Deed, credential: &Arc<Credential>) -> Option<(ActionDeed, bool)> {
+    let credential = Arc::clone(credential);
+    Some(match deed {
+        Deed::Open(file) => (ActionDeed::SecretOpen { file: Box::new(file.clone()), credential }, false),
+        Deed::Receive(file) => (ActionDeed::SecretReceive { file: Box::new(file.clone()), credential }, true),
+        Deed::Read { file, mapped } => {
+            let file = Box::new(file.clone());
+            (ActionDeed::SecretRead { file, credential, mapped: *mapped }, false)
+        }
+        Deed::Unix { file, refused } => {
+            let outcome = refused.map_or(ConnectOutcome::Established, ConnectOutcome::from_errno);
+            (ActionDeed::SecretSocket { file: Box::new(file.clone()), credential, outcome }, false)
+        }
+        _ => return None,
+    })
+}
