@@ -252,11 +252,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
                 self.wish_service(&by, seen.marks.service(), wishes);
             }
-            Deed::ExecFailed { .. } | Deed::Identity(_) => {
+            Deed::ExecFailed { .. } => {
                 let by = self.subject(event, process, &seen.process);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
-            Deed::Exit(_) => {
+            // Whoever changes is who it was; some attach points tell who it is then.
+            Deed::Identity(_) | Deed::Exit(_) => {
                 let by = self.last_subject(event, process, &seen.process);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }

@@ -179,9 +179,11 @@ fn ids(to: &mut Ids, (cred, proxy, part): (u64, u64, Part)) {
     };
     to.uid = id(off!(cred__uid));
     to.euid = id(off!(cred__euid));
-    to.suid = id(off!(cred__suid));
+    // Of these userspace does not know what was before.
+    let saved = |offset: u32| if part == Part::All { id(offset) } else { ABSENT_ID };
+    to.suid = saved(off!(cred__suid));
     to.gid = id(off!(cred__gid));
-    to.egid = id(off!(cred__egid));
+    to.egid = saved(off!(cred__egid));
     to.effective = field(cred, off!(cred__cap_effective)).unwrap_or(0);
     to.permitted = field(cred, off!(cred__cap_permitted)).unwrap_or(0);
     to.told = if capabilities { TOLD_CAPABILITIES } else { 0 };

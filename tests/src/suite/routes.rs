@@ -9,6 +9,7 @@ mod evidence;
 mod execution;
 mod files;
 mod ground;
+mod identity;
 mod memory;
 mod network;
 mod table;
@@ -74,9 +75,10 @@ fn nothing(_: &Ground<'_>) -> Result<()> {
 }
 
 /// Group, and the routes in it. The signal that decides which tier counts is that of the group, if a route says no other.
-const GROUPS: [(&str, &str, &[Route]); 4] = [
+const GROUPS: [(&str, &str, &[Route]); 5] = [
     ("files", "secret.open", files::ROUTES),
     ("execution", "exec", execution::ROUTES),
+    ("identity", "cred.change", identity::ROUTES),
     ("network", "connect", network::ROUTES),
     ("memory", "secret.open", memory::ROUTES),
 ];

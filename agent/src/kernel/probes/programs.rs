@@ -110,7 +110,7 @@ pub(super) const NEEDS: &[Need] = &[
                 proof: &[(Signal::Identity, Source::TpCreds)],
                 blind: &[
                     "changes by key rings, and of one thread alone",
-                    "what was before is what the agent was told last",
+                    "saved users and effective groups; of capabilities and namespaces, what was before",
                 ],
             },
         ],

@@ -1,6 +1,6 @@
 //! What the agent wrote down, and the questions that many routes ask of it.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::Verdict;
@@ -17,6 +17,12 @@ impl<'a> Evidence<'a> {
     pub(super) fn actions(&self, ground: &Ground<'_>, suffix: &str, action: &str) -> Vec<&'a Value> {
         let of = self.records.iter().filter(|record| ground.is_program(suffix, record));
         of.filter(|record| text(record, "action") == action).collect()
+    }
+
+    /// The chain in which the route's program acted.
+    pub(super) fn chain(&self, ground: &Ground<'_>) -> Result<&'a str> {
+        let found = self.records.iter().find(|record| ground.is_program("", record));
+        found.map(|record| text(record, "chain")).with_context(|| format!("no record of {}", ground.exe("")))
     }
 
     /// The twin did nothing that is worth a record.
