@@ -5,6 +5,7 @@ mod cpio;
 mod guest;
 mod kernels;
 mod matrix;
+mod modules;
 mod page;
 mod results;
 mod serial;
@@ -90,17 +91,18 @@ fn cells(options: &Options) -> Result<Counts> {
     prepare(&boots, options.refresh)?;
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
-    let initramfs = initramfs("initramfs");
-    guest::pack(&agent, &object, &initramfs)?;
+    let name = "initramfs";
+    let packed = pack(&boots, &agent, &object, name)?;
     if options.keep {
         for boot in &boots {
+            let initramfs = initramfs(name, &boot.kernel.name);
             step!("vm: {}: {}", boot.name(), boot::command(boot, &initramfs)?.text());
         }
     }
     step!("vm: booting {} cells, {AT_ONCE} at once", boots.len());
-    let verdicts = boot_all(boots, &initramfs);
+    let verdicts = boot_all(boots, name);
     if !options.keep {
-        fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+        remove(&packed)?;
     }
     let mut counts = judge(&verdicts);
     counts.failed += settle(&verdicts, options)?;
@@ -138,8 +140,32 @@ fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
     Ok(1)
 }
 
-fn initramfs(name: &str) -> PathBuf {
-    paths::target().join("vm").join(format!("{name}.cpio"))
+/// The archive for the cells of one kernel.
+fn initramfs(name: &str, kernel: &str) -> PathBuf {
+    paths::target().join("vm").join(format!("{name}-{kernel}.cpio"))
+}
+
+/// Packs an archive per kernel: they differ in their modules only.
+fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<PathBuf>> {
+    let common = initramfs(name, "common");
+    guest::pack(agent, object, &common)?;
+    let mut packed: Vec<PathBuf> = Vec::new();
+    for boot in boots {
+        let archive = initramfs(name, &boot.kernel.name);
+        if !packed.contains(&archive) {
+            modules::append(&common, &kernels::modules(&boot.kernel), &archive)?;
+            packed.push(archive);
+        }
+    }
+    remove(&[common])?;
+    Ok(packed)
+}
+
+fn remove(archives: &[PathBuf]) -> Result<()> {
+    for archive in archives {
+        fs::remove_file(archive).with_context(|| format!("cannot remove {}", archive.display()))?;
+    }
+    Ok(())
 }
 
 /// QEMU and the kernels.
@@ -160,7 +186,7 @@ struct Verdict {
     found: Option<Found>,
 }
 
-fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
+fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
     let queue = Mutex::new(VecDeque::from(boots));
     let verdicts = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -169,7 +195,7 @@ fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(boot) = next else { break };
-                    let verdict = boot_one(&boot, initramfs);
+                    let verdict = boot_one(&boot, name);
                     verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
                 }
             });
@@ -178,9 +204,9 @@ fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
     verdicts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
+fn boot_one(boot: &Boot, name: &str) -> Verdict {
     let cell = boot.name();
-    match boot::boot(boot, initramfs, "") {
+    match boot::boot(boot, &initramfs(name, &boot.kernel.name), "") {
         Ok(outcome) => {
             let reasons = outcome.report.reasons(&boot.cell.skips);
             let word = if reasons.is_empty() { "ok" } else { "RED" };
@@ -226,10 +252,10 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
         bail!("`{cell}` is not one cell; `cargo xtask vm --list` lists them")
     };
     prepare(&boots, false)?;
-    let initramfs = initramfs(&format!("initramfs-{label}"));
-    guest::pack(agent, object, &initramfs)?;
-    let outcome = boot::boot(boot, &initramfs, &format!("-{label}"));
-    fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+    let name = format!("initramfs-{label}");
+    let packed = pack(std::slice::from_ref(boot), agent, object, &name)?;
+    let outcome = boot::boot(boot, &initramfs(&name, &boot.kernel.name), &format!("-{label}"));
+    remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))
 }
 
