@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::matrix::Matrix;
@@ -34,7 +34,7 @@ struct Column {
 }
 
 /// Groups of rows, as in tests/routes.toml, and their headings.
-const GROUPS: [(&str, &str, &str); 4] = [
+const GROUPS: [(&str, &str, &str); 5] = [
     (
         "files",
         "To a credential's bytes",
@@ -43,6 +43,11 @@ const GROUPS: [(&str, &str, &str); 4] = [
     (
         "execution",
         "To an execution",
+        "The program holds a credential; another, which holds none, does the same and leaves no record.",
+    ),
+    (
+        "identity",
+        "To another identity",
         "The program holds a credential; another, which holds none, does the same and leaves no record.",
     ),
     (
@@ -76,6 +81,10 @@ pub(crate) fn page() -> Result<String> {
     let path = paths::root().join("tests/routes.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let rows: Rows = toml::from_str(&text).with_context(|| format!("{} is not sound", path.display()))?;
+    for Row { id, group, .. } in &rows.routes {
+        let known = GROUPS.iter().any(|(name, _, _)| name == group);
+        ensure!(known, "{id} is of group {group}, which has no heading in xtask/src/vm/page.rs");
+    }
     let columns: Vec<Column> = Matrix::read()?
         .boots()
         .map(|boot| Column { cell: boot.name(), tier: boot.tier(), kernel: boot.kernel.name })
