@@ -7,6 +7,7 @@ mod processes;
 mod refusals;
 mod routes;
 mod scenario;
+mod verifier;
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -32,7 +33,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 15] = [
+pub const CASES: [(&str, Case); 16] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -48,6 +49,7 @@ pub const CASES: [(&str, Case); 15] = [
     ("refused-words", refusals::words),
     ("full-disk", refusals::full_disk),
     ("routes", routes::routes),
+    ("verifier", verifier::budget),
 ];
 
 /// Starts the acting program in the test's scope.

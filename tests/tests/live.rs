@@ -83,4 +83,5 @@ live! {
     refused_words => "refused-words",
     full_disk => "full-disk",
     routes => "routes",
+    verifier => "verifier",
 }

@@ -7,13 +7,17 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::build::PROBES_ENV;
 use crate::sh::{Cmd, step};
-use crate::{paths, probes};
+use crate::{paths, probes, vm};
 
-pub(crate) const ABOUT: &str = "Writes docs/RECORDS.md and docs/CONFIG.md, as the agent prints them\n\n\
-    --check writes nothing and fails when a page differs from what the agent prints.";
+pub(crate) const ABOUT: &str = "Writes docs/RECORDS.md and docs/CONFIG.md, as the agent prints them, and docs/ROUTES.md\n\n\
+    docs/ROUTES.md is made of tests/routes.toml, tests/kernels.toml and tests/golden/routes.json (`cargo xtask vm`).\n\
+    --check writes nothing and fails when a page is not what it would be.";
 
 /// What the agent is asked for, and the page it becomes.
 const PAGES: &[(&str, &str)] = &[("records", "docs/RECORDS.md"), ("config", "docs/CONFIG.md")];
+
+/// What the kernel matrix found.
+const ROUTES: &str = "docs/ROUTES.md";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     let check = match args {
@@ -30,20 +34,28 @@ fn write() -> Result<()> {
         let changed = paths::write_if_changed(&paths::root().join(page), printed(what)?.as_bytes())?;
         step!("docs: {page} {}", if changed { "written" } else { "was up to date" });
     }
+    routes()
+}
+
+/// Writes the one page that no agent prints.
+pub(crate) fn routes() -> Result<()> {
+    let changed = paths::write_if_changed(&paths::root().join(ROUTES), vm::page()?.as_bytes())?;
+    step!("docs: {ROUTES} {}", if changed { "written" } else { "was up to date" });
     Ok(())
 }
 
 pub(crate) fn check() -> Result<()> {
     let mut stale = Vec::new();
-    for (what, page) in PAGES {
-        let printed = printed(what)?;
+    let mut compare = |page: &str, made: &str| {
         let written = fs::read_to_string(paths::root().join(page)).unwrap_or_default();
-        if let Some(line) = first_difference(&written, &printed) {
-            stale.push(format!("{page} (line {line})"));
-        }
+        stale.extend(first_difference(&written, made).map(|line| format!("{page} (line {line})")));
+    };
+    compare(ROUTES, &vm::page()?);
+    for (what, page) in PAGES {
+        compare(page, &printed(what)?);
     }
     if !stale.is_empty() {
-        bail!("{} not what the agent prints; run: cargo xtask docs", stale.join(" and "));
+        bail!("{} not what would be written; run: cargo xtask docs", stale.join(" and "));
     }
     Ok(())
 }

@@ -42,7 +42,12 @@ const VERBS: &[Verb] = &[
     Verb { name: "check", usage: "", about: check::ABOUT, run: check::main },
     Verb { name: "tidy", usage: "", about: tidy::ABOUT, run: tidy::main },
     Verb { name: "docs", usage: "[--check]", about: docs::ABOUT, run: docs::main },
-    Verb { name: "vm", usage: "[CELL...] [--list] [--keep] [--refresh]", about: vm::ABOUT, run: vm::main },
+    Verb {
+        name: "vm",
+        usage: "[CELL...] [--list] [--keep] [--refresh] [--bless]",
+        about: vm::ABOUT,
+        run: vm::main,
+    },
     Verb { name: "sabotage", usage: "[PROBE...] [--cell CELL]", about: sabotage::ABOUT, run: sabotage::main },
     Verb { name: "bench", usage: "[ARGS...]", about: bench::ABOUT, run: bench::main },
 ];

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
@@ -44,9 +45,24 @@ fn prepare() -> Result<HashMap<String, String>> {
     )?;
     fs::write("/etc/hostname", "guest\n")?;
     raise_loopback().context("raise the loopback device")?;
+    load_modules();
     let line = fs::read_to_string("/proc/cmdline")?;
     let words = line.split_whitespace().filter_map(|word| word.split_once('='));
     Ok(words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// Loads what was packed beside us, in its order. What a kernel does not have is said, and is no failure: the routes that
+/// need it are "not there".
+fn load_modules() {
+    let list = fs::read_to_string("/modules/list").unwrap_or_default();
+    for name in list.lines() {
+        let loaded = fs::File::open(format!("/modules/{name}.ko"))
+            .map_err(anyhow::Error::from)
+            .and_then(|file| Ok(finit_module(&file, c"", ModuleInitFlags::empty())?));
+        if let Err(error) = loaded {
+            println!("module {name} is not loaded: {error}");
+        }
+    }
 }
 
 #[expect(unsafe_code, reason = "an ioctl that no wrapper has")]
@@ -76,6 +92,7 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
         forced: forced.split(',').filter(|tier| !tier.is_empty()).map(str::to_owned).collect(),
     };
     fs::create_dir_all(&place.work)?;
+    place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
     for (name, case) in suite::CASES {
         match case(&place) {
             Ok(()) => println!("spoor-guest: PASS {name}"),

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::matrix::Kernel;
+use super::modules;
 use crate::apt::{Mirrors, PrivateApt};
 use crate::paths;
 use crate::sh::{Cmd, step};
 
 /// Fetches what is not there yet, or everything that has become newer when `refresh` is set.
 pub(super) fn fetch(kernels: &[Kernel], refresh: bool) -> Result<()> {
-    let wanted: Vec<&Kernel> = kernels.iter().filter(|kernel| refresh || image(kernel).is_err()).collect();
+    let wanted: Vec<&Kernel> = kernels.iter().filter(|kernel| refresh || !complete(kernel)).collect();
     if wanted.is_empty() {
         return Ok(());
     }
@@ -29,8 +30,17 @@ pub(super) fn fetch(kernels: &[Kernel], refresh: bool) -> Result<()> {
 /// The image of a kernel that was fetched before.
 pub(super) fn image(kernel: &Kernel) -> Result<PathBuf> {
     let folder = folder().join(&kernel.name);
-    let mut files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    files.next().with_context(|| format!("no kernel in {}", folder.display()))
+    let mut entries = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.find(|path| path.is_file()).with_context(|| format!("no kernel in {}", folder.display()))
+}
+
+/// Where the modules of a kernel lie that were fetched with it.
+pub(super) fn modules(kernel: &Kernel) -> PathBuf {
+    folder().join(&kernel.name).join("modules")
+}
+
+fn complete(kernel: &Kernel) -> bool {
+    image(kernel).is_ok() && modules::complete(&modules(kernel), kernel)
 }
 
 fn folder() -> PathBuf {
@@ -48,12 +58,13 @@ fn sources(kernels: &[&Kernel], mirrors: &Mirrors) -> String {
     suites.into_iter().map(line).collect()
 }
 
-/// Unpacks beside the final place and renames the folder, which then holds one file named by package and version.
+/// Unpacks beside the final place and renames the folder, which then holds one file named by package and version, and the
+/// modules.
 fn fetch_one(kernel: &Kernel, apt: &PrivateApt) -> Result<()> {
     let package = apt.newest(&kernel.package)?;
     let name = format!("{package}_{}", apt.version(&package)?.replace(':', "_"));
     let place = folder().join(&kernel.name);
-    if place.join(&name).is_file() {
+    if place.join(&name).is_file() && complete(kernel) {
         return Ok(());
     }
     step!("vm: fetching {name}");
@@ -63,14 +74,32 @@ fn fetch_one(kernel: &Kernel, apt: &PrivateApt) -> Result<()> {
     for folder in [&download, &tree, &ready] {
         fs::create_dir_all(folder)?;
     }
-    let deb = apt.download(&package, &download)?;
-    Cmd::new("dpkg-deb").arg("-x").arg(&deb).arg(&tree).advice("is the download whole?").run()?;
+    unpack(apt, &package, &download, &tree)?;
+    if let (Some(pattern), false) = (&kernel.modules_package, kernel.modules.is_empty()) {
+        unpack(apt, &companion(&kernel.package, &package, pattern)?, &work.join("more"), &tree)?;
+    }
     let found = find(&tree, &kernel.image).with_context(|| format!("{package} has no {}", kernel.image))?;
     fs::rename(&found, ready.join(&name))?;
+    modules::take(&tree, kernel, &ready.join("modules"))?;
     fs::create_dir_all(folder())?;
     drop(fs::remove_dir_all(&place)); // the older version, if any
     fs::rename(&ready, &place)?;
     fs::remove_dir_all(&work).with_context(|| format!("cannot remove {}", work.display()))
+}
+
+/// Downloads a package into a folder of its own and unpacks it into a tree.
+fn unpack(apt: &PrivateApt, package: &str, download: &Path, tree: &Path) -> Result<()> {
+    fs::create_dir_all(download)?;
+    let deb = apt.download(package, download)?;
+    Cmd::new("dpkg-deb").arg("-x").arg(&deb).arg(tree).advice("is the download whole?").run()
+}
+
+/// The package of the same number as one that fits another pattern.
+fn companion(pattern: &str, package: &str, wanted: &str) -> Result<String> {
+    let (prefix, suffix) =
+        pattern.split_once("{}").context("a package pattern has {} where the number moves")?;
+    let number = package.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
+    Ok(wanted.replace("{}", number.with_context(|| format!("{package} does not fit {pattern}"))?))
 }
 
 /// The first file below a folder that fits a path with at most one `*` in each component.
@@ -104,6 +133,13 @@ mod tests {
         fs::write(modules.join("vmlinuz"), b"kernel").unwrap();
         assert_eq!(find(&scratch.0, "usr/lib/modules/*/vmlinuz"), Some(modules.join("vmlinuz")));
         assert_eq!(find(&scratch.0, "boot/vmlinuz-*"), None);
+    }
+
+    #[test]
+    fn modules_come_from_the_package_of_the_same_number() {
+        let found = companion("binary-7.2.{}+deb14", "binary-7.2.12+deb14", "modules-7.2.{}+deb14-cloud");
+        assert_eq!(found.unwrap(), "modules-7.2.12+deb14-cloud");
+        assert!(companion("binary-{}", "image-1", "modules-{}").is_err());
     }
 
     #[test]

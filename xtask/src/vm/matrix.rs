@@ -24,6 +24,11 @@ pub(super) struct Kernel {
     pub(super) suite: String,
     pub(super) package: String,
     pub(super) image: String,
+    /// Modules for the guest to load, each after those it needs.
+    #[serde(default)]
+    pub(super) modules: Vec<String>,
+    /// The package they are in, where it is not the image's.
+    pub(super) modules_package: Option<String>,
     #[serde(rename = "cell")]
     cells: Vec<Cell>,
 }
@@ -75,7 +80,15 @@ impl Kernel {
     /// A kernel of which only the suite matters.
     pub(super) fn for_test(suite: &str) -> Self {
         let text = String::new;
-        Self { name: text(), suite: suite.to_owned(), package: text(), image: text(), cells: Vec::new() }
+        Self {
+            name: text(),
+            suite: suite.to_owned(),
+            package: text(),
+            image: text(),
+            modules: Vec::new(),
+            modules_package: None,
+            cells: Vec::new(),
+        }
     }
 }
 
@@ -107,6 +120,12 @@ impl Boot {
         )
     }
 
+    /// The tier that opens are seen in, and that of connections where it is another.
+    pub(super) fn tier(&self) -> String {
+        let (open, connect) = (self.cell.open, self.cell.connect);
+        if open == connect { open.name().to_owned() } else { format!("{}, {}", open.name(), connect.name()) }
+    }
+
     /// For `--list`.
     pub(super) fn line(&self) -> String {
         let Cell { name: _, lsm, tiers, open, connect, skips } = &self.cell;
@@ -133,11 +152,9 @@ impl Matrix {
         let matrix: Self = toml::from_str(text)?;
         let mut names = BTreeSet::new();
         for kernel in &matrix.kernels {
-            ensure!(
-                kernel.package.matches("{}").count() == 1,
-                "the package of {} needs one {{}}",
-                kernel.name
-            );
+            for package in [Some(&kernel.package), kernel.modules_package.as_ref()].into_iter().flatten() {
+                ensure!(package.matches("{}").count() == 1, "{package} of {} needs one {{}}", kernel.name);
+            }
             ensure!(!kernel.cells.is_empty(), "kernel {} has no cell", kernel.name);
         }
         for boot in matrix.boots() {

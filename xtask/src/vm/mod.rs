@@ -5,6 +5,9 @@ mod cpio;
 mod guest;
 mod kernels;
 mod matrix;
+mod modules;
+mod page;
+mod results;
 mod serial;
 
 use std::collections::VecDeque;
@@ -20,13 +23,17 @@ use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, paths, probes};
 use matrix::{Boot, Matrix};
+pub(crate) use page::page;
+use results::{Found, Results};
 pub(crate) use serial::Report;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
     CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no root and no KVM.\n  \
     --list     prints the cells and stops\n  \
     --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
-    --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n\
+    --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n  \
+    --bless    writes what was found of routes into tests/golden/routes.json and docs/ROUTES.md\n\
+    Without --bless, a run of all cells fails where routes are found to be otherwise than committed.\n\
     The console of each boot stays in target/vm/logs/CELL.log.";
 
 /// More at once than there are processors to emulate on only makes each slower.
@@ -39,6 +46,7 @@ struct Options {
     list: bool,
     keep: bool,
     refresh: bool,
+    bless: bool,
 }
 
 impl Options {
@@ -49,6 +57,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--keep" => options.keep = true,
                 "--refresh" => options.refresh = true,
+                "--bless" => options.bless = true,
                 flag if flag.starts_with('-') => {
                     bail!("`vm` has no option {flag}; see `cargo xtask help vm`")
                 }
@@ -82,23 +91,81 @@ fn cells(options: &Options) -> Result<Counts> {
     prepare(&boots, options.refresh)?;
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
-    let initramfs = initramfs("initramfs");
-    guest::pack(&agent, &object, &initramfs)?;
+    let name = "initramfs";
+    let packed = pack(&boots, &agent, &object, name)?;
     if options.keep {
         for boot in &boots {
+            let initramfs = initramfs(name, &boot.kernel.name);
             step!("vm: {}: {}", boot.name(), boot::command(boot, &initramfs)?.text());
         }
     }
     step!("vm: booting {} cells, {AT_ONCE} at once", boots.len());
-    let verdicts = boot_all(boots, &initramfs);
+    let verdicts = boot_all(boots, name);
     if !options.keep {
-        fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+        remove(&packed)?;
     }
-    Ok(judge(&verdicts))
+    let mut counts = judge(&verdicts);
+    counts.failed += settle(&verdicts, options)?;
+    Ok(counts)
 }
 
-fn initramfs(name: &str) -> PathBuf {
-    paths::target().join("vm").join(format!("{name}.cpio"))
+/// Keeps what green cells found of routes, and writes or compares what is committed. The number of failures: comparing is
+/// one test.
+fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
+    let found = || {
+        let green = verdicts.iter().filter(|verdict| verdict.reasons.is_empty());
+        Results(green.filter_map(|verdict| Some((verdict.cell.clone(), verdict.found.clone()?))).collect())
+    };
+    let whole = options.cells.is_empty();
+    let mut latest = Results::read(&results::latest())?;
+    latest.update(found());
+    latest.write(&results::latest())?;
+    let mut committed = Results::committed()?;
+    if options.bless {
+        if whole && verdicts.iter().all(|verdict| verdict.reasons.is_empty()) {
+            committed = Results::default(); // cells that are no more
+        }
+        committed.update(found());
+        let changed = committed.write(&results::committed())?;
+        step!("vm: {} {}", results::COMMITTED, if changed { "written" } else { "was up to date" });
+        crate::docs::routes()?;
+        return Ok(0);
+    }
+    let differences = committed.differences(&found());
+    if !whole || differences.is_empty() {
+        return Ok(0);
+    }
+    eprintln!("\nroutes are not as {} has them:\n  {}", results::COMMITTED, differences.join("\n  "));
+    eprintln!("where that is right: cargo xtask vm --bless, and the diff is the review");
+    Ok(1)
+}
+
+/// The archive for the cells of one kernel.
+fn initramfs(name: &str, kernel: &str) -> PathBuf {
+    paths::target().join("vm").join(format!("{name}-{kernel}.cpio"))
+}
+
+/// Packs an archive per kernel: they differ in their modules only.
+fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<PathBuf>> {
+    let common = initramfs(name, "common");
+    guest::pack(agent, object, &common)?;
+    let mut packed: Vec<PathBuf> = Vec::new();
+    for boot in boots {
+        let archive = initramfs(name, &boot.kernel.name);
+        if !packed.contains(&archive) {
+            modules::append(&common, &kernels::modules(&boot.kernel), &archive)?;
+            packed.push(archive);
+        }
+    }
+    remove(&[common])?;
+    Ok(packed)
+}
+
+fn remove(archives: &[PathBuf]) -> Result<()> {
+    for archive in archives {
+        fs::remove_file(archive).with_context(|| format!("cannot remove {}", archive.display()))?;
+    }
+    Ok(())
 }
 
 /// QEMU and the kernels.
@@ -116,9 +183,10 @@ struct Verdict {
     cell: String,
     reasons: Vec<String>,
     log: Option<PathBuf>,
+    found: Option<Found>,
 }
 
-fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
+fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
     let queue = Mutex::new(VecDeque::from(boots));
     let verdicts = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -127,7 +195,7 @@ fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(boot) = next else { break };
-                    let verdict = boot_one(&boot, initramfs);
+                    let verdict = boot_one(&boot, name);
                     verdicts.lock().unwrap_or_else(PoisonError::into_inner).push(verdict);
                 }
             });
@@ -136,9 +204,9 @@ fn boot_all(boots: Vec<Boot>, initramfs: &Path) -> Vec<Verdict> {
     verdicts.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
+fn boot_one(boot: &Boot, name: &str) -> Verdict {
     let cell = boot.name();
-    match boot::boot(boot, initramfs, "") {
+    match boot::boot(boot, &initramfs(name, &boot.kernel.name), "") {
         Ok(outcome) => {
             let reasons = outcome.report.reasons(&boot.cell.skips);
             let word = if reasons.is_empty() { "ok" } else { "RED" };
@@ -147,11 +215,11 @@ fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
                 outcome.report.passed.len(),
                 outcome.seconds
             );
-            Verdict { cell, reasons, log: Some(outcome.log) }
+            Verdict { cell, reasons, log: Some(outcome.log), found: Some(Found::of(&outcome.report)) }
         }
         Err(error) => {
             step!("vm: {cell:<16} RED  {error:#}");
-            Verdict { cell, reasons: vec![format!("{error:#}")], log: None }
+            Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None }
         }
     }
 }
@@ -159,7 +227,7 @@ fn boot_one(boot: &Boot, initramfs: &Path) -> Verdict {
 /// Reports every red cell together, after the last boot, and counts.
 fn judge(verdicts: &[Verdict]) -> Counts {
     let mut counts = Counts::default();
-    for Verdict { cell, reasons, log } in verdicts {
+    for Verdict { cell, reasons, log, found: _ } in verdicts {
         if reasons.is_empty() {
             counts.passed += 1;
             continue;
@@ -184,10 +252,10 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
         bail!("`{cell}` is not one cell; `cargo xtask vm --list` lists them")
     };
     prepare(&boots, false)?;
-    let initramfs = initramfs(&format!("initramfs-{label}"));
-    guest::pack(agent, object, &initramfs)?;
-    let outcome = boot::boot(boot, &initramfs, &format!("-{label}"));
-    fs::remove_file(&initramfs).with_context(|| format!("cannot remove {}", initramfs.display()))?;
+    let name = format!("initramfs-{label}");
+    let packed = pack(std::slice::from_ref(boot), agent, object, &name)?;
+    let outcome = boot::boot(boot, &initramfs(&name, &boot.kernel.name), &format!("-{label}"));
+    remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))
 }
 
@@ -210,6 +278,7 @@ mod tests {
             cell: "6.1-lsm".to_owned(),
             reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
             log: None,
+            found: None,
         };
         let counts = judge(&[verdict(&[]), verdict(&["timed out"])]);
         assert_eq!((counts.passed, counts.failed), (1, 1));

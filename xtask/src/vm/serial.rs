@@ -2,6 +2,7 @@
 //!
 //! One line per test, `spoor-guest: PASS name`, `spoor-guest: FAIL name: why` or `spoor-guest: SKIP name: why`, and
 //! `spoor-guest: DONE` at the end, so that a guest that stopped half way is not taken for one that had less to say.
+//! Between them what is no verdict: `KERNEL release`, `ROUTE name verdict` and `VERIFIED program instructions`.
 
 use super::matrix::Skip;
 
@@ -24,7 +25,11 @@ pub(crate) struct Report {
     pub(crate) failed: Vec<(String, String)>,
     skipped: Vec<(String, String)>,
     /// Route and verdict, with its reason.
-    pub(crate) routes: Vec<(String, String)>,
+    pub(super) routes: Vec<(String, String)>,
+    /// Program, and how many instructions the verifier walked.
+    pub(super) verified: Vec<(String, String)>,
+    /// The kernel's release.
+    pub(super) kernel: Option<String>,
     done: bool,
     panicked: bool,
     end: End,
@@ -37,6 +42,8 @@ impl Report {
             failed: Vec::new(),
             skipped: Vec::new(),
             routes: Vec::new(),
+            verified: Vec::new(),
+            kernel: None,
             done: false,
             panicked: log.contains("Kernel panic - not syncing"),
             end,
@@ -64,10 +71,12 @@ impl Report {
             "PASS" => self.passed.push(rest.to_owned()),
             "FAIL" => self.failed.push(pair()),
             "SKIP" => self.skipped.push(pair()),
-            "ROUTE" if rest.contains(' ') => {
-                let (route, verdict) = rest.split_once(' ').unwrap_or((rest, ""));
-                self.routes.push((route.to_owned(), verdict.to_owned()));
+            "ROUTE" | "VERIFIED" if rest.contains(' ') => {
+                let (name, what) = rest.split_once(' ').unwrap_or((rest, ""));
+                let list = if word == "ROUTE" { &mut self.routes } else { &mut self.verified };
+                list.push((name.to_owned(), what.to_owned()));
             }
+            "KERNEL" => self.kernel = Some(rest.to_owned()),
             "DONE" => self.done = true,
             // A line that was garbled or a word we do not know must not pass for silence.
             _ => self.failed.push((said.to_owned(), "is not a line the guest may say".to_owned())),
@@ -119,6 +128,20 @@ mod tests {
     fn a_guest_that_passes_and_is_done_is_green() {
         assert_eq!(reasons(GREEN, End::Exited, &[]), [""; 0]);
         assert_eq!(Report::parse(GREEN, End::Exited).passed, ["open is seen"]);
+    }
+
+    #[test]
+    fn what_is_no_verdict_is_kept() {
+        let log = format!(
+            "spoor-guest: KERNEL 6.1.0\nspoor-guest: ROUTE a not-seen: b: c\nspoor-guest: VERIFIED d 9\n{GREEN}"
+        );
+        let report = Report::exited(&log);
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(report.kernel.as_deref(), Some("6.1.0"));
+        assert_eq!(report.routes, [pair("a", "not-seen: b: c")]);
+        assert_eq!(report.verified, [pair("d", "9")]);
+        assert_eq!(report.reasons(&[]), [""; 0]);
+        assert_eq!(Report::exited(&format!("spoor-guest: ROUTE a\n{GREEN}")).reasons(&[]).len(), 1);
     }
 
     #[test]
