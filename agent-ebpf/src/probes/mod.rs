@@ -11,7 +11,7 @@ mod identity;
 mod memory;
 mod open;
 mod packets;
-mod send;
 mod reading;
 mod receive;
+mod send;
 mod unix;

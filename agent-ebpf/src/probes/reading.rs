@@ -106,7 +106,7 @@ pub fn tp_read(ctx: BtfTracePointContext) -> i32 {
 /// Which argument of a call is the descriptor, and how it reads.
 #[inline(always)]
 fn descriptor(call: Syscall) -> (u32, u32) {
-    let Syscall { number, compat } = call;
+    let Syscall { number, compat, .. } = call;
     if compat {
         return match number {
             90 | 192 => (4, READ_MAP),
