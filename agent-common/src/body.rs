@@ -26,7 +26,7 @@ pub const PATH_MAX: u32 = 4096;
 /// Most bytes of a cgroup path a sample carries.
 pub const CGROUP_MAX: u32 = 1024;
 /// Most path components walked up.
-pub const PATH_DEPTH_MAX: u32 = 32;
+pub const PATH_DEPTH_MAX: u32 = 24;
 /// Most cgroup levels walked up.
 pub const CGROUP_DEPTH_MAX: u32 = 12;
 /// Longest name of one path component.

@@ -54,6 +54,9 @@ pub const CASES: [(&str, Case); 17] = [
     ("verifier", verifier::budget),
 ];
 
+/// Those that are the same in every tier. On a kernel of the matrix they run once, where it boots with everything it has.
+pub const ONCE: [&str; 5] = ["second-instance", "refused-hosts", "refused-words", "full-disk", "flood"];
+
 /// Starts the acting program in the test's scope.
 ///
 /// # Errors

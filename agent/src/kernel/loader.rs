@@ -50,6 +50,12 @@ pub enum LoadError {
         /// Why.
         error: aya::maps::MapError,
     },
+    /// The kernel would load it, and never run it: known beforehand, so that the verifier need not be asked.
+    #[error("{program}: bpf is not among the active security modules (`lsm=`)")]
+    Inactive {
+        /// Which.
+        program: &'static str,
+    },
     /// A program sees packets of cgroups, and there is no hierarchy to attach it to.
     #[error("{program}: {why}")]
     Cgroup {
@@ -118,6 +124,8 @@ pub struct Kernel {
     dispatching: bool,
     /// Root of the v2 hierarchy, for programs that see packets.
     cgroups: Option<PathBuf>,
+    /// Security modules of this kind load and stay silent.
+    lsm_inactive: bool,
     /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
     btf: Option<aya::Btf>,
 }
@@ -141,7 +149,8 @@ impl Kernel {
         let syscalls = ProgramArray::try_from(syscalls)
             .map_err(|error| LoadError::Map { name: names::SYSCALLS, error })?;
         let cgroups = Cgroups::find().ok().map(|cgroups| cgroups.directory(""));
-        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, btf: Some(btf) })
+        let lsm_inactive = host.lsms.as_ref().is_some_and(|active| active.iter().all(|name| name != "bpf"));
+        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lsm_inactive, btf: Some(btf) })
     }
 
     /// Takes a map out of the object.
@@ -216,7 +225,10 @@ impl Kernel {
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
-        let Kernel { ebpf, btf, syscalls, dispatching, cgroups } = self;
+        let Kernel { ebpf, btf, syscalls, dispatching, cgroups, lsm_inactive } = self;
+        if *lsm_inactive && matches!(program.attach, Attach::Lsm(_)) {
+            return Err(LoadError::Inactive { program: program.name });
+        }
         let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
         if matches!(program.attach, Attach::SysExit(_)) && !*dispatching {
             let dispatcher = ebpf.program_mut(DISPATCHER).ok_or(LoadError::Absent(DISPATCHER))?;

@@ -38,6 +38,23 @@ fn a_descriptor_that_is_handed_over_is_received_and_inherited() {
 }
 
 #[test]
+fn a_reading_is_told_by_inode_and_gets_the_path_of_the_opening() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.deed(job, Source::LsmOpen, Deed::Open(file(TOKEN)));
+    let nameless = |ino| OpenedFile { path: text(""), ino, ..file(TOKEN) };
+    story.deed(job, Source::LsmRead, Deed::Read { file: nameless(file(TOKEN).ino), mapped: false });
+    // Of this one nothing is known, and the names are what makes it a credential here.
+    story.deed(job, Source::LsmRead, Deed::Read { file: nameless(9_999), mapped: false });
+    let played = story.play();
+    assert_eq!(
+        played.lines()[2..],
+        ["A 200 read token:/srv/token < token of 1 same-process/0 only-credential"]
+    );
+    assert_eq!(played.counter("opens_unconfirmed"), 1);
+}
+
+#[test]
 fn what_is_read_and_was_never_opened_was_held_before() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
