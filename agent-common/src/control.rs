@@ -178,6 +178,8 @@ pub mod names {
     pub const FAULTS: &str = "FAULTS";
     /// Hash: tgid to [`super::Mark`].
     pub const MARKS: &str = "MARKS";
+    /// Hash, LRU: `InodeKey` of a file that was found to be a credential, to its rule.
+    pub const KNOWN: &str = "KNOWN";
     /// Programs that look after system calls, by slot.
     pub const SYSCALLS: &str = "SYSCALLS";
     /// Array of one `u32`: not 0 while the agent's next child is its canary.

@@ -120,7 +120,13 @@ pub fn opened(file: u64, inode: u64, _who: (u64, u64), source: Source) -> Result
     // `environ` and its NUL are eight bytes; names shorter than that are stored in a room of more.
     let how = match (len, field::<u64>(name, 0)?) {
         (7, word) if word == u64::from_le_bytes(*b"environ\0") => MEMORY_ENVIRON,
-        (3, word) if word & 0xff_ffff == u64::from_le_bytes(*b"mem\0\0\0\0\0") => MEMORY_FILE,
+        // Where the kernel is watched as it asks for the right to attach, that tells.
+        (3, word)
+            if matches!(source, Source::TpOpen)
+                && word & 0xff_ffff == u64::from_le_bytes(*b"mem\0\0\0\0\0") =>
+        {
+            MEMORY_FILE
+        }
         _ => return Ok(()),
     };
     let of_proc = inode.wrapping_sub(u64::from(off!(proc_inode__vfs_inode)));

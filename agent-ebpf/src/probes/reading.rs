@@ -156,8 +156,10 @@ fn try_read(file: u64, how: u32, source: Source) -> Result<(), Unreadable> {
     let inode = matcher::inode(at)?;
     let generation = field(at, off!(inode__i_generation))?;
     let key = InodeKey { ino: inode.ino, dev: inode.dev, generation };
-    // SAFETY: a number, copied at once.
-    let Some(rule) = unsafe { KNOWN.get(key) }.copied() else { return Ok(()) };
+    // Userspace, which tells of what was open before, does not know the generation.
+    let any = InodeKey { generation: 0, ..key };
+    // SAFETY: numbers, copied at once.
+    let Some(rule) = unsafe { KNOWN.get(key).or(KNOWN.get(any)) }.copied() else { return Ok(()) };
     let task = task::current();
     if marks(task, tgid) & MARK_HOLDS == 0 || !watched(task, tgid) {
         return Ok(());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use spoor_wire::rule::InodeKey;
 use tokio::sync::watch;
 
 use super::{Failure, RunOptions, identity};
@@ -120,9 +121,15 @@ pub(super) struct Early {
 }
 
 /// Scans `/proc` and puts what came meanwhile behind it.
-pub(super) fn early(options: &RunOptions, host: &Host, watching: &mut Watching) -> Result<Early, Failure> {
+pub(super) fn early(
+    options: &RunOptions,
+    host: &Host,
+    catalogue: &Catalogue,
+    watching: &mut Watching,
+) -> Result<Early, Failure> {
     let scope = &options.config.scope.cgroups;
-    let scan = seed(watching.cgroups.as_ref(), scope).map_err(|error| Failure::System {
+    let credential = |path: &[u8]| catalogue.rule_of(path);
+    let scan = seed(watching.cgroups.as_ref(), scope, &credential).map_err(|error| Failure::System {
         what: "scan /proc".into(),
         error: std::io::Error::other(error),
     })?;
@@ -130,6 +137,16 @@ pub(super) fn early(options: &RunOptions, host: &Host, watching: &mut Watching) 
         tracing::debug!("{} processes ended while they were looked at", scan.unread);
     }
     let mut events = scan.events;
+    for event in &events {
+        if let What::Seeded(seeded) = &event.what {
+            for file in &seeded.open {
+                let key = InodeKey { ino: file.ino, dev: file.dev, generation: 0 };
+                if watching.control.know(key, file.rule).is_err() {
+                    tracing::warn!("a file that was open before is not known to the probes");
+                }
+            }
+        }
+    }
     events.append(&mut watching.covered.kept);
     if watching.covered.not_kept != 0 {
         // Of what kinds they were, nobody counted: it is a gap without numbers.

@@ -211,6 +211,14 @@ impl Catalogue {
         Some(Arc::new(describe::credential(kind, path, Facts::default())))
     }
 
+    /// The rule by which a file of that path would match, where its names alone say that it is a credential.
+    #[must_use]
+    pub fn rule_of(&self, path: &[u8]) -> Option<u32> {
+        let kind = self.decide(0, path, false)?;
+        let index = self.kinds.iter().position(|known| std::ptr::eq(known, kind))?;
+        Some(rule(index, false))
+    }
+
     fn decide(&self, rule: u32, path: &[u8], socket: bool) -> Option<&Kind> {
         let own = usize::try_from(rule / 2).ok().filter(|index| *index < self.kinds.len())?;
         // What the config names is meant whatever it is; it is the first kind.

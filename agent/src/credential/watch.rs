@@ -89,7 +89,8 @@ fn watches(
         return Ok(());
     }
     // Plain names behind the last wildcard are looked for everywhere: what appears later is then seen at once.
-    if !literal.is_empty() {
+    // One name alone is not: a `token` or a `config` is anywhere, and mostly no secret.
+    if literal.len() > 1 || origin == Origin::Anywhere && !literal.is_empty() {
         watches.push(Watch::Name(name_key(literal, false)?));
     }
     let base = base(parts);

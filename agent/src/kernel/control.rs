@@ -22,6 +22,7 @@ pub struct Control {
     entries: Rules<EntryKey>,
     dirs: Rules<InodeKey>,
     names: Rules<NameKey>,
+    known: Rules<InodeKey>,
     /// What is in the rule maps now, so that a rescan writes only what changed.
     written: Written,
 }
@@ -81,6 +82,7 @@ impl Control {
             entries: kernel.take(names::RULE_ENTRY)?,
             dirs: kernel.take(names::RULE_DIR)?,
             names: kernel.take(names::RULE_NAME)?,
+            known: kernel.take(names::KNOWN)?,
             written: Written::default(),
         })
     }
@@ -122,6 +124,14 @@ impl Control {
     /// Stops watching it.
     pub(super) fn forget_file(&mut self, key: InodeKey) {
         drop(self.inodes.remove(&AsPod(key)));
+    }
+
+    /// A file that a process held open before: reading it is told from now on.
+    ///
+    /// # Errors
+    /// [`MapError`]
+    pub fn know(&mut self, key: InodeKey, rule: u32) -> Result<(), MapError> {
+        self.known.insert(AsPod(key), rule, 0)
     }
 
     /// Adds flags to a process's mark.

@@ -4,13 +4,20 @@
 //! not at all; the process table knows them for one.
 
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
-use procfs::process::{Process, all_processes};
+use procfs::process::{FDPermissions, FDTarget, Process, all_processes};
 use procfs::{ProcError, ProcResult};
 
+use super::canary::kernel_dev;
 use super::cgroups::Cgroups;
 use super::ring::boot_ns;
-use crate::event::{Event, Facts, ProcessKey, Seeded, Text, What};
+use crate::event::{Event, Facts, Matched, OpenedFile, ProcessKey, Seeded, Text, What};
+
+/// Most descriptors of one process that are looked at.
+const DESCRIPTORS_MAX: usize = 4_096;
+/// Most credentials that one process is told to hold.
+const OPEN_MAX: usize = 64;
 
 /// What the scan found, and how many processes it could not read (they ended meanwhile, or are hidden).
 pub struct Scan {
@@ -24,12 +31,16 @@ pub struct Scan {
 ///
 /// # Errors
 /// Where `/proc` itself cannot be listed.
-pub fn seed(cgroups: Option<&Cgroups>, scope: &[String]) -> Result<Scan, ProcError> {
+pub fn seed(
+    cgroups: Option<&Cgroups>,
+    scope: &[String],
+    credential: &dyn Fn(&[u8]) -> Option<u32>,
+) -> Result<Scan, ProcError> {
     let time_ns = boot_ns();
     let ticks = procfs::ticks_per_second();
     let mut scan = Scan { events: Vec::new(), unread: 0 };
     for process in all_processes()? {
-        match process.and_then(|process| read(&process, ticks, cgroups, scope)) {
+        match process.and_then(|process| read(&process, ticks, cgroups, scope, credential)) {
             Ok(Some(seeded)) => {
                 scan.events.push(Event { time_ns, what: What::Seeded(Box::new(seeded)) });
             }
@@ -55,6 +66,7 @@ fn read(
     ticks: u64,
     cgroups: Option<&Cgroups>,
     scope: &[String],
+    credential: &dyn Fn(&[u8]) -> Option<u32>,
 ) -> ProcResult<Option<Seeded>> {
     let stat = process.stat()?;
     // A kernel thread has no program.
@@ -103,9 +115,36 @@ fn read(
         exe: process.exe().map(|exe| whole(exe.as_os_str().as_bytes())).unwrap_or_default(),
         argv,
         cgroup: whole(cgroup.as_bytes()),
-        open: Vec::new(),
+        open: open_credentials(process, credential),
         again: false,
     }))
+}
+
+/// Credentials that a process holds open for reading, found by the names of its descriptors. A name that cannot be read is
+/// of a descriptor that was closed meanwhile.
+fn open_credentials(process: &Process, credential: &dyn Fn(&[u8]) -> Option<u32>) -> Vec<OpenedFile> {
+    let Ok(descriptors) = process.fd() else { return Vec::new() };
+    let found = descriptors.take(DESCRIPTORS_MAX).flatten().filter_map(|descriptor| {
+        let FDTarget::Path(path) = &descriptor.target else { return None };
+        let readable = descriptor.mode().contains(FDPermissions::READ);
+        let rule = credential(path.as_os_str().as_bytes()).filter(|_| readable)?;
+        let link = format!("/proc/{}/fd/{}", process.pid(), descriptor.fd);
+        let meta = std::fs::metadata(link).ok().filter(std::fs::Metadata::is_file)?;
+        Some(OpenedFile {
+            path: whole(path.as_os_str().as_bytes()),
+            dev: kernel_dev(meta.dev()),
+            ino: meta.ino(),
+            generation: 0,
+            rule,
+            matched: Matched::Name,
+            flags: 0,
+            mode: meta.mode(),
+            owner: meta.uid(),
+            links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
+            backing: false,
+        })
+    });
+    found.take(OPEN_MAX).collect()
 }
 
 fn whole(bytes: &[u8]) -> Text {

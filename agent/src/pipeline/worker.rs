@@ -193,7 +193,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
 
     /// After a loss of forks, executions or exits: `/proc` tells who is there.
     fn reconcile(&mut self, now: u64) -> Vec<Record> {
-        let scan = match seed(self.around.cgroups.as_ref(), &self.around.watched) {
+        let scan = match seed(self.around.cgroups.as_ref(), &self.around.watched, &|_| None) {
             Ok(scan) => scan,
             Err(error) => {
                 tracing::warn!("/proc cannot be read again after a loss: {error}");

@@ -25,7 +25,7 @@ pub(super) fn tiers(place: &Place) -> Result<()> {
     };
     let (open, connect) = (tier("secret.open"), tier("connect"));
     ensure!((&open, &connect) == (&place.tiers.0, &place.tiers.1), "tiers {open} and {connect}: {coverage}");
-    ensure!(signals.len() == 6 && signals.iter().all(|s| at(s, "proven") == true), "not proven: {coverage}");
+    ensure!(signals.len() == 15 && signals.iter().all(|s| at(s, "proven") == true), "not proven: {coverage}");
     println!("ready after {} ms", agent.ready_after.as_millis());
     let (status, _) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");

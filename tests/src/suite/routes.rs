@@ -99,7 +99,8 @@ pub(super) fn routes(place: &Place) -> Result<()> {
         grounds.push((*route, *row, *signal, ground));
     }
     let sentinel = Ground::new(place, &root, SENTINEL)?;
-    let config = format!("[credentials]\npaths = [{:?}]\n", root.join("secrets/**"));
+    let paths = [root.join("secrets/**"), root.join(ground::SINGLE), root.join(ground::WATCHED).join("**")];
+    let config = format!("[credentials]\npaths = {paths:?}\n");
     let mut agent = Agent::start(place, "routes", &config)?;
     let coverage = agent.records.wait("the coverage record", |r| text(r, "type") == "coverage")?;
     let ran: Vec<Result<Ran>> = grounds.iter().map(|(route, _, _, ground)| (route.act)(ground)).collect();

@@ -34,12 +34,22 @@ pub(super) struct Ground<'a> {
     notes: RefCell<Vec<(&'static str, String)>>,
     /// What must stay open until the last act, as a listening socket.
     kept: RefCell<Vec<OwnedFd>>,
+    /// Programs that go on while others act.
+    left: RefCell<Vec<(&'static str, Child)>>,
 }
+
+/// Below the root of all: see [`lay`].
+pub(super) const SINGLE: &str = "single";
+pub(super) const WATCHED: &str = "watched";
 
 /// Makes what all routes share: one copy of the acting program, to which each route has its names.
 pub(super) fn lay(place: &Place, root: &Path) -> Result<()> {
     fs::create_dir_all(root.join("bin"))?;
     fs::create_dir_all(root.join("said"))?;
+    // A file that is a credential by itself, and a directory that is one as a whole.
+    fs::write(root.join(SINGLE), "a secret, for the test\n")?;
+    fs::create_dir_all(root.join(WATCHED))?;
+    fs::write(root.join(WATCHED).join("token"), "a secret, for the test\n")?;
     place.program(&root.join("act")).context("the acting program")
 }
 
@@ -52,6 +62,7 @@ impl<'a> Ground<'a> {
             id,
             notes: RefCell::new(Vec::new()),
             kept: RefCell::new(Vec::new()),
+            left: RefCell::new(Vec::new()),
         };
         for (directory, content) in
             [(ground.secrets(), "a secret, for the test\n"), (ground.plain(), "no secret\n")]
@@ -82,6 +93,30 @@ impl<'a> Ground<'a> {
     /// What its twin opens.
     pub(super) fn innocent(&self) -> String {
         self.plain().join("token").display().to_string()
+    }
+
+    /// A credential that the config names by its whole path.
+    pub(super) fn single(&self) -> PathBuf {
+        self.root.join(SINGLE)
+    }
+
+    /// A directory all of which is named in the config.
+    pub(super) fn watched(&self) -> PathBuf {
+        self.root.join(WATCHED)
+    }
+
+    /// Starts a program that goes on while others act.
+    pub(super) fn leave(&self, suffix: &'static str, steps: &[&str]) -> Result<()> {
+        let child = self.start(suffix, steps)?;
+        self.left.borrow_mut().push((suffix, child));
+        Ok(())
+    }
+
+    /// Takes it back.
+    pub(super) fn left(&self, suffix: &str) -> Option<Child> {
+        let mut left = self.left.borrow_mut();
+        let at = left.iter().position(|(known, _)| *known == suffix)?;
+        Some(left.remove(at).1)
     }
 
     /// The path of a program of the route: the one that takes it (``), its twin (`-twin`), and what `program` made.
@@ -172,6 +207,16 @@ impl<'a> Ground<'a> {
     fn said(&self, suffix: &str) -> String {
         fs::read_to_string(self.said_in(suffix)).unwrap_or_default().trim().replace('\n', "; ")
     }
+}
+
+/// Waits until something is so.
+pub(super) fn until(so: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !so()? {
+        ensure!(Instant::now() < deadline, "it did not come about");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// Waits for the end of an act.
