@@ -6,7 +6,8 @@ use crate::body::{
     Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
     Span,
 };
-use crate::header::{Header, Kind, Lane, Source, Task, WIRE_VERSION};
+use crate::header::{Header, Kind, Lane, Task, WIRE_VERSION};
+use crate::source::Source;
 
 /// Why a sample was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ pub mod decode;
 pub mod fault;
 pub mod header;
 pub mod rule;
+pub mod source;
 
 pub use body::{
     Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
@@ -26,4 +27,5 @@ pub use body::{
 pub use control::{Mark, Offsets, Settings};
 pub use decode::{DecodeError, RawBody, RawEvent};
 pub use fault::Fault;
-pub use header::{Header, Kind, Lane, Source, Task};
+pub use header::{Header, Kind, Lane, Task};
+pub use source::Source;

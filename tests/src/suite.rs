@@ -7,6 +7,7 @@ mod processes;
 mod refusals;
 mod routes;
 mod scenario;
+mod silence;
 mod verifier;
 
 use std::fs;
@@ -33,7 +34,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 16] = [
+pub const CASES: [(&str, Case); 17] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -48,6 +49,7 @@ pub const CASES: [(&str, Case); 16] = [
     ("refused-hosts", refusals::hosts),
     ("refused-words", refusals::words),
     ("full-disk", refusals::full_disk),
+    ("silence", silence::silence),
     ("routes", routes::routes),
     ("verifier", verifier::budget),
 ];

@@ -82,6 +82,7 @@ live! {
     refused_hosts => "refused-hosts",
     refused_words => "refused-words",
     full_disk => "full-disk",
+    silence => "silence",
     routes => "routes",
     verifier => "verifier",
 }

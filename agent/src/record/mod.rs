@@ -7,6 +7,7 @@
 mod bounded;
 mod build;
 mod coverage;
+mod deeds;
 mod parts;
 mod reference;
 mod shape;

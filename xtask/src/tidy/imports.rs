@@ -14,10 +14,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("names", &["event"]),
     ("actor", &["event", "lineage"]),
     ("credential", &["event", "lineage"]),
-    ("action", &["event", "lineage", "actor", "credential"]),
-    ("purpose", &["event", "lineage", "actor", "credential", "action"]),
-    ("chain", &["event", "lineage", "actor", "credential", "action", "purpose"]),
-    ("record", &["event", "lineage", "actor", "credential", "action", "purpose", "chain"]),
+    ("action", &["names", "event", "lineage", "actor", "credential"]),
+    ("purpose", &["names", "event", "lineage", "actor", "credential", "action"]),
+    ("chain", &["names", "event", "lineage", "actor", "credential", "action", "purpose"]),
+    ("record", &["names", "event", "lineage", "actor", "credential", "action", "purpose", "chain"]),
     ("store", &["chain", "record"]),
     ("forward", &["record", "store"]), // never an event: what is stored is what is forwarded
     ("report", &["action", "purpose", "chain", "record", "store"]),
@@ -25,6 +25,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "kernel",
+            "names",
             "event",
             "lineage",
             "actor",

@@ -1,0 +1,137 @@
+//! What was done, as the parts of a record that tell it.
+
+use std::net::IpAddr;
+
+use super::build::Builder;
+use super::parts::{destination, exit_shape, ids, milliseconds};
+use super::shape::{ActionShape, DestinationShape, SourceShape};
+use crate::action::{Action, ActionDeed, ConnectOutcome};
+use crate::credential::Credential;
+use crate::event::{OpenedFile, SendOutcome, Transport};
+
+impl Builder {
+    pub(super) fn deed<'a>(&'a self, action: &'a Action, shape: &mut ActionShape<'a>) {
+        match &action.deed {
+            ActionDeed::SecretOpen { file, credential } => {
+                self.secret("secret.open", (file, credential), shape);
+            }
+            ActionDeed::SecretReceive { file, credential } => {
+                self.secret("secret.receive", (file, credential), shape);
+            }
+            ActionDeed::SecretRead { file, credential, mapped } => {
+                self.secret("secret.read", (file, credential), shape);
+                shape.how = Some(if *mapped { "map" } else { "copy" });
+            }
+            ActionDeed::SecretSocket { file, credential, outcome } => {
+                self.secret("connect", (file, credential), shape);
+                shape.outcome(*outcome);
+                shape.destination = Some(DestinationShape {
+                    path: Some((self.redaction.printable)(&file.path.bytes)),
+                    transport: "unix".into(),
+                    ..DestinationShape::default()
+                });
+            }
+            ActionDeed::MemoryAccess { target, how } => {
+                shape.action = "memory.access";
+                shape.how = Some(how.name());
+                shape.target = target.as_ref().map(|target| self.process(target, None));
+            }
+            ActionDeed::Exec => shape.action = "exec",
+            ActionDeed::ExecFailed { program, errno } => {
+                shape.action = "exec.failed";
+                shape.program = self.text(program);
+                shape.errno = Some(*errno);
+            }
+            ActionDeed::Exit(status) => {
+                shape.action = "exit";
+                shape.exit = Some(exit_shape(*status));
+            }
+            ActionDeed::CredChange(change) => {
+                shape.action = "cred.change";
+                (shape.from, shape.to) = (Some(ids(&change.from)), Some(ids(&change.to)));
+            }
+            ActionDeed::Connect { .. } | ActionDeed::Send { .. } | ActionDeed::Accept { .. } => {
+                self.network(&action.deed, shape);
+            }
+        }
+    }
+
+    fn network<'a>(&'a self, deed: &'a ActionDeed, shape: &mut ActionShape<'a>) {
+        match deed {
+            ActionDeed::Connect { to, name, from, outcome, took_ns, completes } => {
+                shape.action = "connect";
+                shape.outcome(*outcome);
+                shape.took_ms = took_ns.map(milliseconds);
+                shape.completes = completes.and_then(|id| self.seqs.get(&id).copied());
+                shape.destination = Some(destination(*to, name.as_ref()));
+                shape.source = from.map(|(ip, port)| SourceShape { ip, port });
+            }
+            ActionDeed::Send { to, name, outcome } => {
+                shape.action = "send";
+                match outcome {
+                    SendOutcome::Sent => shape.outcome = Some("sent"),
+                    SendOutcome::Failed(errno) => shape.outcome(ConnectOutcome::from_errno(*errno)),
+                    SendOutcome::Unknown => {}
+                }
+                shape.destination = Some(destination(*to, name.as_ref()));
+            }
+            ActionDeed::Accept { from, at, transport } => {
+                shape.action = "accept";
+                shape.destination = Some(own(*at, *transport));
+                shape.source = Some(SourceShape { ip: from.0, port: from.1 });
+            }
+            _ => {}
+        }
+    }
+
+    /// A deed with a credential's file.
+    fn secret<'a>(
+        &'a self,
+        action: &'static str,
+        (file, credential): (&OpenedFile, &'a Credential),
+        shape: &mut ActionShape<'a>,
+    ) {
+        shape.action = action;
+        shape.file = Some(self.file(file));
+        // The file's own credential comes first, also where the chain names others beside it.
+        shape.credential.retain(|other| other.id != credential.id);
+        shape.credential.insert(0, self.credential(credential));
+    }
+}
+
+impl ActionShape<'_> {
+    fn outcome(&mut self, outcome: ConnectOutcome) {
+        self.outcome = Some(outcome.name());
+        if let ConnectOutcome::Error(errno) = outcome {
+            self.errno = Some(errno);
+        }
+    }
+}
+
+/// The own end of a connection that was accepted.
+fn own((ip, port): (IpAddr, u16), transport: Transport) -> DestinationShape<'static> {
+    DestinationShape {
+        ip: Some(ip),
+        port: Some(port.into()),
+        transport: transport.name(),
+        ..DestinationShape::default()
+    }
+}
+
+/// Whether later records may name this one: as what they came after, or as what they complete.
+pub(super) fn is_named_later(deed: &ActionDeed) -> bool {
+    match deed {
+        ActionDeed::SecretOpen { .. }
+        | ActionDeed::SecretReceive { .. }
+        | ActionDeed::SecretSocket { .. }
+        | ActionDeed::MemoryAccess { .. }
+        | ActionDeed::Connect { .. } => true,
+        ActionDeed::SecretRead { .. }
+        | ActionDeed::Exec
+        | ActionDeed::ExecFailed { .. }
+        | ActionDeed::Exit(_)
+        | ActionDeed::CredChange(_)
+        | ActionDeed::Send { .. }
+        | ActionDeed::Accept { .. } => false,
+    }
+}
