@@ -107,7 +107,7 @@ fn receive(peer: &UnixStream) -> Result<OwnedFd> {
 }
 
 /// A message, and the descriptor that came with it; into a room that may hold those of one before.
-fn receive_into(peer: &UnixStream, space: &mut Vec<u8>) -> Result<Option<OwnedFd>> {
+fn receive_into(peer: &UnixStream, space: &mut [u8]) -> Result<Option<OwnedFd>> {
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
