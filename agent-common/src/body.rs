@@ -26,7 +26,7 @@ pub const PATH_MAX: u32 = 4096;
 /// Most bytes of a cgroup path a sample carries.
 pub const CGROUP_MAX: u32 = 1024;
 /// Most path components walked up.
-pub const PATH_DEPTH_MAX: u32 = 40;
+pub const PATH_DEPTH_MAX: u32 = 32;
 /// Most cgroup levels walked up.
 pub const CGROUP_DEPTH_MAX: u32 = 12;
 /// Longest name of one path component.
@@ -120,7 +120,8 @@ pub struct Open {
     /// 0
     pub pad: u32,
     /// The path as a leaf-first list of names, each ended by NUL: `credentials\0.aws\0backup\0home\0`. Mounts are
-    /// crossed; a walk that ends before the root is flagged [`SPAN_TRUNCATED`].
+    /// crossed; a walk that ends before the root is flagged [`SPAN_TRUNCATED`]. Of a read it is empty: the file was told of
+    /// before.
     pub path: Span,
 }
 

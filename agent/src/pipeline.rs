@@ -2,6 +2,7 @@
 //! around them, which reads, stores and keeps the watch up to date, is in [`worker`].
 
 mod deeds;
+mod known;
 mod merge;
 #[cfg(test)]
 pub(crate) mod scenario;
@@ -23,6 +24,7 @@ use crate::event::{
 use crate::lineage::{Applied, Process, Slot, Table};
 use crate::names::{NameSource, Named, Names, TlsError, answers, server_name};
 use crate::telemetry::Ledger;
+use known::Known;
 use merge::Merge;
 
 /// All stages, with their state.
@@ -39,6 +41,7 @@ pub struct Stages<D, H> {
     wished: HashSet<Slot>,
     names: Names,
     merge: Merge,
+    known: Known,
 }
 
 /// Who and what an event is about, as far as the stages found out.
@@ -73,6 +76,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
             wished: HashSet::new(),
             names: Names::default(),
             merge: Merge::default(),
+            known: Known::default(),
         }
     }
 
@@ -124,6 +128,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         let Some(process) = &applied.process else {
             return;
         };
+        seeded.open.iter().for_each(|file| self.known.learn(file));
         let credentials: Vec<Arc<Credential>> =
             seeded.open.iter().filter_map(|file| self.describe(file, process.key)).collect();
         let by = self.subject(event, process, &seeded.process);
@@ -141,6 +146,17 @@ impl<D: Describe, H: Host> Stages<D, H> {
             return;
         }
         if seen.process.kthread {
+            return;
+        }
+        if let Deed::Read { file, mapped } = &seen.deed
+            && file.path.bytes.is_empty()
+        {
+            let deed = Deed::Read { file: self.known.with_path(file), mapped: *mapped };
+            let what = What::Seen(Box::new(Seen { deed, ..seen.clone() }));
+            let event = Event { time_ns: event.time_ns, what };
+            if let What::Seen(seen) = &event.what {
+                self.apply(&event, seen, notes, wishes);
+            }
             return;
         }
         if let Deed::Identity(change) = &seen.deed {
@@ -192,9 +208,8 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 let named = Named { name, source: NameSource::Tls };
                 self.observe(event, Cast { name: Some(&named), ..Cast::default() }, notes);
             }
-            Ok(None) => {}
-            // A server speaks first, or it is no TLS at all.
-            Err(TlsError::Other) => {}
+            // It says none; or a server speaks first, or it is no TLS at all.
+            Ok(None) | Err(TlsError::Other) => {}
             Err(_) => self.ledger.hellos_unread.one(),
         }
     }

@@ -11,14 +11,15 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeC
 use spoor_wire::body::{MATCH_INODE, READ_CALL, READ_MAP};
 use spoor_wire::control::{MARK_HOLDS, MARK_TICK_NS};
 use spoor_wire::rule::InodeKey;
-use spoor_wire::{Fault, Kind, Source};
+use spoor_wire::{Fault, Kind, Open, Source};
 
-use super::open::{Told, backing, emit, is_regular};
-use crate::count::fault;
+use super::open::{backing, is_regular};
+use crate::count::{dropped, fault, number};
+use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
-use crate::matcher::{self, Hit};
-use crate::read::{Unreadable, field, off, user};
+use crate::matcher;
+use crate::read::{Unreadable, clear, field, off, user};
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, start_of};
 
@@ -172,8 +173,38 @@ fn try_read(file: u64, how: u32, source: Source) -> Result<(), Unreadable> {
     }
     let _ = READS.insert(reading, 1u32, 0);
     let mode = field::<u32>(file, off!(file__f_mode))?;
-    let place = (field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?);
-    let hit = Hit { rule, matched: MATCH_INODE };
-    emit(place, file, &inode, &hit, Told { kind: Kind::Read, source, how: how | backing(mode) });
+    emit((file, at, mode), reading, rule, flags, source);
     Ok(())
+}
+
+/// No path: userspace knows the file from its opening. Walking it would be most of what these programs do.
+#[inline(always)]
+fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u32, source: Source) {
+    let told = Head { kind: Kind::Read, source, marks };
+    let seq = number(Kind::Read);
+    let (ring, limit) = ring(Kind::Read.lane());
+    let Some(mut entry) = ring.reserve::<Sample<Open>>(0) else {
+        return dropped(Kind::Read);
+    };
+    let sample = entry.as_mut_ptr();
+    // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
+    unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<Open>>() as u32) };
+    // SAFETY: as above; `fill` writes every field and reads none.
+    task::fill(unsafe { &mut (*sample).header.task }, task::current(), bpf_get_current_pid_tgid(), source);
+    // SAFETY: as above. Field by field: of a copy the compiler makes a call.
+    let body = unsafe { &mut (*sample).body };
+    body.ino = reading.ino;
+    body.dev = reading.dev;
+    body.generation = reading.generation;
+    body.rule = rule;
+    body.matched = MATCH_INODE;
+    body.flags = field(file, off!(file__f_flags)).unwrap_or(0);
+    body.mode = field::<u16>(at, off!(inode__i_mode)).unwrap_or(0).into();
+    body.owner = field(at, off!(inode__i_uid)).unwrap_or(u32::MAX);
+    body.links = field(at, off!(inode__i_nlink)).unwrap_or(0);
+    body.how = reading.how | backing(mode);
+    body.pad = 0;
+    // SAFETY: a span is one word.
+    unsafe { clear::<1>((&raw mut body.path).cast()) };
+    entry.submit(wake_flags(ring, limit, Wake::Now));
 }

@@ -41,9 +41,10 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
         time_ns: header.time_ns,
         what: What::Seen(Box::new(Seen {
             // A connection is named by its own number, which its end repeats.
-            id: match &raw.body {
-                RawBody::Connect(connect) => connection(connect.conn_id),
-                _ => SampleId { cpu: header.cpu, seq: header.seq },
+            id: if let RawBody::Connect(connect) = &raw.body {
+                connection(connect.conn_id)
+            } else {
+                SampleId { cpu: header.cpu, seq: header.seq }
             },
             source: raw.source,
             marks: Marks(header.marks),
@@ -209,13 +210,18 @@ fn errno(wire: u32) -> i32 {
     i32::try_from(wire).unwrap_or(i32::MAX)
 }
 
+/// Of the kinds that have a file's body; the decoder gives it to no other.
 fn file_deed(kind: Kind, fixed: &Open, file: OpenedFile) -> Deed {
-    let backing = OpenedFile { backing: fixed.how & HOW_BACKING != 0, ..file.clone() };
-    match kind {
-        Kind::Receive => Deed::Receive(file),
-        Kind::Read => Deed::Read { file: backing, mapped: fixed.how & !HOW_BACKING == READ_MAP },
-        Kind::Unix => Deed::Unix { file, refused: (fixed.how != 0).then(|| errno(fixed.how)) },
-        _ => Deed::Open(backing),
+    let backing = fixed.how & HOW_BACKING != 0;
+    if kind == Kind::Receive {
+        Deed::Receive(file)
+    } else if kind == Kind::Read {
+        let mapped = fixed.how & !HOW_BACKING == READ_MAP;
+        Deed::Read { file: OpenedFile { backing, ..file }, mapped }
+    } else if kind == Kind::Unix {
+        Deed::Unix { file, refused: (fixed.how != 0).then(|| errno(fixed.how)) }
+    } else {
+        Deed::Open(OpenedFile { backing, ..file })
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Cast, Stages};
 use crate::actor::Host;
 use crate::chain::{MarkWish, Note, Subject};
 use crate::credential::{Credential, Describe};
-use crate::event::{Deed, Event, Seen};
+use crate::event::{Deed, Endpoint, Event, Seen};
 use crate::lineage::Process;
 
 impl<D: Describe, H: Host> Stages<D, H> {
@@ -38,38 +38,22 @@ impl<D: Describe, H: Host> Stages<D, H> {
                     wishes.push(MarkWish { key, flags: MARK_HOLDS });
                 }
             }
-            Deed::Open(file) | Deed::Receive(file) | Deed::Read { file, .. } | Deed::Unix { file, .. } => {
+            Deed::Open(file) | Deed::Receive(file) | Deed::Read { file, .. } => {
+                if !matches!(seen.deed, Deed::Read { .. }) {
+                    self.known.learn(file);
+                }
                 if self.merge.is_beneath(event.time_ns, seen, file) {
                     self.ledger.opens_merged.one();
                     return;
                 }
-                let found = match &seen.deed {
-                    Deed::Unix { .. } => self.socket(file, process.key),
-                    _ => self.describe(file, process.key),
-                };
-                let Some(credential) = found else {
-                    return;
-                };
-                let by = self.settled(event, process, &seen.process);
-                let credentials = [credential];
-                self.observe(
-                    event,
-                    Cast { by: Some(&by), credentials: &credentials, ..Cast::default() },
-                    notes,
-                );
+                let found = self.describe(file, process.key);
+                self.secret(event, seen, (process, found), notes);
             }
-            Deed::Connect { to } => {
-                let by = self.settled(event, process, &seen.process);
-                let name = self.name_of(*to, event.time_ns);
-                let handed = to.inet().and_then(|(ip, port)| self.describer.endpoint(ip, port));
-                let credentials: Vec<Arc<Credential>> = handed.into_iter().collect();
-                if !credentials.is_empty() && !seen.marks.holds() {
-                    wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
-                }
-                let cast =
-                    Cast { by: Some(&by), credentials: &credentials, name: name.as_ref(), child: None };
-                self.observe(event, cast, notes);
+            Deed::Unix { file, .. } => {
+                let found = self.socket(file, process.key);
+                self.secret(event, seen, (process, found), notes);
             }
+            Deed::Connect { to } => self.connect(event, seen, (process, *to), notes, wishes),
             Deed::Send { to, .. } => {
                 let by = self.settled(event, process, &seen.process);
                 let name = self.name_of(*to, event.time_ns);
@@ -102,5 +86,40 @@ impl<D: Describe, H: Host> Stages<D, H> {
             }
             Deed::ConnectEnd { .. } | Deed::Hello { .. } => {}
         }
+    }
+
+    /// A deed with a file, which the credential stage confirmed or not.
+    fn secret(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        (process, found): (&Arc<Process>, Option<Arc<Credential>>),
+        notes: &mut Vec<Note>,
+    ) {
+        let Some(credential) = found else {
+            return;
+        };
+        let by = self.settled(event, process, &seen.process);
+        let credentials = [credential];
+        self.observe(event, Cast { by: Some(&by), credentials: &credentials, ..Cast::default() }, notes);
+    }
+
+    fn connect(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        (process, to): (&Arc<Process>, Endpoint),
+        notes: &mut Vec<Note>,
+        wishes: &mut Vec<MarkWish>,
+    ) {
+        let by = self.settled(event, process, &seen.process);
+        let name = self.name_of(to, event.time_ns);
+        let handed = to.inet().and_then(|(ip, port)| self.describer.endpoint(ip, port));
+        let credentials: Vec<Arc<Credential>> = handed.into_iter().collect();
+        if !credentials.is_empty() && !seen.marks.holds() {
+            wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
+        }
+        let cast = Cast { by: Some(&by), credentials: &credentials, name: name.as_ref(), child: None };
+        self.observe(event, cast, notes);
     }
 }

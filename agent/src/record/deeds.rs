@@ -50,14 +50,6 @@ impl Builder {
                 shape.action = "cred.change";
                 (shape.from, shape.to) = (Some(ids(&change.from)), Some(ids(&change.to)));
             }
-            ActionDeed::Connect { .. } | ActionDeed::Send { .. } | ActionDeed::Accept { .. } => {
-                self.network(&action.deed, shape);
-            }
-        }
-    }
-
-    fn network<'a>(&'a self, deed: &'a ActionDeed, shape: &mut ActionShape<'a>) {
-        match deed {
             ActionDeed::Connect { to, name, from, outcome, took_ns, completes } => {
                 shape.action = "connect";
                 shape.outcome(*outcome);
@@ -68,11 +60,7 @@ impl Builder {
             }
             ActionDeed::Send { to, name, outcome } => {
                 shape.action = "send";
-                match outcome {
-                    SendOutcome::Sent => shape.outcome = Some("sent"),
-                    SendOutcome::Failed(errno) => shape.outcome(ConnectOutcome::from_errno(*errno)),
-                    SendOutcome::Unknown => {}
-                }
+                shape.sent(*outcome);
                 shape.destination = Some(destination(*to, name.as_ref()));
             }
             ActionDeed::Accept { from, at, transport } => {
@@ -80,7 +68,6 @@ impl Builder {
                 shape.destination = Some(own(*at, *transport));
                 shape.source = Some(SourceShape { ip: from.0, port: from.1 });
             }
-            _ => {}
         }
     }
 
@@ -100,6 +87,14 @@ impl Builder {
 }
 
 impl ActionShape<'_> {
+    fn sent(&mut self, outcome: SendOutcome) {
+        match outcome {
+            SendOutcome::Sent => self.outcome = Some("sent"),
+            SendOutcome::Failed(errno) => self.outcome(ConnectOutcome::from_errno(errno)),
+            SendOutcome::Unknown => {}
+        }
+    }
+
     fn outcome(&mut self, outcome: ConnectOutcome) {
         self.outcome = Some(outcome.name());
         if let ConnectOutcome::Error(errno) = outcome {

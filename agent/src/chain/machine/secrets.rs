@@ -7,7 +7,7 @@ use crate::action::{ActionDeed, ConnectOutcome};
 use crate::chain::Note;
 use crate::chain::holds::Use;
 use crate::credential::Credential;
-use crate::event::{Deed, MemoryWay, ProcessKey, Seen, Source};
+use crate::event::{Deed, MemoryWay, OpenedFile, ProcessKey, Seen, Source};
 use crate::lineage::Process;
 
 impl Machine {
@@ -93,17 +93,19 @@ impl Machine {
 /// The action of a deed with a file, and whether the credential was handed over.
 fn of_file(deed: &Deed, credential: &Arc<Credential>) -> Option<(ActionDeed, bool)> {
     let credential = Arc::clone(credential);
-    Some(match deed {
-        Deed::Open(file) => (ActionDeed::SecretOpen { file: Box::new(file.clone()), credential }, false),
-        Deed::Receive(file) => (ActionDeed::SecretReceive { file: Box::new(file.clone()), credential }, true),
-        Deed::Read { file, mapped } => {
-            let file = Box::new(file.clone());
-            (ActionDeed::SecretRead { file, credential, mapped: *mapped }, false)
-        }
-        Deed::Unix { file, refused } => {
-            let outcome = refused.map_or(ConnectOutcome::Established, ConnectOutcome::from_errno);
-            (ActionDeed::SecretSocket { file: Box::new(file.clone()), credential, outcome }, false)
-        }
-        _ => return None,
-    })
+    let boxed = |file: &OpenedFile| Box::new(file.clone());
+    if let Deed::Receive(file) = deed {
+        return Some((ActionDeed::SecretReceive { file: boxed(file), credential }, true));
+    }
+    let action = if let Deed::Open(file) = deed {
+        ActionDeed::SecretOpen { file: boxed(file), credential }
+    } else if let Deed::Read { file, mapped } = deed {
+        ActionDeed::SecretRead { file: boxed(file), credential, mapped: *mapped }
+    } else if let Deed::Unix { file, refused } = deed {
+        let outcome = refused.map_or(ConnectOutcome::Established, ConnectOutcome::from_errno);
+        ActionDeed::SecretSocket { file: boxed(file), credential, outcome }
+    } else {
+        return None;
+    };
+    Some((action, false))
 }
