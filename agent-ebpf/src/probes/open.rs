@@ -28,9 +28,8 @@ use crate::task::{self, start_of};
 
 /// `FMODE_READ`
 const FMODE_READ: u32 = 1;
-/// `FMODE_BACKING`, of files that overlayfs opens for itself, from 6.5 on.
-const FMODE_BACKING: u32 = 1 << 25;
-/// `FMODE_NOACCOUNT`, which such files have had since 4.19.
+/// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
+/// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
 const FMODE_NOACCOUNT: u32 = 1 << 29;
 /// `PROC_SUPER_MAGIC`
 const PROC_SUPER_MAGIC: u64 = 0x9fa0;
@@ -141,7 +140,7 @@ fn is_of_proc(inode: u64) -> Result<bool, Unreadable> {
 /// The bit of a file that a stacked file system opened for itself, on top of which another was opened by the process.
 #[inline(always)]
 pub fn backing(mode: u32) -> u32 {
-    if mode & (FMODE_BACKING | FMODE_NOACCOUNT) != 0 { HOW_BACKING } else { 0 }
+    if mode & FMODE_NOACCOUNT != 0 { HOW_BACKING } else { 0 }
 }
 
 /// The current process has a credential from now on: its connections are of interest, and its reading of that file.

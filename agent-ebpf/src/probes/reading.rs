@@ -19,10 +19,12 @@ use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
-use crate::read::{Unreadable, clear, field, off};
+use crate::read::{Unreadable, clear, field, off, user};
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, start_of};
 
+/// `mmap` of 32-bit programs, before `mmap2`.
+const OLD_MMAP: u32 = 90;
 /// `MAY_READ`
 const MAY_READ: u64 = 4;
 
@@ -91,11 +93,19 @@ pub fn tp_read(ctx: BtfTracePointContext) -> i32 {
     let (regs, ret) = (ctx.arg::<u64>(0), ctx.arg::<i64>(1));
     let Some(call) = syscall(regs) else { return 0 };
     let (place, how) = descriptor(call);
-    // Nothing was read: the file is at its end.
-    if ret < 0 && how == READ_CALL || ret == 0 {
+    // It failed, or nothing was read: the file is at its end. (No map begins at 0.)
+    if ret <= 0 {
         return 0;
     }
-    let Ok(descriptor) = call.argument(regs, place) else { return 0 };
+    let argument = call.argument(regs, place);
+    let named = match argument {
+        // The oldest call to map has its arguments in a table: the descriptor is the fifth.
+        Ok(table) if call.compat && call.number == OLD_MMAP => {
+            user::<u32>(table.wrapping_add(16)).map(u64::from)
+        }
+        other => other,
+    };
+    let Ok(descriptor) = named else { return 0 };
     match file_of(descriptor & 0xffff_ffff) {
         // Mapped is also what is no file, and closed what was read.
         Ok(0) | Err(Unreadable) => {}
@@ -110,7 +120,8 @@ fn descriptor(call: Syscall) -> (u32, u32) {
     let Syscall { number, compat, .. } = call;
     if compat {
         return match number {
-            90 | 192 => (4, READ_MAP),
+            OLD_MMAP => (0, READ_MAP),
+            192 => (4, READ_MAP),
             187 | 239 => (1, READ_CALL),
             _ => (0, READ_CALL),
         };

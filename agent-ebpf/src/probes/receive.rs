@@ -19,6 +19,10 @@ use crate::task;
 
 /// `SOL_SOCKET` and `SCM_RIGHTS`, as they stand beside one another in a control message.
 const RIGHTS: u64 = 1 | 1 << 32;
+/// Least length of one that carries a descriptor: its head, and a number.
+const RIGHTS_LEN: u64 = 16 + 4;
+/// The same of 32-bit programs.
+const RIGHTS_LEN_32: u32 = 12 + 4;
 
 /// `lsm/file_receive(struct file *file)`
 #[lsm(hook = "file_receive")]
@@ -69,12 +73,19 @@ fn descriptor(call: Syscall, regs: u64, ret: i64) -> Result<u64, Unreadable> {
         return Ok(ret.cast_unsigned());
     }
     let message = call.argument(regs, 1)?;
+    // How much control data came stands in the message: the room itself may still hold that of one before.
     if call.compat {
+        if user::<u32>(message.wrapping_add(20))? < RIGHTS_LEN_32 {
+            return Err(Unreadable);
+        }
         let control = u64::from(user::<u32>(message.wrapping_add(16))?);
         if user::<u64>(control.wrapping_add(4))? != RIGHTS {
             return Err(Unreadable);
         }
         return Ok(u64::from(user::<u32>(control.wrapping_add(12))?));
+    }
+    if user::<u64>(message.wrapping_add(40))? < RIGHTS_LEN {
+        return Err(Unreadable);
     }
     let control = user::<u64>(message.wrapping_add(32))?;
     if user::<u64>(control.wrapping_add(8))? != RIGHTS {

@@ -12,7 +12,7 @@ use spoor_wire::rule::NameKey;
 
 use super::endpoint::{self, Endpoint};
 use super::parse::{Facts, Parser};
-use super::watch::{self, Watch};
+use super::watch::{self, Named, Watch};
 use super::{Credential, describe};
 use crate::config::{Credentials, pattern};
 
@@ -42,6 +42,8 @@ pub struct Kind {
     pub endpoints: Vec<Endpoint>,
     pub(super) mounts: Vec<String>,
     pub(super) watches: Vec<Watch>,
+    /// Files that a scan can look for.
+    pub(super) named: Vec<Named>,
     globs: Vec<String>,
     except: Vec<String>,
 }
@@ -323,7 +325,7 @@ fn read_kinds(name: &str, text: &str) -> Result<Vec<Kind>, CatalogueError> {
 fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
     let fault =
         |glob: &str, fault| CatalogueError::Glob { id: form.id.clone(), glob: glob.to_owned(), fault };
-    let (mut globs, mut watches) = (Vec::new(), Vec::new());
+    let (mut globs, mut watches, mut named) = (Vec::new(), Vec::new(), Vec::new());
     if form.globs.is_none() && form.mounts.is_none() && form.endpoints.is_none() {
         return Err(CatalogueError::Nowhere { id: form.id });
     }
@@ -331,6 +333,7 @@ fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
         let compiled = watch::compile(glob).map_err(|why| fault(glob, why))?;
         globs.extend(compiled.globs);
         watches.extend(compiled.watches);
+        named.extend(compiled.named);
     }
     let endpoints = endpoint::parse_all(&form.id, &form.endpoints.unwrap_or_default())?;
     let mut except = Vec::new();
@@ -346,6 +349,7 @@ fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
         endpoints,
         mounts: form.mounts.unwrap_or_default(),
         watches,
+        named,
         globs,
         except,
     })
@@ -361,6 +365,7 @@ fn declared(paths: &[String]) -> Result<Kind, CatalogueError> {
         endpoints: Vec::new(),
         mounts: Vec::new(),
         watches: Vec::new(),
+        named: Vec::new(),
         globs: Vec::new(),
         except: Vec::new(),
     };

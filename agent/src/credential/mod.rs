@@ -5,6 +5,7 @@ mod catalogue;
 mod catalogue_tests;
 mod describe;
 mod endpoint;
+mod files;
 mod generation;
 mod marks;
 mod mounts;

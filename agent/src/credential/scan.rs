@@ -57,6 +57,12 @@ pub enum ScanProblem {
         /// Which.
         path: PathBuf,
     },
+    /// Somebody else may have chosen the file; a rule for it would let them choose what the whole host watches.
+    #[error("{} is not its directory's owner's, or behind a link: it is watched by its name only", path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+    },
     /// A pattern would mark the root of the host.
     #[error("{} is the root of the host and is not watched", path.display())]
     IsRoot {
@@ -88,13 +94,14 @@ impl Catalogue {
         }
         for (index, kind) in self.kinds.iter().enumerate() {
             scanner.kind = index;
-            // The first kind is the config's: its files are marked by inode as well, so that hard links do not slip by.
+            // The first kind is the config's: what it names may be a directory, or missing, and links are followed.
             scanner.declared = index == 0;
             for watch in &kind.watches {
                 scanner.watch(watch, homes);
             }
             scanner.mark_mounts(&kind.mounts);
         }
+        scanner.look(self, homes.get(..HOMES_MAX).unwrap_or(homes));
         scanner.finish()
     }
 }
@@ -113,11 +120,14 @@ fn homes(passwd: &[u8]) -> Vec<PathBuf> {
 }
 
 #[derive(Default)]
-struct Scanner {
+pub(super) struct Scanner {
     mounts: Vec<Mount>,
-    kind: usize,
+    pub(super) kind: usize,
     declared: bool,
     visited: usize,
+    /// Places looked at for files, and files found.
+    pub(super) looked: usize,
+    pub(super) found: usize,
     marks: Marks,
     missing: Vec<String>,
     problems: Vec<ScanProblem>,
@@ -304,7 +314,7 @@ impl Scanner {
     }
 
     /// The real path, or [`None`] where there is nothing.
-    fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
+    pub(super) fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
         match std::fs::canonicalize(path) {
             Ok(real) => Some(real),
             Err(io) => {
@@ -314,7 +324,7 @@ impl Scanner {
         }
     }
 
-    fn inode_key(&self, real: &Path, meta: &std::fs::Metadata) -> InodeKey {
+    pub(super) fn inode_key(&self, real: &Path, meta: &std::fs::Metadata) -> InodeKey {
         let mut dev = mounts::s_dev(meta.dev());
         // On btrfs `stat` tells a number of the subvolume. The last of the deepest mounts is the one on top.
         let holds = |mount: &&Mount| real.starts_with(Path::new(std::ffi::OsStr::from_bytes(&mount.point)));
@@ -327,7 +337,7 @@ impl Scanner {
         InodeKey { ino: meta.ino(), dev, generation: 0 }
     }
 
-    fn add(&mut self, key: Key, sure: bool) {
+    pub(super) fn add(&mut self, key: Key, sure: bool) {
         let rule = rule(self.kind, sure);
         let fits = self.marks.add(key, rule);
         if !fits && !self.full {
@@ -343,13 +353,13 @@ impl Scanner {
         }
     }
 
-    fn problem(&mut self, problem: ScanProblem) {
+    pub(super) fn problem(&mut self, problem: ScanProblem) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(problem);
         }
     }
 
-    fn finish(self) -> Scan {
+    pub(super) fn finish(self) -> Scan {
         let (inodes, dirs, entries) = self.marks.sorted();
         Scan { inodes, dirs, entries, missing: self.missing, problems: self.problems }
     }
@@ -382,6 +392,7 @@ mod tests {
         let mut scan = catalogue.scan_with(&[], Vec::new());
         scan.entries.retain(|(_, rule)| *rule < 2);
         scan.dirs.retain(|(_, rule)| *rule < 2);
+        scan.inodes.retain(|(_, rule)| *rule < 2);
         scan
     }
 

@@ -22,6 +22,15 @@ pub(super) enum Watch {
     },
 }
 
+/// Files a pattern names, for the scan to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Below each home directory, else below the root.
+    pub(super) home: bool,
+    /// Directories, and the file last.
+    pub(super) parts: Vec<Part>,
+}
+
 /// A pattern, ready for both sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Compiled {
@@ -29,6 +38,8 @@ pub(super) struct Compiled {
     pub(super) globs: Vec<String>,
     /// What is asked of the kernel.
     pub(super) watches: Vec<Watch>,
+    /// What the scan looks for.
+    pub(super) named: Vec<Named>,
 }
 
 /// Where a pattern begins.
@@ -53,7 +64,7 @@ pub(super) fn compile(glob: &str) -> Result<Compiled, &'static str> {
     if glob.contains('\\') {
         return Err("has a backslash in it, which patterns do not know");
     }
-    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new() };
+    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new(), named: Vec::new() };
     for one in pattern::expand(rest)? {
         let parts = pattern::parts(&one);
         if parts.is_empty() {
@@ -71,6 +82,9 @@ pub(super) fn compile(glob: &str) -> Result<Compiled, &'static str> {
         }
         compiled.globs.push(glob);
         watches(origin, &parts, &literal, &mut compiled.watches)?;
+        if origin != Origin::Anywhere {
+            compiled.named.push(Named { home: origin == Origin::Home, parts });
+        }
     }
     Ok(compiled)
 }
@@ -114,7 +128,7 @@ pub(super) fn declared(path: &str) -> Result<Compiled, &'static str> {
     if let Some(fault) = pattern::fault(path) {
         return Err(fault);
     }
-    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new() };
+    let mut compiled = Compiled { globs: Vec::new(), watches: Vec::new(), named: Vec::new() };
     for one in pattern::expand(path)? {
         let parts = pattern::parts(&one);
         let literal = literals(&parts);

@@ -1,7 +1,8 @@
 //! Descriptors that go from hand to hand.
 //!
 //! `send-fd SOCKET PATH` listens at SOCKET, opens PATH and passes it to the one who comes; `recv-fd SOCKET` and
-//! `recv-fd-uring SOCKET` come, take it and read a byte. `send-plain SOCKET` and `recv-plain SOCKET` do the same with
+//! `recv-fd-uring SOCKET` come, take it and read a byte. `send-fd-then-byte SOCKET PATH` and `recv-fd-then-byte SOCKET` pass
+//! a message without a descriptor after it, which is received into the same room. `send-plain SOCKET` and `recv-plain SOCKET` do the same with
 //! a byte and no descriptor. `hold PATH PIDFILE UNTIL` (also `become-holder`) opens PATH, writes "PID FD" into PIDFILE
 //! and stays until UNTIL exists; `steal-fd PIDFILE` takes that descriptor by `pidfd_getfd`, `open-held PIDFILE` opens
 //! its link in /proc; both read a byte. `inherit PATH PROGRAM [ STEP… ]` opens PATH so that it survives an exec, and
@@ -35,6 +36,20 @@ pub(crate) fn step(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
             let peer = come(steps.next()?)?;
             let mut ring = Ring::new(Hand::Caller, &[io_uring::opcode::RecvMsg::CODE])?;
             taste(&ring.receive_descriptor(&peer)?)?;
+        }
+        "send-fd-then-byte" => {
+            let mut peer = accept(steps.next()?)?;
+            send(&peer, &open(steps.next()?)?)?;
+            // Two messages, and not one of two bytes: no message goes beyond descriptors.
+            peer.write_all(b"y")?;
+            until_gone(peer)?;
+        }
+        "recv-fd-then-byte" => {
+            let peer = come(steps.next()?)?;
+            let mut space = nix::cmsg_space!([RawFd; 1]);
+            let taken = receive_into(&peer, &mut space)?.context("no descriptor came")?;
+            ensure!(receive_into(&peer, &mut space)?.is_none(), "a second descriptor came");
+            taste(&taken)?;
         }
         "send-plain" => {
             let mut peer = accept(steps.next()?)?;
@@ -88,17 +103,22 @@ fn send(peer: &UnixStream, file: &impl AsRawFd) -> Result<()> {
 }
 
 fn receive(peer: &UnixStream) -> Result<OwnedFd> {
+    receive_into(peer, &mut nix::cmsg_space!([RawFd; 1]))?.context("no descriptor came")
+}
+
+/// A message, and the descriptor that came with it; into a room that may hold those of one before.
+fn receive_into(peer: &UnixStream, space: &mut [u8]) -> Result<Option<OwnedFd>> {
     let mut byte = [0];
     let mut bytes = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!([RawFd; 1]);
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<UnixAddr>(peer.as_raw_fd(), &mut bytes, Some(&mut space), flags)?;
+    let message = recvmsg::<UnixAddr>(peer.as_raw_fd(), &mut bytes, Some(space), flags)?;
+    ensure!(message.bytes == 1, "nothing came");
     let fd = message.cmsgs()?.find_map(|message| {
         let ControlMessageOwned::ScmRights(descriptors) = message else { return None };
         descriptors.first().copied()
     });
     // SAFETY: the kernel has just made it for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd.context("no descriptor came")?) })
+    Ok(fd.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
 /// So that the receiver is not the last who has the file.

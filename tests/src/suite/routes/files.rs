@@ -41,6 +41,7 @@ pub(super) const ROUTES: &[Route] = &[
     names::OVERLAY,
     names::OVERLAY_COPIED_UP,
     receiving::OVER_SOCKET,
+    receiving::OVER_SOCKET_ONCE,
     receiving::OVER_SOCKET_URING,
     receiving::TAKEN,
     receiving::LINK_IN_PROC,

@@ -12,6 +12,8 @@ use crate::records::text;
 
 pub(super) const OVER_SOCKET: Route =
     Route { id: "receive-socket", prepare: senders, act: |g| pass(g, "recv-fd"), judge: received };
+pub(super) const OVER_SOCKET_ONCE: Route =
+    Route { id: "receive-socket-once", prepare: senders, act: pass_then_byte, judge: received };
 pub(super) const OVER_SOCKET_URING: Route = Route {
     id: "receive-socket-uring",
     prepare: senders,
@@ -35,9 +37,18 @@ fn senders(ground: &Ground<'_>) -> Result<()> {
 
 /// A sender opens the credential, and the route's program gets the descriptor; its twin gets a byte.
 fn pass(ground: &Ground<'_>, step: &str) -> Result<Ran> {
+    pass_by(ground, "send-fd", step)
+}
+
+/// After the descriptor comes a message without one, into the room in which the first still stands: that is no second.
+fn pass_then_byte(ground: &Ground<'_>) -> Result<Ran> {
+    pass_by(ground, "send-fd-then-byte", "recv-fd-then-byte")
+}
+
+fn pass_by(ground: &Ground<'_>, send: &str, step: &str) -> Result<Ran> {
     let socket = |name: &str| ground.plain().join(name).display().to_string();
     let (real, twin) = (socket("socket"), socket("twin-socket"));
-    let mut sender = ground.start("-sender", &["send-fd", &real, &ground.secret()])?;
+    let mut sender = ground.start("-sender", &[send, &real, &ground.secret()])?;
     let ran = ground.run("", &[step, &real]);
     if !matches!(ran, Ok(Ran::Done)) {
         sender.kill()?;
