@@ -179,7 +179,7 @@ pub fn tp_connect(ctx: BtfTracePointContext) -> i32 {
     match try_call(call, regs, ret) {
         Ok(true) => {
             // SAFETY: the programs in there are of this type and for this attach point.
-            let _ = unsafe { SYSCALLS.tail_call(&ctx, syscall::UNIX) };
+            unsafe { SYSCALLS.tail_call(&ctx, syscall::UNIX) };
         }
         Ok(false) => {}
         Err(Unreadable) => fault(Source::TpConnect, Fault::Socket),

@@ -141,9 +141,9 @@ fn hello(skb: *mut __sk_buff) -> Option<()> {
     }
     let ends = ends(sk);
     // SAFETY: a number, copied at once.
-    let conn_id = unsafe { HELLOS.get(&ends) }.copied()?;
+    let conn_id = unsafe { HELLOS.get(ends) }.copied()?;
     // What is said first decides. Whoever comes second with the same packet finds nothing.
-    HELLOS.remove(&ends).ok()?;
+    HELLOS.remove(ends).ok()?;
     // A record of the handshake, of any version; in it, a client's hello.
     let [kind, major] = at::<u16>(skb, data)?.to_ne_bytes();
     if kind != 0x16 || major != 3 || at::<u8>(skb, data + 5)? != 1 {
