@@ -17,7 +17,7 @@ use crate::sh::{Cmd, status_text};
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
 /// A cell takes a minute on an idle machine, and several where others work too; what is not done by then hangs.
-const TIMEOUT: Duration = Duration::from_secs(400);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// What one boot came to.
 pub(super) struct Outcome {
