@@ -76,6 +76,8 @@ pub enum LoadError {
 
 /// The program at the return of system calls.
 const DISPATCHER: &str = "sys_exit";
+/// The program that sees processes being made.
+const FORK: &str = "tp_fork";
 
 /// aya's BTF error type lives in a crate of its own.
 use aya::BtfError as AyaBtfError;
@@ -202,6 +204,10 @@ impl Kernel {
 
     /// Detaches everything: from here on the rings only empty.
     pub fn detach_all(&mut self) {
+        // Forks last: they carry the marks by which the others tell whose deeds they see.
+        for (_, program) in self.ebpf.programs_mut().filter(|(name, _)| *name != FORK) {
+            unload(program);
+        }
         for (_, program) in self.ebpf.programs_mut() {
             unload(program);
         }

@@ -175,7 +175,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
             self.reconcile_ns = None;
             records.extend(self.reconcile(now));
         }
-        if let Some(landed) = self.around.patrol.look(now, &mut self.around.control) {
+        // Probes go one after the other when the agent stops: a canary that is sent out then is half seen.
+        let stopping = self.around.stopping.load(Ordering::Relaxed);
+        if !stopping && let Some(landed) = self.around.patrol.look(now, &mut self.around.control) {
             records.extend(self.landed(now, landed));
         }
         if self.around.mounts.changed() || now >= self.next_rescan_ns {
