@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 
 use crate::event::{Deed, OpenedFile, Seen};
 
-/// Longest time between an act and the one beneath it, ns. They happen in one call, so this is generous.
-const TOGETHER_NS: u64 = 10_000_000;
+/// Longest time between an act and the one beneath it, ns. They happen in one call, which takes microseconds, and a tenth of
+/// a second on an emulated kernel that others press.
+const TOGETHER_NS: u64 = 200_000_000;
 /// Most acts remembered. More than these do not happen within that time on any host that could look at them.
 const REMEMBERED_MAX: usize = 256;
 
