@@ -85,13 +85,16 @@ impl<const MASK: u32> Out<MASK> {
 /// Writes the path of a file, leaf first, over mounts up to the root of the mount tree.
 #[inline(always)]
 pub fn path<const MASK: u32>(out: &mut Out<MASK>, file: u64) {
-    let place = || -> Result<(u64, u64), Unreadable> {
-        Ok((field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?))
-    };
-    match place() {
+    match place_of(file) {
         Ok((dentry, vfsmount)) => path_of(out, dentry, vfsmount),
         Err(Unreadable) => out.flags |= SPAN_UNREADABLE,
     }
+}
+
+/// Directory entry and mount of an open file.
+#[inline(always)]
+pub fn place_of(file: u64) -> Result<(u64, u64), Unreadable> {
+    Ok((field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?))
 }
 
 /// The same for a `struct path` taken apart.

@@ -148,39 +148,32 @@ impl<D: Describe, H: Host> Stages<D, H> {
         if seen.process.kthread {
             return;
         }
-        if let Deed::Read { file, mapped } = &seen.deed
+        // What an attach point leaves out because it is known here.
+        let deed = if let Deed::Read { file, mapped } = &seen.deed
             && file.path.bytes.is_empty()
         {
-            let deed = Deed::Read { file: self.known.with_path(file), mapped: *mapped };
-            let what = What::Seen(Box::new(Seen { deed, ..seen.clone() }));
-            let event = Event { time_ns: event.time_ns, what };
-            if let What::Seen(seen) = &event.what {
-                self.apply(&event, seen, notes, wishes);
-            }
-            return;
-        }
-        if let Deed::Identity(change) = &seen.deed {
-            let Some(event) = self.changed(event, seen, change) else {
+            Deed::Read { file: self.known.with_path(file), mapped: *mapped }
+        } else if let Deed::Identity(change) = &seen.deed {
+            let Some(change) = self.changed(seen, *change.as_ref()) else {
                 return;
             };
-            if let What::Seen(seen) = &event.what {
-                self.apply(&event, seen, notes, wishes);
-            }
+            Deed::Identity(Box::new(change))
+        } else {
+            self.apply(event, seen, notes, wishes);
             return;
-        }
-        self.apply(event, seen, notes, wishes);
+        };
+        let seen = Seen { deed, ..seen.clone() };
+        let event = Event { time_ns: event.time_ns, what: What::Seen(Box::new(seen.clone())) };
+        self.apply(&event, &seen, notes, wishes);
     }
 
     /// A change of identity with what was before, where the attach point did not tell that; `None` where nothing changed.
-    fn changed(&self, event: &Event, seen: &Seen, change: &IdentityChange) -> Option<Event> {
-        let mut change = *change;
+    fn changed(&self, seen: &Seen, mut change: IdentityChange) -> Option<IdentityChange> {
         if let Some(known) = self.table.get(seen.process.key) {
             let (uid, euid, gid) = known.ids;
             change.since(uid, euid, gid);
         }
-        let deed = Deed::Identity(Box::new(change));
-        let what = What::Seen(Box::new(Seen { deed, ..seen.clone() }));
-        (!change.is_none()).then_some(Event { time_ns: event.time_ns, what })
+        (!change.is_none()).then_some(change)
     }
 
     fn apply(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
@@ -293,19 +286,21 @@ impl<D: Describe, H: Host> Stages<D, H> {
     }
 
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
-        let credential = self.describer.describe(file, by);
-        if credential.is_none() {
-            self.ledger.opens_unconfirmed.one();
-        }
-        credential
+        let found = self.describer.describe(file, by);
+        self.confirmed(found)
     }
 
     fn socket(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
-        let credential = self.describer.socket(file, by);
-        if credential.is_none() {
+        let found = self.describer.socket(file, by);
+        self.confirmed(found)
+    }
+
+    /// Counts what the kernel matched and the catalogue does not confirm.
+    fn confirmed(&self, found: Option<Arc<Credential>>) -> Option<Arc<Credential>> {
+        if found.is_none() {
             self.ledger.opens_unconfirmed.one();
         }
-        credential
+        found
     }
 
     fn observe(&mut self, event: &Event, cast: Cast<'_>, notes: &mut Vec<Note>) {

@@ -180,6 +180,14 @@ pub fn gate(task: u64, tgid: u32) -> Option<u32> {
     wanted.then_some(marked)
 }
 
+/// Remembers the socket that a thread is connecting, for the return of its call.
+#[inline(always)]
+pub fn remember_call(thread: u64, sk: u64, source: Source) {
+    if CALLS.insert(thread, sk, 0).is_err() {
+        fault(source, Fault::ConnFull);
+    }
+}
+
 /// Emits the asking and remembers the socket, so that the outcome finds back to it. False where nobody asked for it.
 #[inline(always)]
 pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
@@ -194,9 +202,7 @@ pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
     if PENDING.insert(sk, pending, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
-    if CALLS.insert(pid_tgid, sk, 0).is_err() {
-        fault(source, Fault::ConnFull);
-    }
+    remember_call(pid_tgid, sk, source);
     by_current(Head { kind: Kind::Connect, source, marks: marked }, Wake::Now, to);
     true
 }

@@ -18,7 +18,7 @@ use spoor_wire::{ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
-    manner,
+    manner, remember_call,
 };
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
@@ -87,7 +87,7 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
     let mut protocol = field::<u16>(sk, off!(sock__sk_protocol))?;
     if protocol == IPPROTO_MPTCP {
         // Not known, so in the tier that sees no entry: the subflow comes next, and tells where to.
-        let _ = CALLS.insert(thread, sk, 0);
+        remember_call(thread, sk, Source::TpState);
         return Ok(());
     }
     if protocol != IPPROTO_TCP {
@@ -102,7 +102,7 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
             && known.state & MULTIPATH != 0
         {
             let _ = PENDING.remove(parent);
-            let _ = CALLS.insert(thread, sk, 0);
+            remember_call(thread, sk, Source::TpState);
             if PENDING.insert(sk, Pending { state: known.state | SENT, ..known }, 0).is_err() {
                 fault(Source::TpState, Fault::ConnFull);
             }

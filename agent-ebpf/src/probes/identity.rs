@@ -9,15 +9,15 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
 use spoor_wire::body::{ABSENT_ID, TOLD_CAPABILITIES};
-use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{Fault, Identity, Ids, Kind, Source};
 
+use super::connect;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
-use crate::gate::{marks, muted, watched};
+use crate::gate::{current_tgid, muted};
 use crate::read::{Unreadable, field, off};
 use crate::syscall::syscall;
-use crate::task::{self, is_kthread, is_service};
+use crate::task;
 
 /// `fentry/commit_creds`
 #[fentry(function = "commit_creds")]
@@ -82,17 +82,11 @@ enum Part {
     Namespaces,
 }
 
-/// Whether the current task's changes leave the kernel.
+/// Whether the current task's changes leave the kernel, which they do where its connections do.
 #[inline(always)]
 fn gate(source: Source) -> Option<Head> {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let task = task::current();
-    if is_kthread(task) || !watched(task, tgid) {
-        return None;
-    }
-    let marked = marks(task, tgid);
-    let wanted = marked & (MARK_HOLDS | MARK_SERVICE | MARK_CANARY) != 0 || is_service(task);
-    wanted.then_some(Head { kind: Kind::Identity, source, marks: marked })
+    let marks = connect::gate(task::current(), current_tgid())?;
+    Some(Head { kind: Kind::Identity, source, marks })
 }
 
 #[inline(always)]

@@ -113,7 +113,7 @@ fn tell((target_tgid, target_start_ns): (u32, u64), how: u32, source: Source) {
 
 /// A regular file of `/proc` is opened for reading: told where it is another process's memory or environment.
 #[inline(always)]
-pub fn opened(file: u64, inode: u64, _who: (u64, u64), source: Source) -> Result<(), Unreadable> {
+pub fn opened(file: u64, inode: u64, source: Source) -> Result<(), Unreadable> {
     let dentry = field::<u64>(file, off!(file__f_path_dentry))?;
     let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
     let name = field::<u64>(dentry, off!(dentry__d_name_name))?;

@@ -21,13 +21,13 @@ use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode};
-use crate::names::{Out, path_of};
+use crate::names::{Out, path_of, place_of};
 use crate::read::{Unreadable, field, off};
 use crate::syscall::file_of;
 use crate::task::{self, start_of};
 
 /// `FMODE_READ`
-const FMODE_READ: u32 = 1;
+pub const FMODE_READ: u32 = 1;
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
 const FMODE_NOACCOUNT: u32 = 1 << 29;
@@ -107,20 +107,14 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
         return Ok(None);
     }
     if is_of_proc(at)? {
-        memory::opened(file, at, (task, pid_tgid), source)?;
+        memory::opened(file, at, source)?;
         return Ok(None);
     }
     let inode = matcher::inode(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(None) };
     hold(tgid, task, &inode, &hit, source);
     let told = Told { kind: Kind::Open, source, how: backing(mode) };
-    emit(
-        (field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?),
-        file,
-        &inode,
-        &hit,
-        told,
-    );
+    emit(place_of(file)?, file, &inode, &hit, told);
     Ok(Some(hit.rule))
 }
 

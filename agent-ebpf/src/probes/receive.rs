@@ -9,10 +9,11 @@ use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::{Fault, Kind, Source};
 
-use super::open::{Told, emit, hold, is_regular};
+use super::open::{FMODE_READ, Told, emit, hold, is_regular};
 use crate::count::fault;
 use crate::gate::{muted, watched};
 use crate::matcher;
+use crate::names::place_of;
 use crate::read::{Unreadable, field, off, user};
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task;
@@ -106,8 +107,6 @@ fn received(file: u64, source: Source) {
 
 #[inline(always)]
 fn try_received(file: u64, source: Source) -> Result<(), Unreadable> {
-    /// `FMODE_READ`
-    const FMODE_READ: u32 = 1;
     let at = field::<u64>(file, off!(file__f_inode))?;
     if field::<u32>(file, off!(file__f_mode))? & FMODE_READ == 0 || !is_regular(at)? {
         return Ok(());
@@ -120,7 +119,6 @@ fn try_received(file: u64, source: Source) -> Result<(), Unreadable> {
     let inode = matcher::inode(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(()) };
     hold(tgid, task, &inode, &hit, source);
-    let place = (field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?);
-    emit(place, file, &inode, &hit, Told { kind: Kind::Receive, source, how: 0 });
+    emit(place_of(file)?, file, &inode, &hit, Told { kind: Kind::Receive, source, how: 0 });
     Ok(())
 }

@@ -242,11 +242,11 @@ pub struct LossWatch {
 }
 
 impl LossWatch {
-    /// What was lost between the last look and now.
+    /// What was lost between the last look and now; `on` tells of CPUs, and is asked only where something was.
     pub fn look(
         &mut self,
         dropped: &[(Kind, u64)],
-        on: &[(u32, u64)],
+        on: impl FnOnce() -> Vec<(u32, u64)>,
         now_ns: u64,
     ) -> Option<crate::event::Loss> {
         let since_ns = std::mem::replace(&mut self.since_ns, now_ns);
@@ -257,14 +257,17 @@ impl LossWatch {
                 counts.push((*kind, count - before));
             }
         }
+        if counts.is_empty() {
+            return None;
+        }
         let mut cpus = Vec::new();
-        for (cpu, count) in on {
-            let before = self.on.insert(*cpu, *count).unwrap_or(0);
-            if *count > before {
-                cpus.push((*cpu, count - before));
+        for (cpu, count) in on() {
+            let before = self.on.insert(cpu, count).unwrap_or(0);
+            if count > before {
+                cpus.push((cpu, count - before));
             }
         }
-        (!counts.is_empty()).then_some(crate::event::Loss { since_ns, counts, cpus })
+        Some(crate::event::Loss { since_ns, counts, cpus })
     }
 }
 
@@ -275,11 +278,11 @@ mod tests {
     #[test]
     fn a_loss_is_told_once() {
         let mut watch = LossWatch::default();
-        assert_eq!(watch.look(&[], &[], 10), None);
-        let loss = watch.look(&[(Kind::Exec, 3)], &[(1, 3)], 20).unwrap();
+        assert_eq!(watch.look(&[], Vec::new, 10), None);
+        let loss = watch.look(&[(Kind::Exec, 3)], || vec![(1, 3)], 20).unwrap();
         assert_eq!((loss.since_ns, loss.counts), (10, vec![(Kind::Exec, 3)]));
-        assert_eq!(watch.look(&[(Kind::Exec, 3)], &[(1, 3)], 30), None);
-        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], &[(0, 2), (1, 4)], 40).unwrap();
+        assert_eq!(watch.look(&[(Kind::Exec, 3)], || vec![(1, 3)], 30), None);
+        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], || vec![(0, 2), (1, 4)], 40).unwrap();
         assert_eq!(loss.cpus, [(0, 2), (1, 1)]);
         assert_eq!((loss.since_ns, loss.counts), (30, vec![(Kind::Exec, 2), (Kind::Open, 1)]));
     }

@@ -13,11 +13,9 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 /// A probe is silent when so many canaries in a row did not show: one may have been lost in a flood.
 const MISSES_MAX: u32 = 2;
 
-/// What became of a flight.
+/// What a flight showed that is not what was shown before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Landed {
-    /// Everything showed that had shown before.
-    Well,
     /// What does not show any more; told once.
     Silent(BTreeSet<Proof>),
     /// What was silent shows again.
@@ -43,10 +41,10 @@ struct Flight {
 }
 
 impl Patrol {
-    /// Of what was proven at `now_ns`. `every_ns` of 0: never.
+    /// Of what was proven at `now_ns`.
     #[must_use]
     pub fn new(wanted: BTreeSet<Proof>, every_ns: u64, now_ns: u64) -> Self {
-        let next_ns = if every_ns == 0 { u64::MAX } else { now_ns.saturating_add(every_ns) };
+        let next_ns = now_ns.saturating_add(every_ns);
         Patrol { every_ns, next_ns, wanted, silent: BTreeSet::new(), missed: 0, well_ns: now_ns, out: None }
     }
 
@@ -107,7 +105,7 @@ impl Patrol {
             if missing.is_empty() {
                 self.well_ns = now_ns;
             }
-            return Some(Landed::Well);
+            return None;
         }
         self.missed += 1;
         if self.missed < MISSES_MAX {

@@ -191,7 +191,7 @@ impl Reader {
     /// Notes what was lost, and that time has passed.
     fn account(&mut self, now: u64) {
         let dropped = self.counters.dropped();
-        if let Some(loss) = self.losses.look(&dropped, &self.counters.dropped_on(), now) {
+        if let Some(loss) = self.losses.look(&dropped, || self.counters.dropped_on(), now) {
             self.ledger.samples_dropped.add(loss.counts.iter().map(|(_, count)| count).sum());
             self.push(Event { time_ns: now, what: What::Lost(loss) });
         }

@@ -218,10 +218,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
         self.digest(&events)
     }
 
-    /// What a canary showed: told where it is not what was shown before.
+    /// A canary showed other than what was shown before.
     fn landed(&mut self, now: u64, landed: Landed) -> Vec<Record> {
         let (proofs, silent) = match landed {
-            Landed::Well => return Vec::new(),
             Landed::Silent(proofs) => (proofs, true),
             Landed::Again(proofs) => (proofs, false),
         };

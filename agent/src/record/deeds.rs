@@ -1,13 +1,11 @@
 //! What was done, as the parts of a record that tell it.
 
-use std::net::IpAddr;
-
 use super::build::Builder;
 use super::parts::{destination, exit_shape, ids, milliseconds};
 use super::shape::{ActionShape, DestinationShape, SourceShape};
 use crate::action::{Action, ActionDeed, ConnectOutcome};
 use crate::credential::Credential;
-use crate::event::{OpenedFile, SendOutcome, Transport};
+use crate::event::{Endpoint, OpenedFile, SendOutcome};
 
 impl Builder {
     pub(super) fn deed<'a>(&'a self, action: &'a Action, shape: &mut ActionShape<'a>) {
@@ -65,7 +63,8 @@ impl Builder {
             }
             ActionDeed::Accept { from, at, transport } => {
                 shape.action = "accept";
-                shape.destination = Some(own(*at, *transport));
+                let own = Endpoint::Inet { ip: at.0, port: at.1, transport: *transport };
+                shape.destination = Some(destination(own, None));
                 shape.source = Some(SourceShape { ip: from.0, port: from.1 });
             }
         }
@@ -100,16 +99,6 @@ impl ActionShape<'_> {
         if let ConnectOutcome::Error(errno) = outcome {
             self.errno = Some(errno);
         }
-    }
-}
-
-/// The own end of a connection that was accepted.
-fn own((ip, port): (IpAddr, u16), transport: Transport) -> DestinationShape<'static> {
-    DestinationShape {
-        ip: Some(ip),
-        port: Some(port.into()),
-        transport: transport.name(),
-        ..DestinationShape::default()
     }
 }
 

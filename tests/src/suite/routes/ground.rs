@@ -112,6 +112,18 @@ impl<'a> Ground<'a> {
         Ok(())
     }
 
+    /// Acts while another program of the route holds the credential open. The act is given the file that tells which
+    /// process that is, and which descriptor.
+    pub(super) fn while_held(&self, suffix: &str, act: impl FnOnce(&str) -> Result<Ran>) -> Result<Ran> {
+        let place = |name: &str| self.plain().join(name).display().to_string();
+        let (numbers, until) = (place("numbers"), place("until"));
+        let mut holder = self.start(suffix, &["hold", &self.secret(), &numbers, &until])?;
+        let ran = act(&numbers);
+        fs::write(&until, "")?;
+        finish(&mut holder)?;
+        ran
+    }
+
     /// Takes it back.
     pub(super) fn left(&self, suffix: &str) -> Option<Child> {
         let mut left = self.left.borrow_mut();

@@ -1,11 +1,9 @@
 //! Ways into the memory of a process that holds a credential.
 
-use std::fs;
-
 use anyhow::Result;
 
 use super::evidence::Evidence;
-use super::ground::{Ground, Ran, finish};
+use super::ground::{Ground, Ran};
 use super::{Route, Verdict};
 use crate::records::{at, text};
 
@@ -22,17 +20,13 @@ const LOOK: Route =
 
 /// The route's program looks into one that holds the credential; its twin reads only how that one was started.
 fn look(ground: &Ground<'_>, steps: &[&str]) -> Result<Ran> {
-    let place = |name: &str| ground.plain().join(name).display().to_string();
-    let (numbers, until) = (place("numbers"), place("until"));
-    let mut holder = ground.start("-holder", &["hold", &ground.secret(), &numbers, &until])?;
-    let mut all = [steps, &[numbers.as_str()]].concat();
-    if steps == ["vm-read"] {
-        all.push("stack");
-    }
-    let ran = ground.both(&all, &["cmdline-read", &numbers]);
-    fs::write(&until, "")?;
-    finish(&mut holder)?;
-    ran
+    ground.while_held("-holder", |numbers| {
+        let mut all = [steps, &[numbers]].concat();
+        if steps == ["vm-read"] {
+            all.push("stack");
+        }
+        ground.both(&all, &["cmdline-read", numbers])
+    })
 }
 
 fn looked(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {

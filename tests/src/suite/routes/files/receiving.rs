@@ -61,19 +61,8 @@ fn pass_by(ground: &Ground<'_>, send: &str, step: &str) -> Result<Ran> {
     ran
 }
 
-/// A process that holds a file open until it is let go.
-pub(super) fn holding(ground: &Ground<'_>, real: impl FnOnce(&str) -> Result<Ran>) -> Result<Ran> {
-    let place = |name: &str| ground.plain().join(name).display().to_string();
-    let (numbers, until) = (place("numbers"), place("until"));
-    let mut holder = ground.start("-sender", &["hold", &ground.secret(), &numbers, &until])?;
-    let ran = real(&numbers);
-    fs::write(&until, "")?;
-    finish(&mut holder)?;
-    ran
-}
-
 fn from_holder(ground: &Ground<'_>, step: &str) -> Result<Ran> {
-    holding(ground, |numbers| ground.both(&[step, numbers], &["cmdline-read", numbers]))
+    ground.while_held("-sender", |numbers| ground.both(&[step, numbers], &["cmdline-read", numbers]))
 }
 
 fn received(ground: &Ground<'_>, evidence: &Evidence<'_>) -> Result<Verdict> {
