@@ -46,7 +46,7 @@ pub(super) async fn run(
     tell(&watching.covered)?;
     watching.kernel.forget_btf();
     host.btf = Vec::new();
-    let early = early(options, host, catalogue, &mut watching)?;
+    let early = early(options, host, catalogue, &mut watching, &ledger)?;
     let Watching { mut kernel, control, counters, reader, feed, scope, mounts, since_ns, covered, cgroups } =
         watching;
 

@@ -126,6 +126,7 @@ pub(super) fn early(
     host: &Host,
     catalogue: &Catalogue,
     watching: &mut Watching,
+    ledger: &Ledger,
 ) -> Result<Early, Failure> {
     let scope = &options.config.scope.cgroups;
     let credential = |path: &[u8]| catalogue.rule_of(path);
@@ -136,6 +137,7 @@ pub(super) fn early(
     if scan.unread != 0 {
         tracing::debug!("{} processes ended while they were looked at", scan.unread);
     }
+    ledger.descriptors_passed_by.add(scan.descriptors_passed_by);
     let mut events = scan.events;
     for event in &events {
         if let What::Seeded(seeded) = &event.what {

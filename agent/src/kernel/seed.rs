@@ -6,7 +6,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-use procfs::process::{FDPermissions, FDTarget, Process, all_processes};
+use procfs::process::{FDInfo, FDPermissions, FDTarget, Process, all_processes};
 use procfs::{ProcError, ProcResult};
 
 use super::canary::kernel_dev;
@@ -25,6 +25,8 @@ pub struct Scan {
     pub events: Vec<Event>,
     /// Processes that could not be read.
     pub unread: u64,
+    /// Descriptors beyond what is looked at of one process, and credentials beyond what it is told to hold.
+    pub descriptors_passed_by: u64,
 }
 
 /// Scans `/proc`. With a scope, only processes in those cgroups are looked at.
@@ -38,10 +40,11 @@ pub fn seed(
 ) -> Result<Scan, ProcError> {
     let time_ns = boot_ns();
     let ticks = procfs::ticks_per_second();
-    let mut scan = Scan { events: Vec::new(), unread: 0 };
+    let mut scan = Scan { events: Vec::new(), unread: 0, descriptors_passed_by: 0 };
     for process in all_processes()? {
         match process.and_then(|process| read(&process, ticks, cgroups, scope, credential)) {
-            Ok(Some(seeded)) => {
+            Ok(Some((seeded, passed_by))) => {
+                scan.descriptors_passed_by += passed_by;
                 scan.events.push(Event { time_ns, what: What::Seeded(Box::new(seeded)) });
             }
             Ok(None) => {}
@@ -60,14 +63,14 @@ pub fn seed(
     Ok(scan)
 }
 
-/// Reads one process. `None`: the agent itself, a kernel thread, or out of scope.
+/// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
 fn read(
     process: &Process,
     ticks: u64,
     cgroups: Option<&Cgroups>,
     scope: &[String],
     credential: &dyn Fn(&[u8]) -> Option<u32>,
-) -> ProcResult<Option<Seeded>> {
+) -> ProcResult<Option<(Seeded, u64)>> {
     let stat = process.stat()?;
     // A kernel thread has no program.
     let kthread = stat.flags & 0x0020_0000 != 0;
@@ -94,7 +97,8 @@ fn read(
     let innermost = status.nstgid.as_ref().and_then(|ids| ids.last()).copied().unwrap_or(stat.pid);
     let cgroup = chosen(&paths, unified.as_deref());
     let argv = process.cmdline().unwrap_or_default().into_iter().map(String::into_bytes).collect();
-    Ok(Some(Seeded {
+    let (open, passed_by) = open_credentials(process, credential);
+    let seeded = Seeded {
         process: Facts {
             key: key(stat.pid, stat.starttime),
             tid: u32::try_from(stat.pid).unwrap_or(0),
@@ -115,36 +119,71 @@ fn read(
         exe: process.exe().map(|exe| whole(exe.as_os_str().as_bytes())).unwrap_or_default(),
         argv,
         cgroup: whole(cgroup.as_bytes()),
-        open: open_credentials(process, credential),
+        open,
         again: false,
-    }))
+    };
+    Ok(Some((seeded, passed_by)))
 }
 
-/// Credentials that a process holds open for reading, found by the names of its descriptors. A name that cannot be read is
-/// of a descriptor that was closed meanwhile.
-fn open_credentials(process: &Process, credential: &dyn Fn(&[u8]) -> Option<u32>) -> Vec<OpenedFile> {
-    let Ok(descriptors) = process.fd() else { return Vec::new() };
-    let found = descriptors.take(DESCRIPTORS_MAX).flatten().filter_map(|descriptor| {
-        let FDTarget::Path(path) = &descriptor.target else { return None };
-        let readable = descriptor.mode().contains(FDPermissions::READ);
-        let rule = credential(path.as_os_str().as_bytes()).filter(|_| readable)?;
-        let link = format!("/proc/{}/fd/{}", process.pid(), descriptor.fd);
-        let meta = std::fs::metadata(link).ok().filter(std::fs::Metadata::is_file)?;
-        Some(OpenedFile {
-            path: whole(path.as_os_str().as_bytes()),
-            dev: kernel_dev(meta.dev()),
-            ino: meta.ino(),
-            generation: 0,
-            rule,
-            matched: Matched::Name,
-            flags: 0,
-            mode: meta.mode(),
-            owner: meta.uid(),
-            links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
-            backing: false,
-        })
-    });
-    found.take(OPEN_MAX).collect()
+/// Credentials that a process holds open for reading, found by the names of its descriptors, and how many descriptors the
+/// bounds left out. A name that cannot be read is of a descriptor that was closed meanwhile.
+fn open_credentials(process: &Process, credential: &dyn Fn(&[u8]) -> Option<u32>) -> (Vec<OpenedFile>, u64) {
+    let (mut open, mut passed_by) = (Vec::new(), 0);
+    let Ok(descriptors) = process.fd() else { return (open, passed_by) };
+    for (index, descriptor) in descriptors.enumerate() {
+        if index >= DESCRIPTORS_MAX {
+            passed_by += 1;
+            continue;
+        }
+        let Some(held) = descriptor.ok().and_then(|found| held(process, &found, credential)) else {
+            continue;
+        };
+        if open.len() < OPEN_MAX {
+            open.push(held);
+        } else {
+            passed_by += 1;
+        }
+    }
+    (open, passed_by)
+}
+
+/// The credential behind a descriptor, if one is.
+fn held(
+    process: &Process,
+    descriptor: &FDInfo,
+    credential: &dyn Fn(&[u8]) -> Option<u32>,
+) -> Option<OpenedFile> {
+    let FDTarget::Path(path) = &descriptor.target else { return None };
+    if !descriptor.mode().contains(FDPermissions::READ) {
+        return None;
+    }
+    let shown = path.as_os_str().as_bytes();
+    // Most descriptors are of no interest by any name: those cost no look at the file.
+    if credential(shown).is_none() && credential(name_of(shown, 0)).is_none() {
+        return None;
+    }
+    let link = format!("/proc/{}/fd/{}", process.pid(), descriptor.fd);
+    let meta = std::fs::metadata(link).ok().filter(std::fs::Metadata::is_file)?;
+    let path = name_of(shown, meta.nlink());
+    Some(OpenedFile {
+        path: whole(path),
+        dev: kernel_dev(meta.dev()),
+        ino: meta.ino(),
+        generation: 0,
+        rule: credential(path)?,
+        matched: Matched::Name,
+        flags: 0,
+        mode: meta.mode(),
+        owner: meta.uid(),
+        links: u32::try_from(meta.nlink()).unwrap_or(u32::MAX),
+        backing: false,
+    })
+}
+
+/// The name a file was opened by. The kernel adds a word to that of a file without a name; one that has a name may be
+/// called so.
+fn name_of(link: &[u8], names: u64) -> &[u8] {
+    link.strip_suffix(b" (deleted)").filter(|_| names == 0).unwrap_or(link)
 }
 
 fn whole(bytes: &[u8]) -> Text {
@@ -169,7 +208,14 @@ fn chosen(paths: &procfs::ProcessCGroups, unified: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::within;
+    use super::{name_of, within};
+
+    #[test]
+    fn a_deleted_file_is_known_by_its_former_name() {
+        assert_eq!(name_of(b"/etc/token (deleted)", 0), b"/etc/token");
+        assert_eq!(name_of(b"/etc/token (deleted)", 1), b"/etc/token (deleted)");
+        assert_eq!(name_of(b"/etc/token", 0), b"/etc/token");
+    }
 
     #[test]
     fn scope_ends_at_a_component() {

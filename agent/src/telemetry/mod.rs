@@ -57,6 +57,8 @@ ledger! {
     opens_unconfirmed,
     /// Times that `/proc` was read again after a loss.
     rescans,
+    /// Descriptors open before the start that no bound left room for: not looked at.
+    descriptors_passed_by,
     /// Openings and readings that a stacked file system did beneath one that was seen: merged into that.
     opens_merged,
     /// Answers of name servers that could not be read.
