@@ -3,6 +3,7 @@
 mod agent;
 mod connections;
 mod files;
+pub mod house;
 mod processes;
 mod refusals;
 mod routes;

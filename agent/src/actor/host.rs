@@ -72,6 +72,19 @@ impl Files {
     }
 }
 
+impl Files {
+    /// The name of a user that systemd made for a service, for as long as that runs.
+    fn dynamic(&self, uid: u32) -> Option<String> {
+        /// `DynamicUser=` takes its users from here.
+        const DYNAMIC: std::ops::RangeInclusive<u32> = 61_184..=65_519;
+        if !DYNAMIC.contains(&uid) {
+            return None;
+        }
+        let link = self.root.join(format!("run/systemd/dynamic-uid/direct:{uid}"));
+        fs::read_link(link).ok()?.into_os_string().into_string().ok()
+    }
+}
+
 impl Host for Files {
     fn at(&mut self, time_ns: u64) {
         self.now_ns = self.now_ns.max(time_ns);
@@ -79,7 +92,7 @@ impl Host for Files {
 
     fn user_name(&mut self, uid: u32) -> Option<String> {
         self.refresh();
-        self.users.get(&uid).map(|user| user.name.clone())
+        self.users.get(&uid).map(|user| user.name.clone()).or_else(|| self.dynamic(uid))
     }
 
     fn may_log_in(&mut self, uid: u32) -> bool {

@@ -1,7 +1,9 @@
-//! The only program of a test guest: makes a system out of a kernel, runs the suite, says how it went, powers off.
+//! The only program of a bare test guest: makes a system out of a kernel, runs the suite, says how it went, powers off.
+//! Where a Debian was packed beside it, it puts a service in that runs this program again, and becomes systemd.
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,7 +14,19 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use spoor_tests::{Place, suite};
 
 fn main() {
-    if let Err(error) = prepare().and_then(|cell| run(&cell)) {
+    let all = || -> Result<()> {
+        if std::process::id() != 1 {
+            return house(&words()?);
+        }
+        prepare()?;
+        let cell = words()?;
+        if cell.get("spoor.system").is_some_and(|system| system == "debian") {
+            return become_debian();
+        }
+        bare()?;
+        run(&cell)
+    };
+    if let Err(error) = all() {
         println!("spoor-guest: FAIL guest: {error:#}");
     }
     println!("spoor-guest: DONE");
@@ -21,8 +35,8 @@ fn main() {
     println!("power off: {error}");
 }
 
-/// Mounts what a system has, and gives the words of the kernel's command line.
-fn prepare() -> Result<HashMap<String, String>> {
+/// Mounts what a system has.
+fn prepare() -> Result<()> {
     let places = [
         ("proc", "/proc"),
         ("sysfs", "/sys"),
@@ -38,17 +52,45 @@ fn prepare() -> Result<HashMap<String, String>> {
         mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>)
             .with_context(|| format!("mount {at}"))?;
     }
+    load_modules();
+    Ok(())
+}
+
+/// The words of the kernel's command line.
+fn words() -> Result<HashMap<String, String>> {
+    let line = fs::read_to_string("/proc/cmdline")?;
+    let words = line.split_whitespace().filter_map(|word| word.split_once('='));
+    Ok(words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// What a system has, and a guest without one needs.
+fn bare() -> Result<()> {
     fs::create_dir_all("/etc")?;
     fs::write(
         "/etc/passwd",
         "root:x:0:0:root:/root:/bin/sh\nbackup:x:34:34:backup:/var/backups:/usr/sbin/nologin\n",
     )?;
     fs::write("/etc/hostname", "guest\n")?;
-    raise_loopback().context("raise the loopback device")?;
-    load_modules();
-    let line = fs::read_to_string("/proc/cmdline")?;
-    let words = line.split_whitespace().filter_map(|word| word.split_once('='));
-    Ok(words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    raise_loopback().context("raise the loopback device")
+}
+
+/// Goes on as the system's own init, which starts the suite when it is up.
+fn become_debian() -> Result<()> {
+    const UNIT: &str = "[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/init\n\
+        StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/console\n";
+    // What the system itself says would come between the suite's lines on the console.
+    const QUIET: &str = "[Manager]\nShowStatus=no\nLogTarget=null\n";
+    let units = Path::new("/etc/systemd/system");
+    fs::create_dir_all(units.join("multi-user.target.wants"))?;
+    fs::write(units.join("suite.service"), UNIT)?;
+    std::os::unix::fs::symlink(
+        "/etc/systemd/system/suite.service",
+        units.join("multi-user.target.wants/suite.service"),
+    )?;
+    fs::create_dir_all("/etc/systemd/system.conf.d")?;
+    fs::write("/etc/systemd/system.conf.d/quiet.conf", QUIET)?;
+    suite::house::before_boot().context("prepare the house")?;
+    Err(std::process::Command::new("/sbin/init").exec()).context("become /sbin/init")
 }
 
 /// Loads what was packed beside us, in its order. What a kernel does not have is said, and is no failure: the routes that
@@ -79,10 +121,23 @@ fn raise_loopback() -> Result<()> {
     Ok(())
 }
 
-fn run(cell: &HashMap<String, String>) -> Result<()> {
+/// The suite under systemd.
+fn house(cell: &HashMap<String, String>) -> Result<()> {
+    let place = Place {
+        spoor: "/spoor/spoor".into(),
+        act: "/spoor/spoor-act".into(),
+        work: Path::new("/var/lib/suite").into(),
+        ..place(cell)
+    };
+    fs::create_dir_all(&place.work)?;
+    place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
+    suite::house::house(&place)
+}
+
+fn place(cell: &HashMap<String, String>) -> Place {
     let word = |name: &str| cell.get(name).cloned().unwrap_or_default();
     let forced = word("spoor.tiers");
-    let place = Place {
+    Place {
         spoor: "/bin/spoor".into(),
         act: "/bin/spoor-act".into(),
         work: Path::new("/tmp/suite").into(),
@@ -90,7 +145,12 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
         cell: Some(word("spoor.cell")),
         tiers: (word("spoor.open"), word("spoor.connect")),
         forced: forced.split(',').filter(|tier| !tier.is_empty()).map(str::to_owned).collect(),
-    };
+    }
+}
+
+fn run(cell: &HashMap<String, String>) -> Result<()> {
+    let word = |name: &str| cell.get(name).cloned().unwrap_or_default();
+    let place = place(cell);
     fs::create_dir_all(&place.work)?;
     place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
     let whole = word("spoor.cell").ends_with("-lsm");

@@ -42,8 +42,20 @@ pub(super) struct Cell {
     tiers: Option<Tier>,
     open: Tier,
     connect: Tier,
+    /// What is booted into.
+    #[serde(default)]
+    pub(super) system: System,
     #[serde(default, rename = "skip")]
     pub(super) skips: Vec<Skip>,
+}
+
+/// What a guest boots into: the suite alone, or a Debian under systemd, where another suite asks who acts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum System {
+    #[default]
+    Bare,
+    Debian,
 }
 
 /// A test that may be skipped in a cell.
@@ -109,11 +121,12 @@ impl Boot {
 
     /// The kernel's command line; the guest reads the `spoor.` parameters out of /proc/cmdline.
     pub(super) fn command_line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, skips: _ } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, skips: _ } = &self.cell;
         let tiers = tiers.map(|tier| format!(" spoor.tiers={}", tier.name())).unwrap_or_default();
+        let system = if *system == System::Debian { " spoor.system=debian" } else { "" };
         let until = if self.until_red { " spoor.until=red" } else { "" };
         format!(
-            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{until}",
+            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{until}",
             self.name(),
             open.name(),
             connect.name(),
@@ -128,14 +141,15 @@ impl Boot {
 
     /// For `--list`.
     pub(super) fn line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, skips } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, skips } = &self.cell;
         let tiers = tiers.map(|tier| format!(", tiers={}", tier.name())).unwrap_or_default();
         let skips = skips.iter().map(|skip| format!("\n{:16}may skip {}: {}", "", skip.test, skip.why));
         format!(
-            "{:<16}open={}, connect={}{tiers}, lsm={lsm}{}",
+            "{:<16}open={}, connect={}{tiers}, lsm={lsm}{}{}",
             self.name(),
             open.name(),
             connect.name(),
+            if *system == System::Debian { ", a Debian under systemd" } else { "" },
             skips.collect::<String>()
         )
     }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod cpio;
+mod debian;
 mod guest;
 mod kernels;
 mod matrix;
@@ -22,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, paths, probes};
-use matrix::{Boot, Matrix};
+use matrix::{Boot, Matrix, System};
 pub(crate) use page::page;
 use results::{Found, Results};
 pub(crate) use serial::Report;
@@ -95,8 +96,7 @@ fn cells(options: &Options) -> Result<Counts> {
     let packed = pack(&boots, &agent, &object, name)?;
     if options.keep {
         for boot in &boots {
-            let initramfs = initramfs(name, &boot.kernel.name);
-            step!("vm: {}: {}", boot.name(), boot::command(boot, &initramfs)?.text());
+            step!("vm: {}: {}", boot.name(), boot::command(boot, &archive(name, boot))?.text());
         }
     }
     step!("vm: booting {} cells, {AT_ONCE} at once", boots.len());
@@ -140,24 +140,37 @@ fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
     Ok(1)
 }
 
-/// The archive for the cells of one kernel.
-fn initramfs(name: &str, kernel: &str) -> PathBuf {
-    paths::target().join("vm").join(format!("{name}-{kernel}.cpio"))
+/// The archive a cell boots.
+fn archive(name: &str, boot: &Boot) -> PathBuf {
+    match boot.cell.system {
+        System::Bare => initramfs(name, &boot.kernel.name),
+        System::Debian => initramfs(name, &format!("{}-debian", boot.kernel.name)),
+    }
 }
 
-/// Packs an archive per kernel: they differ in their modules only.
+fn initramfs(name: &str, of: &str) -> PathBuf {
+    paths::target().join("vm").join(format!("{name}-{of}.cpio"))
+}
+
+/// Packs an archive per kernel and system: those of kernels differ in their modules only.
 fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<PathBuf>> {
-    let common = initramfs(name, "common");
-    guest::pack(agent, object, &common)?;
+    let (bare, debian) = (initramfs(name, "common"), initramfs(name, "common-debian"));
+    guest::pack(agent, object, &bare)?;
+    let mut common = vec![bare.clone()];
+    if boots.iter().any(|boot| boot.cell.system == System::Debian) {
+        debian::pack(agent, &paths::static_target(), &debian)?;
+        common.push(debian.clone());
+    }
     let mut packed: Vec<PathBuf> = Vec::new();
     for boot in boots {
-        let archive = initramfs(name, &boot.kernel.name);
+        let archive = archive(name, boot);
         if !packed.contains(&archive) {
-            modules::append(&common, &kernels::modules(&boot.kernel), &archive)?;
+            let common = if boot.cell.system == System::Debian { &debian } else { &bare };
+            modules::append(common, &kernels::modules(&boot.kernel), &archive)?;
             packed.push(archive);
         }
     }
-    remove(&[common])?;
+    remove(&common)?;
     Ok(packed)
 }
 
@@ -206,7 +219,7 @@ fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
 
 fn boot_one(boot: &Boot, name: &str) -> Verdict {
     let cell = boot.name();
-    match boot::boot(boot, &initramfs(name, &boot.kernel.name), "") {
+    match boot::boot(boot, &archive(name, boot), "") {
         Ok(outcome) => {
             let reasons = outcome.report.reasons(&boot.cell.skips);
             let word = if reasons.is_empty() { "ok" } else { "RED" };
@@ -215,7 +228,9 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
                 outcome.report.passed.len(),
                 outcome.seconds
             );
-            Verdict { cell, reasons, log: Some(outcome.log), found: Some(Found::of(&outcome.report)) }
+            // Routes are taken in bare guests only.
+            let found = (boot.cell.system == System::Bare).then(|| Found::of(&outcome.report));
+            Verdict { cell, reasons, log: Some(outcome.log), found }
         }
         Err(error) => {
             step!("vm: {cell:<16} RED  {error:#}");
@@ -254,7 +269,7 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
     prepare(&boots, false)?;
     let name = format!("initramfs-{label}");
     let packed = pack(std::slice::from_ref(boot), agent, object, &name)?;
-    let outcome = boot::boot(boot, &initramfs(&name, &boot.kernel.name), &format!("-{label}"));
+    let outcome = boot::boot(boot, &archive(&name, boot), &format!("-{label}"));
     remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))
 }
