@@ -76,9 +76,17 @@ pub struct NameKey {
     pub hash: u64,
     /// Number of names rolled in, from 1 to [`DEPTH_MAX`].
     pub depth: u32,
-    /// 1 where the rule holds only for a path that starts at the root of its file system.
+    /// Where the names have to end: [`ANYWHERE`], [`ANCHORED`] or [`MOUNTED`].
     pub anchored: u32,
 }
+
+/// The names may end anywhere.
+pub const ANYWHERE: u32 = 0;
+/// The path starts at the root of its file system.
+pub const ANCHORED: u32 = 1;
+/// The names are no part of the path: the one of depth 1 is that of the directory whose child the file system is mounted
+/// on. Holds for file systems in memory only.
+pub const MOUNTED: u32 = 2;
 
 const _: () = assert!(size_of::<InodeKey>() == 16);
 const _: () = assert!(size_of::<EntryKey>() == 24);

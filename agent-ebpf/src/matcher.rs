@@ -3,7 +3,9 @@
 use core::mem::MaybeUninit;
 
 use spoor_wire::body::{MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME};
-use spoor_wire::rule::{DEPTH_MAX, EntryKey, HASH_START, InodeKey, NAME_HASHED, NameKey, hash_name};
+use spoor_wire::rule::{
+    ANCHORED, ANYWHERE, DEPTH_MAX, EntryKey, HASH_START, InodeKey, MOUNTED, NAME_HASHED, NameKey, hash_name,
+};
 
 use crate::maps::{RULE_DIR, RULE_ENTRY, RULE_INODE, RULE_NAME};
 use crate::read::{Unreadable, clear, field, kernel_bytes, masked, off};
@@ -31,7 +33,29 @@ pub fn inode(at: u64) -> Result<Inode, Unreadable> {
 /// Matches a file by itself, then by every name and directory above it, up to the root of its own file system.
 #[inline(always)]
 pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
-    find_at(field(file, off!(file__f_path_dentry))?, inode)
+    if let Some(hit) = find_at(field(file, off!(file__f_path_dentry))?, inode)? {
+        return Ok(Some(hit));
+    }
+    mounted(file, inode)
+}
+
+/// Matches by the directory that holds the mount point of the file's own file system, where that is in memory. Such mounts
+/// are made a moment before the program runs that reads them: no scan of mounts comes in time.
+#[inline(always)]
+fn mounted(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    let block = field::<u64>(inode.at, off!(inode__i_sb))?;
+    let magic = field::<u64>(block, off!(super_block__s_magic))?;
+    if magic != TMPFS_MAGIC && magic != RAMFS_MAGIC {
+        return Ok(None);
+    }
+    let mount = field::<u64>(file, off!(file__f_path_mnt))?.wrapping_sub(u64::from(off!(mount__mnt)));
+    let point = field::<u64>(mount, off!(mount__mnt_mountpoint))?;
+    let hash = roll(HASH_START, field(point, off!(dentry__d_parent))?)?;
+    // SAFETY: as in `find_at`.
+    let rule = unsafe { RULE_NAME.get(NameKey { hash, depth: 1, anchored: MOUNTED }) };
+    Ok(rule.map(|rule| Hit { rule: *rule, matched: MATCH_DIR }))
 }
 
 /// The same for a directory entry, which is of that inode.
@@ -60,7 +84,7 @@ pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable
             }
         }
         // SAFETY: as above.
-        if let Some(rule) = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: 0 }) } {
+        if let Some(rule) = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: ANYWHERE }) } {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_NAME }));
         }
         // SAFETY: as above.
@@ -74,8 +98,8 @@ pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable
 
 #[inline(always)]
 fn anchored(hash: u64, depth: u32) -> Option<Hit> {
-    // SAFETY: as in `find`.
-    let rule = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: 1 }) }?;
+    // SAFETY: as in `find_at`.
+    let rule = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: ANCHORED }) }?;
     Some(Hit { rule: *rule, matched: MATCH_NAME })
 }
 

@@ -335,6 +335,7 @@ fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
         watches.extend(compiled.watches);
         named.extend(compiled.named);
     }
+    watches.extend(form.mounts.iter().flatten().filter_map(|text| watch::mounted_in(text)));
     let endpoints = endpoint::parse_all(&form.id, &form.endpoints.unwrap_or_default())?;
     let mut except = Vec::new();
     for glob in &form.except {

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use spoor_wire::rule::{HASH_START, NameKey, hash_bytes};
+use spoor_wire::rule::{HASH_START, MOUNTED, NameKey, hash_bytes};
 
 use super::Catalogue;
 use super::catalogue::{CatalogueError, rule};
@@ -231,6 +231,9 @@ fn names_are_what_the_probes_look_up() {
         (&[".netrc"], 0),
         (&["etc", "shadow"], 1),
         (&["containers", "auth.json"], 0),
+        // The directories that memory is mounted in, for what comes between two scans.
+        (&["credentials"], MOUNTED),
+        (&["kubernetes.io~projected"], MOUNTED),
     ] {
         let depth = u32::try_from(path.len()).unwrap();
         assert!(keys.contains(&NameKey { hash: roll(path), depth, anchored }), "{path:?}");

@@ -1,6 +1,6 @@
 //! From a glob to what the kernel can match: exactly, or slightly wider, so that userspace decides.
 
-use spoor_wire::rule::{DEPTH_MAX, HASH_START, NameKey, hash_bytes};
+use spoor_wire::rule::{ANCHORED, ANYWHERE, DEPTH_MAX, HASH_START, MOUNTED, NameKey, hash_bytes};
 
 use crate::config::pattern::{self, Part};
 
@@ -194,7 +194,7 @@ fn text(parts: &[Part]) -> String {
 
 /// Rolls names from the leaf up. Of too many, the last are enough: userspace sees the rest.
 pub(super) fn name_key(names: &[&str], anchored: bool) -> Result<NameKey, &'static str> {
-    let mut key = NameKey { hash: HASH_START, depth: 0, anchored: 0 };
+    let mut key = NameKey { hash: HASH_START, depth: 0, anchored: ANYWHERE };
     for name in names.iter().rev() {
         if key.depth == DEPTH_MAX {
             return Ok(key);
@@ -205,8 +205,15 @@ pub(super) fn name_key(names: &[&str], anchored: bool) -> Result<NameKey, &'stat
     if key.depth == 0 {
         return Err("names nothing");
     }
-    key.anchored = u32::from(anchored);
+    key.anchored = if anchored { ANCHORED } else { ANYWHERE };
     Ok(key)
+}
+
+/// What file systems in memory are recognised by that are mounted right below a directory of that name. None of a text
+/// that does not end with a whole name.
+pub(super) fn mounted_in(text: &str) -> Option<Watch> {
+    let name = text.strip_suffix('/')?.rsplit('/').next().filter(|name| !name.is_empty())?;
+    Some(Watch::Name(NameKey { hash: hash_bytes(HASH_START, name.as_bytes()), depth: 1, anchored: MOUNTED }))
 }
 
 /// Whether a path whose beginning is missing may be one of the pattern's: `names` are its last, from the leaf up.

@@ -49,7 +49,8 @@ impl<H> Resolver<H> {
         None
     }
 
-    /// Which daemon of jobs a process is, if any. Anybody can name a program `cron`; only root is believed.
+    /// Which daemon of jobs a process is, if any. Anybody can name a program `cron`; only root is believed, and of `atd`,
+    /// which waits as an account of the system that owns nothing, that account.
     fn job_daemon(&self, process: &Process, euid: Option<u32>) -> Option<&'static str> {
         let name = process.exe.bytes.rsplit(|byte| *byte == b'/').next()?;
         let daemon = match name {
@@ -62,13 +63,20 @@ impl<H> Resolver<H> {
         let forked =
             self.states.get(&process.key.into()).is_some_and(|state| state.process.known_by == KnownBy::Fork);
         // A child that has not yet executed the job may have taken the job's user already.
-        euid.is_none_or(|euid| euid == 0 || forked && self.child_of_root_daemon(process)).then_some(daemon)
+        euid.is_none_or(|euid| believed(daemon, euid) || forked && self.child_of_daemon(process, daemon))
+            .then_some(daemon)
     }
 
-    fn child_of_root_daemon(&self, process: &Process) -> bool {
+    fn child_of_daemon(&self, process: &Process, daemon: &str) -> bool {
         let parent = process.parent.and_then(|parent| self.states.get(&parent.into()));
-        parent.is_some_and(|parent| parent.identity.euid == 0 && parent.process.exe == process.exe)
+        parent
+            .is_some_and(|parent| believed(daemon, parent.identity.euid) && parent.process.exe == process.exe)
     }
+}
+
+/// Whether a user may be a daemon of jobs. `daemon` is 1 on Debian and 2 on Red Hat; users so low are the system's own.
+fn believed(daemon: &str, euid: u32) -> bool {
+    euid == 0 || daemon == "at" && euid < 100
 }
 
 /// What a job runs: of `sh -c 'command'`, the command's first word that says something; else the program.
