@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use super::cpio::Archive;
 use crate::build::static_binary;
@@ -26,6 +26,8 @@ const LEFT_OUT: [&str; 6] = [
     "var/lib/apt/lists",
     "var/cache/apt",
 ];
+const ARCHIVE: &str = "base.cpio";
+const LIST: &str = "base.list";
 /// Where the guest finds what is ours.
 const OURS: &str = "/spoor";
 
@@ -44,23 +46,39 @@ pub(super) fn pack(agent: &Path, target: &Path, archive: &Path) -> Result<()> {
     ours.finish()?.flush().with_context(shown)
 }
 
+/// Whether the system is there or can be made.
+pub(super) fn possible() -> Result<()> {
+    ensure!(
+        is_root() || made(),
+        "debootstrap makes a system of other users' files, which only root may; make it once: sudo cargo xtask vm 6.1-debian"
+    );
+    Ok(())
+}
+
+fn folder() -> PathBuf {
+    paths::target().join("vm/debian")
+}
+
+fn wanted() -> String {
+    format!("{SUITE} {PACKAGES}")
+}
+
+fn made() -> bool {
+    let made_of = fs::read_to_string(folder().join(LIST));
+    folder().join(ARCHIVE).exists() && made_of.is_ok_and(|made_of| made_of == wanted())
+}
+
 /// The system's archive. A file beside it says what it was made of.
 fn base() -> Result<PathBuf> {
-    let folder = paths::target().join("vm/debian");
-    let (archive, list) = (folder.join("base.cpio"), folder.join("base.list"));
-    let wanted = format!("{SUITE} {PACKAGES}");
-    if archive.exists() && fs::read_to_string(&list).is_ok_and(|made_of| made_of == wanted) {
+    let folder = folder();
+    let (archive, list) = (folder.join(ARCHIVE), folder.join(LIST));
+    if made() {
         return Ok(archive);
     }
     for (program, package) in [("debootstrap", "debootstrap"), ("cpio", "cpio")] {
         if which(program).is_none() {
             apt::install(&[package], "making a Debian for a guest")?;
         }
-    }
-    if !is_root() {
-        bail!(
-            "debootstrap makes a system of other users' files, which only root may; run: sudo cargo xtask vm"
-        );
     }
     let root = folder.join("root");
     if root.exists() {
@@ -84,6 +102,6 @@ fn base() -> Result<PathBuf> {
         .current_dir(&root)
         .run()?;
     fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
-    fs::write(&list, wanted).with_context(|| format!("cannot write {}", list.display()))?;
+    fs::write(&list, wanted()).with_context(|| format!("cannot write {}", list.display()))?;
     Ok(archive)
 }

@@ -29,7 +29,8 @@ use results::{Found, Results};
 pub(crate) use serial::Report;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
-    CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no root and no KVM.\n  \
+    CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no KVM, and root only\n\
+    to make the Debian of the cell 6.1-debian, once.\n  \
     --list     prints the cells and stops\n  \
     --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
     --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n  \
@@ -88,7 +89,7 @@ pub(crate) fn all() -> Result<Counts> {
 }
 
 fn cells(options: &Options) -> Result<Counts> {
-    let boots = Matrix::read()?.select(&options.cells)?;
+    let (boots, refused) = possible(Matrix::read()?.select(&options.cells)?);
     prepare(&boots, options.refresh)?;
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
@@ -100,13 +101,30 @@ fn cells(options: &Options) -> Result<Counts> {
         }
     }
     step!("vm: booting {} cells, {AT_ONCE} at once", boots.len());
-    let verdicts = boot_all(boots, name);
+    let mut verdicts = boot_all(boots, name);
+    verdicts.extend(refused);
     if !options.keep {
         remove(&packed)?;
     }
     let mut counts = judge(&verdicts);
     counts.failed += settle(&verdicts, options)?;
     Ok(counts)
+}
+
+/// Cells that this user can boot, and verdicts on the others: one that cannot be booted is red, and holds up none.
+fn possible(boots: Vec<Boot>) -> (Vec<Boot>, Vec<Verdict>) {
+    let (mut ours, mut refused) = (Vec::new(), Vec::new());
+    for boot in boots {
+        let needs = if boot.cell.system == System::Debian { debian::possible() } else { Ok(()) };
+        match needs {
+            Ok(()) => ours.push(boot),
+            Err(error) => {
+                let reasons = vec![format!("{error:#}")];
+                refused.push(Verdict { cell: boot.name(), reasons, log: None, found: None });
+            }
+        }
+    }
+    (ours, refused)
 }
 
 /// Keeps what green cells found of routes, and writes or compares what is committed. The number of failures: comparing is
