@@ -48,6 +48,15 @@ enum Verb {
     Chains(ChainsArgs),
     /// Show one chain as a tree and a timeline
     Show(ShowArgs),
+    /// List the actors that were seen: their credentials, programs and destinations
+    ///
+    /// Service accounts come before people, whoever acted last first. A remark says what an auditor would ask about.
+    Actors(InventoryArgs),
+    /// List the credentials that were seen: their users, programs and destinations
+    ///
+    /// What was seen, that is: a credential that nobody used is not listed. Destinations are of connections that came after
+    /// the credential was opened, by whoever held it.
+    Credentials(InventoryArgs),
     /// Prove that the evidence is what was written
     ///
     /// Each record carries a hash over itself and the one before. What was changed, deleted, reordered or put in between
@@ -143,6 +152,18 @@ struct ChainsArgs {
 }
 
 #[derive(Debug, Args)]
+struct InventoryArgs {
+    #[command(flatten)]
+    place: Place,
+    /// Only of what was done within this time, e.g. 90m, 12h, 7d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<i64>,
+    /// As JSON, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct ShowArgs {
     /// The chain's id, or as much of its beginning as is unique
     chain: String,
@@ -188,6 +209,8 @@ pub fn run(cli: Cli) -> u8 {
         Verb::Check { file } => return check(&file),
         Verb::Chains(args) => chains(args),
         Verb::Show(args) => show(&args),
+        Verb::Actors(args) => inventory(&args, report::Of::Actors),
+        Verb::Credentials(args) => inventory(&args, report::Of::Credentials),
         Verb::Verify { place } => verify(&place),
         Verb::Docs { page } => {
             print(&match page {
@@ -289,6 +312,16 @@ fn chains(args: ChainsArgs) -> Result<u8, Failure> {
         let Some(newest) = chain.records.iter().rev().find(|view| view.kind() == "chain") else { continue };
         print(&format!("{}\n", newest.value()));
     }
+    Ok(0)
+}
+
+fn inventory(args: &InventoryArgs, of: report::Of) -> Result<u8, Failure> {
+    let reader = Reader::open(&directory(&args.place)?)?;
+    print(&if args.json {
+        report::inventory_json(&reader, of, args.since)?
+    } else {
+        report::inventory(&reader, of, args.since, &style())?
+    });
     Ok(0)
 }
 

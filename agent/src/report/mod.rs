@@ -4,6 +4,7 @@
 //! that it puts in doubt.
 
 mod deeds;
+mod inventory;
 mod list;
 mod live;
 mod show;
@@ -14,6 +15,7 @@ mod timeline;
 mod tree;
 mod words;
 
+pub use inventory::{Of, inventory, inventory_json};
 pub use list::chains;
 pub use live::live_line;
 pub use show::{Format, ReportError, show};

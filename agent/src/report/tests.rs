@@ -5,6 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::record::View;
 use crate::record::testing::{backup, builder, edges, golden, goldens, records, roads};
 use crate::store::{ChainsFilter, Reader, Retention, Store};
 
@@ -56,6 +57,11 @@ fn all() -> BTreeMap<String, Vec<u8>> {
         ("show-backup-colour.txt", show(&backup, &COLOUR)),
         ("show-edges.txt", show(&edges, &PLAIN)),
         ("show-open.txt", super::show(&open, &ids(&open).0, Format::Text, &PLAIN).unwrap()),
+        ("actors.txt", inventory(&taken, Of::Actors, None, &PLAIN).unwrap()),
+        ("actors.jsonl", inventory_json(&reader, Of::Actors, None).unwrap()),
+        ("credentials.txt", inventory(&reader, Of::Credentials, None, &PLAIN).unwrap()),
+        ("credentials-colour.txt", inventory(&reader, Of::Credentials, None, &COLOUR).unwrap()),
+        ("credentials.jsonl", inventory_json(&reader, Of::Credentials, None).unwrap()),
         ("chains.txt", chains(&reader, &filter, &PLAIN).unwrap()),
         ("chains-colour.txt", chains(&reader, &filter, &COLOUR).unwrap()),
         ("chains-120.txt", chains(&open, &filter, &Style { width: 120, ..PLAIN }).unwrap()),
@@ -85,16 +91,60 @@ fn bare(text: &str) -> String {
 #[test]
 fn colour_changes_no_letter_and_no_line_is_too_long() {
     let all = all();
-    for name in ["show-backup", "chains", "live"] {
+    for name in ["show-backup", "chains", "credentials", "live"] {
         let text = |suffix: &str| String::from_utf8(all[&format!("{name}{suffix}.txt")].clone()).unwrap();
         assert_eq!(bare(&text("-colour")), text(""), "{name}");
     }
-    for (name, text) in all.iter().filter(|(name, _)| !name.contains("120")) {
+    for (name, text) in all.iter().filter(|(name, _)| name.ends_with(".txt") && !name.contains("120")) {
         for line in bare(std::str::from_utf8(text).unwrap()).lines() {
             assert!(line.chars().count() <= 80, "{name}: {line}");
             assert!(!line.chars().any(char::is_control), "{name}: {line}");
         }
     }
+}
+
+/// One credential, two actors, one of them a person; and a connection that came after the other's access.
+#[test]
+fn an_inventory_says_what_an_auditor_would_ask() {
+    let record = |seq: u64, actor: &str, kind: &str, origin: &str, rest: &str| {
+        format!(
+            r#"{{"v":1,"seq":{seq},"time":"2026-01-02T03:0{seq}:00.000000000Z","type":"action","run":"r{seq}",
+            "actor":{{"id":"{actor}","kind":"{kind}","origin":"{origin}","user":"u"}},
+            "process":{{"exe":"/usr/bin/x"}},{rest}}}"#
+        )
+    };
+    let opened = |mode: &str| {
+        format!(
+            r#""action":"secret.open","file":{{"mode":"{mode}"}},"credential":[{{"id":"k:a","kind":"k","path":"/a"}}]"#
+        )
+    };
+    let reach = r#""action":"connect","outcome":"established","link":{"of":[1]},"destination":{"ip":"10.0.0.1","port":443}"#;
+    let idle = r#""action":"connect","outcome":"refused","destination":{"ip":"10.0.0.2","port":443}"#;
+    let told = |records: &[String]| -> Vec<serde_json::Value> {
+        let views = records.iter().map(|record| View::parse(record.as_bytes()).unwrap());
+        let lines = inventory::told_of(views, Of::Credentials);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let alone = [
+        record(1, "systemd:a.service", "systemd-service", "init", &opened("0600")),
+        record(2, "systemd:a.service", "systemd-service", "init", reach),
+        record(3, "systemd:a.service", "systemd-service", "init", idle),
+    ];
+    let one = &told(&alone)[0];
+    assert_eq!(one["remarks"], serde_json::json!([]));
+    // Linked is reached after the credential; what is not linked is not the credential's.
+    let to = serde_json::json!([{"to": "10.0.0.1:443", "tried": 1, "established": 1}]);
+    assert_eq!(one["destinations"], to);
+    let mut shared = alone.to_vec();
+    shared.push(record(4, "user:svc:/x", "system-user", "human:alice", &opened("0640")));
+    let one = &told(&shared)[0];
+    let remarks = serde_json::json!([
+        "used by several actors (NHI9:2025)",
+        "used by a person (NHI10:2025)",
+        "readable by others than its owner"
+    ]);
+    assert_eq!(one["remarks"], remarks);
+    assert_eq!(one["actors"], serde_json::json!(["systemd:a.service", "user:svc:/x"]));
 }
 
 #[test]

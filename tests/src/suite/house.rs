@@ -1,6 +1,6 @@
 //! Who acts, on a Debian where a real systemd, cron, at and sshd start the actors.
 //!
-//! Each way of starting a program is a [`Way`]: the program reads a public file, which must leave no record, and then a
+//! Each way of starting a program is a `Way`: the program reads a public file, which must leave no record, and then a
 //! credential of that way's own, whose record must name the actor. Ways that are easily taken for one another stand
 //! beside each other: a service with a timer and one without, a login and what it does as another account.
 
