@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::matrix::Matrix;
+use super::matrix::{Matrix, System};
 use super::results::{Found, Results};
 use crate::paths;
 
@@ -87,6 +87,7 @@ pub(crate) fn page() -> Result<String> {
     }
     let columns: Vec<Column> = Matrix::read()?
         .boots()
+        .filter(|boot| boot.cell.system == System::Bare) // routes are taken in these only
         .map(|boot| Column { cell: boot.name(), tier: boot.tier(), kernel: boot.kernel.name })
         .collect();
     Ok(render(&rows.routes, &columns, &Results::committed()?))
