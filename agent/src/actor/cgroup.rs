@@ -23,6 +23,8 @@ pub(super) struct Container {
     pub(super) id: String,
     /// It lives inside the cgroup of a unit that is its true identity (Quadlet).
     pub(super) of_unit: bool,
+    /// The pod it is in: its uid with `-`, of a static pod the hash of its manifest.
+    pub(super) pod: Option<String>,
 }
 
 /// Reads a cgroup path.
@@ -80,9 +82,35 @@ fn container(parts: &[&str]) -> Option<Container> {
     let found = (0..parts.len()).rev().find_map(|index| {
         let part = *parts.get(index)?;
         let parent = index.checked_sub(1).and_then(|index| parts.get(index)).copied();
-        named(part).or_else(|| bare(part, parent, parts.get(..index)?)).or_else(|| machine(part, parent))
+        let found = named(part).or_else(|| bare(part, parent, parts.get(..index)?));
+        let found = found.or_else(|| machine(part, parent))?;
+        Some(Container { pod: pod(parts.get(..=index)?), ..found })
     });
     found.or_else(|| plain(parts))
+}
+
+/// Uid of the pod around a container: of nested ones, the innermost.
+fn pod(around: &[&str]) -> Option<String> {
+    // Below a user's own systemd that user names the cgroups, and could name them after anybody's pod.
+    if around.first() == Some(&"user.slice") {
+        return None;
+    }
+    around.iter().rev().find_map(|part| {
+        let part = part.split_once(":cri-containerd:").map_or(*part, |(pod, _)| pod);
+        let (before, uid) = part.strip_suffix(".slice").unwrap_or(part).rsplit_once("pod")?;
+        if !before.is_empty() && !before.ends_with('-') {
+            return None;
+        }
+        let uid = uid.replace('_', "-");
+        is_pod_uid(&uid).then_some(uid)
+    })
+}
+
+/// Whether a text has the form of a pod's uid: a UUID, or the 32 digits of a static pod.
+pub(super) fn is_pod_uid(text: &str) -> bool {
+    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    text.len() == 32 && hex(text) || text.split('-').map(str::len).eq(GROUPS) && text.split('-').all(hex)
 }
 
 /// Components that name their runtime.
@@ -145,7 +173,7 @@ fn plain(parts: &[&str]) -> Option<Container> {
 }
 
 fn new(runtime: &'static str, id: &str) -> Container {
-    Container { runtime, id: id.to_owned(), of_unit: false }
+    Container { runtime, id: id.to_owned(), of_unit: false, pod: None }
 }
 
 /// Undoes systemd's `\xNN`.
@@ -279,6 +307,62 @@ mod tests {
         assert_eq!(told("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope"), "machine:qemu-1-vm");
         let inner = "/machine.slice/systemd-nspawn@web.service/payload/system.slice/nginx.service";
         assert_eq!(told(inner), "nspawn:web");
+    }
+
+    #[test]
+    fn pods() {
+        let uid = "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc";
+        let systemd = uid.replace('-', "_");
+        let hash = "bd12dd3393227d950605a2444b13c27a";
+        let burst = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable";
+        for (path, expected) in [
+            (format!("{burst}-pod{systemd}.slice/cri-containerd-{ID}.scope"), uid),
+            (format!("{burst}-pod{hash}.slice/cri-containerd-{ID}.scope"), hash),
+            (format!("{burst}-pod{systemd}.slice/crio-{ID}.scope"), uid),
+            (format!("{burst}-pod{systemd}.slice/crio-{ID}.scope/container"), uid),
+            (format!("{burst}-pod{systemd}.slice/docker-{ID}.scope"), uid),
+            (format!("/kubepods.slice/kubepods-pod{systemd}.slice/cri-containerd-{ID}.scope"), uid),
+            (
+                format!("/system.slice/containerd.service/kubepods-pod{systemd}.slice:cri-containerd:{ID}"),
+                uid,
+            ),
+            (format!("/kubepods-burstable-pod{hash}.slice:cri-containerd:{ID}"), hash),
+            (format!("/kubepods/burstable/pod{uid}/{ID}"), uid),
+            (format!("/kubepods/pod{uid}/{ID}"), uid),
+            (format!("/kubepods/besteffort/pod{hash}/{ID}"), hash),
+            (format!("/kubepods/besteffort/pod{uid}/crio-{ID}"), uid),
+            (
+                format!(
+                    "/docker/{ID}/kubelet.slice/kubelet-kubepods-pod{systemd}.slice/cri-containerd-{ID}.scope"
+                ),
+                uid,
+            ),
+            (format!("/kubepods/pod{hash}/{ID}/kubepods/pod{uid}/{ID}"), uid),
+            (format!("/kubepods/pod{uid}/{ID}/docker/{ID}"), uid),
+        ] {
+            let container = place(path.as_bytes()).container.unwrap_or_else(|| panic!("{path}"));
+            assert_eq!(container.pod.as_deref(), Some(expected), "{path}");
+        }
+        for path in [
+            format!("/docker/{ID}"),
+            format!("/machine.slice/libpod-{ID}.scope"),
+            format!("/kubepods/pod{}/{ID}", &uid[1..]),
+            format!("/kubepods/pod{uid}0/{ID}"),
+            format!("/kubepods/pod{}/{ID}", uid.to_uppercase()),
+            format!("/kubepods/pod{}/{ID}", uid.replace('6', "g")),
+            format!("/kubepods/pod{hash}0/{ID}"),
+            format!("/kubepods/pod{}/{ID}", uid.replacen("-", "", 1)),
+            format!("/kubepods/xpod{uid}/cri-containerd-{ID}.scope"),
+            format!("/docker/{ID}/pod{uid}"),
+            format!(
+                "/user.slice/user-1000.slice/user@1000.service/kubepods-pod{systemd}.slice/crio-{ID}.scope"
+            ),
+        ] {
+            let container = place(path.as_bytes()).container;
+            assert_eq!(container.and_then(|container| container.pod), None, "{path}");
+        }
+        let pause = format!("/kubepods.slice/kubepods-pod{systemd}.slice/crio-conmon-{ID}.scope");
+        assert_eq!(place(pause.as_bytes()).container, None);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What only the host can tell of users and units.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The outside world, as far as actors need it.
@@ -17,6 +18,27 @@ pub trait Host {
     fn may_log_in(&mut self, _uid: u32) -> bool {
         true
     }
+    /// What is known by now of the pod with this uid, in which a container runs.
+    fn pod(&mut self, _uid: &str, _container: &str) -> Option<Arc<PodIdentity>> {
+        None
+    }
+}
+
+/// What is known of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodIdentity {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its service account, where the source tells it: static pods have none, container runtimes do not know it.
+    pub service_account: Option<String>,
+    /// What made it, `Deployment/web`.
+    pub owner: Option<String>,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Names of its containers, by id.
+    pub containers: BTreeMap<String, String>,
 }
 
 /// The host's own files: `/etc/passwd` and systemd's unit directories.
@@ -156,10 +178,22 @@ fn passwd(table: &str) -> HashMap<u32, User> {
 pub(crate) struct Fake {
     pub(crate) users: HashMap<u32, String>,
     pub(crate) timers: HashMap<String, String>,
+    /// Pods, and from when on they are known, ns.
+    pub(crate) pods: HashMap<String, (u64, Arc<PodIdentity>)>,
+    pub(crate) now_ns: u64,
 }
 
 #[cfg(test)]
 impl Host for Fake {
+    fn at(&mut self, time_ns: u64) {
+        self.now_ns = self.now_ns.max(time_ns);
+    }
+
+    fn pod(&mut self, uid: &str, _container: &str) -> Option<Arc<PodIdentity>> {
+        let (since_ns, pod) = self.pods.get(uid)?;
+        (*since_ns <= self.now_ns).then(|| Arc::clone(pod))
+    }
+
     fn user_name(&mut self, uid: u32) -> Option<String> {
         self.users.get(&uid).cloned()
     }

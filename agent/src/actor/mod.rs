@@ -6,6 +6,8 @@
 //! systemd:<unit>                  a `.service` of the system's systemd
 //! user-unit:<user>:<unit>         a unit of that user's systemd
 //! cron:<user>:<program>           a job of cron, anacron or at: whose it is, and its first program
+//! kubernetes:<namespace>:<account>
+//!                                 a service account of Kubernetes: that of the pod, once it is known
 //! container:<runtime>:<id>        a container: the first twelve digits of its id, or its name
 //! user:<user>:<program>           whatever else has no login: user, and program of the run's root
 //! session:<user>:<session>        a person: who logged in, and the audit session (else systemd's)
@@ -22,6 +24,7 @@
 //! timer:<timer>                   by the service manager, on a timer
 //! cron, anacron, at               by that daemon
 //! container:<runtime>             by a container runtime
+//! kubernetes:<namespace>/<what>   by Kubernetes: `<what>` made the pod, as `Deployment/web`, else the pod's name
 //! user-manager:<user>             by that user's systemd
 //! login                           the person logged in
 //! human:<user>                    by that person: sudo, su, a container of theirs
@@ -37,7 +40,7 @@ use std::fmt;
 
 #[cfg(test)]
 pub(crate) use host::Fake;
-pub use host::{Files, Host};
+pub use host::{Files, Host, PodIdentity};
 pub use resolver::{Resolver, RunKey, Standing};
 
 /// A non-human identity or a human session. `id` is stable over restarts; its grammar is in docs/RECORDS.md.
@@ -62,6 +65,8 @@ pub enum ActorKind {
     UserService,
     /// A job of cron, anacron or at.
     Cron,
+    /// A service account of Kubernetes, as which a pod acts.
+    KubernetesServiceAccount,
     /// A container.
     Container,
     /// A system user's process that no unit, job or container claims.
@@ -72,10 +77,11 @@ pub enum ActorKind {
 
 impl ActorKind {
     /// Every kind.
-    pub const ALL: [ActorKind; 6] = [
+    pub const ALL: [ActorKind; 7] = [
         ActorKind::SystemdService,
         ActorKind::UserService,
         ActorKind::Cron,
+        ActorKind::KubernetesServiceAccount,
         ActorKind::Container,
         ActorKind::SystemUser,
         ActorKind::HumanSession,
@@ -88,6 +94,7 @@ impl ActorKind {
             ActorKind::SystemdService => "systemd-service",
             ActorKind::UserService => "user-service",
             ActorKind::Cron => "cron",
+            ActorKind::KubernetesServiceAccount => "kubernetes-service-account",
             ActorKind::Container => "container",
             ActorKind::SystemUser => "system-user",
             ActorKind::HumanSession => "human-session",

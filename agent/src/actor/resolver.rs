@@ -1,12 +1,14 @@
 //! Standings: kept per process, handed down at forks, told anew when a process changes.
 
 mod job;
+mod pod;
 mod rules;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::job::Job;
+use self::pod::Awaited;
 use super::cgroup::{Place, place};
 use super::{Actor, ActorKind, Host};
 use crate::event::{Facts, ProcessKey};
@@ -72,6 +74,8 @@ struct State {
     standing: Standing,
     /// Made without its parent at hand: worth another look.
     provisional: bool,
+    /// Told without all that may yet be learnt of its pod.
+    awaited: Option<Awaited>,
 }
 
 /// As whom a process runs.
@@ -131,7 +135,10 @@ impl<H: Host> Resolver<H> {
     ) -> Standing {
         let identity = Identity::of(facts);
         let slot = Slot::from(process.key);
+        self.host.at(time_ns);
+        let answered = self.pod_answered(slot);
         if let Some(state) = self.states.get(&slot)
+            && !answered
             && Arc::ptr_eq(&state.process, process)
             && state.identity == identity
             && !state.provisional
@@ -140,7 +147,6 @@ impl<H: Host> Resolver<H> {
         {
             return state.standing.clone();
         }
-        self.host.at(time_ns);
         let ancestry = table.ancestry(process.key);
         let job = self.job(slot, process, identity, &ancestry);
         let tree = self.tree(slot, process, identity, &ancestry);
@@ -155,6 +161,7 @@ impl<H: Host> Resolver<H> {
             named: self.tree_program(process.key, &tree),
             provisional: provisional && !tree.settled,
             tree,
+            awaited: self.awaited(process),
             standing: standing.clone(),
         };
         self.states.insert(slot, state);

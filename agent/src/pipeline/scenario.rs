@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 pub(crate) use self::played::Played;
 use super::Stages;
-use crate::actor::{Fake, Resolver};
+use crate::actor::{Fake, PodIdentity, Resolver};
 use crate::chain::{Limits, Machine};
 use crate::credential::{Credential, Describe};
 use crate::event::{
@@ -22,6 +22,10 @@ pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1000 * MS;
 pub(crate) const BACKUP: u32 = 34;
 pub(crate) const ALICE: u32 = 1000;
+/// A pod that is known, one that is known only later, one without a service account.
+pub(crate) const POD: &str = "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc";
+pub(crate) const POD_LATE: &str = "7a1c2e04-2890-11e9-8154-16bf8ef8d9dc";
+pub(crate) const POD_STATIC: &str = "bd12dd3393227d950605a2444b13c27a";
 pub(crate) const REFUSED: Result<(), ConnectFailure> = Err(ConnectFailure::Errno(111));
 
 /// Files under these names are credentials; all others are not.
@@ -295,12 +299,31 @@ impl Scenario {
     }
 }
 
+/// A pod of the namespace `shop`, and from when on it is known.
+fn pod(uid: &str, since_ns: u64, account: Option<&str>) -> (String, (u64, Arc<PodIdentity>)) {
+    let pod = PodIdentity {
+        namespace: "shop".to_owned(),
+        name: format!("{}-0", account.unwrap_or("static")),
+        service_account: account.map(str::to_owned),
+        owner: account.map(|account| format!("Deployment/{account}")),
+        ..PodIdentity::default()
+    };
+    (uid.to_owned(), (since_ns, Arc::new(pod)))
+}
+
 pub(crate) fn stages(limits: Limits, processes_max: usize) -> Stages<Catalogue, Fake> {
     let host = Fake {
         users: [(0, "root"), (BACKUP, "backup"), (ALICE, "alice")]
             .map(|(uid, name)| (uid, name.to_owned()))
             .into(),
         timers: [("dump.service".to_owned(), "dump.timer".to_owned())].into(),
+        pods: [
+            pod(POD, 0, Some("cart")),
+            pod(POD_LATE, 2000 * SECOND, Some("till")),
+            pod(POD_STATIC, 0, None),
+        ]
+        .into(),
+        now_ns: 0,
     };
     let boot_id = [7; 16];
     Stages::new(

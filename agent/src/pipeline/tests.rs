@@ -1,5 +1,6 @@
 //! Whole stories, from events to notes.
 
+mod actors;
 mod roads;
 
 use super::scenario::{ALICE, BACKUP, MS, REFUSED, SECOND, Scenario, stages};

@@ -57,9 +57,13 @@ impl<H: Host> Resolver<H> {
         let Container { runtime, id, .. } = container;
         let is_hex = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let short = id.get(..12).filter(|_| is_hex).unwrap_or(id);
-        let origin = match identity.login_uid {
-            Some(login_uid) => format!("human:{}", self.name(login_uid)),
-            None => format!("container:{runtime}"),
+        let pod = self.pod(container);
+        let origin = match (identity.login_uid, &pod) {
+            (Some(login_uid), _) => format!("human:{}", self.name(login_uid)),
+            (None, Some(pod)) => {
+                format!("kubernetes:{}/{}", pod.namespace, pod.owner.as_ref().unwrap_or(&pod.name))
+            }
+            (None, None) => format!("container:{runtime}"),
         };
         let mut inside = process.key;
         for ancestor in up {
@@ -69,8 +73,14 @@ impl<H: Host> Resolver<H> {
             inside = ancestor.key;
         }
         let run = RunKey::Container(format!("{runtime}:{id}"));
-        let id = format!("container:{runtime}:{short}");
-        self.standing_of(ActorKind::Container, id, origin, identity, run, inside)
+        let account = pod.as_ref().and_then(|pod| Some((&pod.namespace, pod.service_account.as_ref()?)));
+        let (kind, id) = match account {
+            Some((namespace, account)) => {
+                (ActorKind::KubernetesServiceAccount, format!("kubernetes:{namespace}:{account}"))
+            }
+            None => (ActorKind::Container, format!("container:{runtime}:{short}")),
+        };
+        self.standing_of(kind, id, origin, identity, run, inside)
     }
 
     /// A unit claims its processes, but for a person's who came in by it.

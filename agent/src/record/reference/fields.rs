@@ -160,7 +160,7 @@ const COMMON: &[Field] = &[
     field("actor.id", "text", CHAINED, "Stable name over restarts, e.g. `systemd:backup.service`."),
     field(
         "actor.kind",
-        "`systemd-service`, `user-service`, `cron`, `container`, `system-user`, `human-session`",
+        "`systemd-service`, `user-service`, `cron`, `kubernetes-service-account`, `container`, `system-user`, `human-session`",
         CHAINED,
         "What the actor is.",
     ),

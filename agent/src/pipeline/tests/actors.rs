@@ -1,0 +1,78 @@
+//! Who acts in pods and containers.
+
+use crate::event::ProcessKey;
+use crate::pipeline::scenario::{ALICE, POD, POD_LATE, POD_STATIC, SECOND, Scenario};
+
+const AWS: &str = "/home/backup/.aws/credentials";
+
+/// A container's cgroup in a pod; its id begins with the digit.
+fn in_pod(uid: &str, digit: char) -> String {
+    format!("/kubepods/burstable/pod{uid}/{}", digit.to_string().repeat(64))
+}
+
+/// Puts a new process into a cgroup, as what a runtime starts.
+fn contained(story: &mut Scenario, maker: ProcessKey, tgid: u32, cgroup: &str) -> ProcessKey {
+    let process = story.fork(maker, tgid);
+    story.move_to(process, u64::from(tgid), cgroup);
+    story.exec(process, "/usr/bin/x");
+    process
+}
+
+/// Actor, origin and user of each chain.
+fn opened(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter_map(|line| line.split_once(" opened ").map(|(_, rest)| rest)).collect()
+}
+
+#[test]
+fn an_actor_in_a_pod_is_its_service_account() {
+    let (mut story, shell) = Scenario::begin();
+    let unknown = POD.replace('6', "5");
+    for (tgid, uid, digit) in
+        [(200, POD, 'a'), (201, POD, 'b'), (202, POD_STATIC, 'c'), (203, unknown.as_str(), 'd')]
+    {
+        let process = contained(&mut story, shell, tgid, &in_pod(uid, digit));
+        story.open(process, AWS);
+    }
+    let human = story.fork(shell, 204);
+    story.login(human, ALICE, 3);
+    story.move_to(human, 204, &in_pod(POD, 'e'));
+    story.exec(human, "/usr/bin/x");
+    story.open(human, AWS);
+    assert_eq!(
+        opened(&story.play().lines()),
+        [
+            "kubernetes:shop:cart kubernetes:shop/Deployment/cart root",
+            "kubernetes:shop:cart kubernetes:shop/Deployment/cart root",
+            "container:cri:cccccccccccc kubernetes:shop/static-0 root",
+            "container:cri:dddddddddddd container:cri root",
+            "kubernetes:shop:cart human:alice root",
+        ],
+        "each container is a run of its own; what is not known is not guessed"
+    );
+}
+
+#[test]
+fn an_actor_is_told_anew_once_its_pod_is_known() {
+    let (mut story, shell) = Scenario::begin();
+    let process = contained(&mut story, shell, 200, &in_pod(POD_LATE, 'a'));
+    let child = story.fork(process, 201);
+    story.open(process, AWS);
+    story.wait(1500 * SECOND);
+    story.open(process, "/srv/token");
+    story.open(child, AWS);
+    let played = story.play();
+    let actors: Vec<(u32, &str)> = played
+        .notes
+        .iter()
+        .filter_map(|note| match note {
+            crate::chain::Note::Acted(acted) => {
+                Some((acted.action.process.key.tgid, acted.action.actor.id.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        actors,
+        [(200, "container:cri:aaaaaaaaaaaa"), (200, "kubernetes:shop:till"), (201, "kubernetes:shop:till")]
+    );
+}
