@@ -1,10 +1,12 @@
 //! What only the host can tell of users and units.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use super::{PodIdentity, Pods};
 
 /// The outside world, as far as actors need it.
 pub trait Host {
@@ -24,23 +26,6 @@ pub trait Host {
     }
 }
 
-/// What is known of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodIdentity {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its service account, where the source tells it: static pods have none, container runtimes do not know it.
-    pub service_account: Option<String>,
-    /// What made it, `Deployment/web`.
-    pub owner: Option<String>,
-    /// The node it runs on.
-    pub node: Option<String>,
-    /// Names of its containers, by id.
-    pub containers: BTreeMap<String, String>,
-}
-
 /// The host's own files: `/etc/passwd` and systemd's unit directories.
 #[derive(Debug)]
 pub struct Files {
@@ -50,6 +35,7 @@ pub struct Files {
     now_ns: u64,
     checked_ns: Option<u64>,
     timers: HashMap<String, (u64, Option<String>)>,
+    pods: Option<Pods>,
 }
 
 #[derive(Debug)]
@@ -73,7 +59,14 @@ impl Files {
             now_ns: 0,
             checked_ns: None,
             timers: HashMap::new(),
+            pods: None,
         }
+    }
+
+    /// Asks these for pods.
+    #[must_use]
+    pub fn with_pods(self, pods: Pods) -> Self {
+        Self { pods: Some(pods), ..self }
     }
 
     /// Looks whether the user table changed, at most once a second.
@@ -120,6 +113,10 @@ impl Host for Files {
     fn may_log_in(&mut self, uid: u32) -> bool {
         self.refresh();
         self.users.get(&uid).is_none_or(|user| user.may_log_in)
+    }
+
+    fn pod(&mut self, uid: &str, container: &str) -> Option<Arc<PodIdentity>> {
+        self.pods.as_mut()?.pod(uid, container)
     }
 
     fn unit_trigger(&mut self, unit: &str) -> Option<String> {

@@ -34,13 +34,16 @@
 
 mod cgroup;
 mod host;
+mod pods;
 mod resolver;
 
 use std::fmt;
+use std::sync::Arc;
 
 #[cfg(test)]
 pub(crate) use host::Fake;
-pub use host::{Files, Host, PodIdentity};
+pub use host::{Files, Host};
+pub use pods::{PodIdentity, Pods, PodsError};
 pub use resolver::{Resolver, RunKey, Standing};
 
 /// A non-human identity or a human session. `id` is stable over restarts; its grammar is in docs/RECORDS.md.
@@ -54,6 +57,25 @@ pub struct Actor {
     pub origin: String,
     /// Name of the effective user on the host, or its number where the host has no name for it.
     pub user: String,
+    /// The pod it acts in.
+    pub pod: Option<Arc<Pod>>,
+}
+
+/// The pod a process is in, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Pod {
+    /// Its uid, of a static pod the hash of its manifest: the cgroup tells it. The rest is learnt, by and by.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// What made it, `Deployment/web`.
+    pub workload: Option<String>,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Name of the container in it.
+    pub container: Option<String>,
 }
 
 /// What an actor is.

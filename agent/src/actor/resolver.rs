@@ -262,7 +262,7 @@ impl<H: Host> Resolver<H> {
         root: ProcessKey,
     ) -> Standing {
         let user = self.name(identity.euid);
-        Standing { actor: self.share(Actor { id, kind, origin, user }), run: Arc::new(run), root }
+        Standing { actor: self.share(Actor { id, kind, origin, user, pod: None }), run: Arc::new(run), root }
     }
 
     fn name(&mut self, uid: u32) -> String {

@@ -10,7 +10,7 @@ use spoor_wire::rule::InodeKey;
 use tokio::sync::watch;
 
 use super::{Failure, RunOptions, identity};
-use crate::actor::{Files, Resolver};
+use crate::actor::{Files, Pods, Resolver};
 use crate::chain;
 use crate::config::Config;
 use crate::credential::{Catalogue, Describer, redact};
@@ -215,9 +215,11 @@ pub(super) fn worker(
         max_open: usize::try_from(config.chain.max_open).unwrap_or(usize::MAX),
         max_pending: PENDING_MAX,
     };
+    let root = Path::new("/");
+    let pods = Pods::start(root, config.kubernetes.clone()).map_err(Failure::system("start a thread"))?;
     let stages = Stages::new(
         lineage::Table::new(lineage::Limits { processes_max: PROCESSES_MAX }, host.boot_id),
-        Resolver::new(Files::new(Path::new("/"))),
+        Resolver::new(Files::new(root).with_pods(pods)),
         Describer::new(Arc::clone(catalogue)),
         chain::Machine::new(limits, host.boot_id, wall_offset_ns),
         Arc::clone(&shared.ledger),

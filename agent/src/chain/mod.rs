@@ -45,6 +45,8 @@ pub enum Note {
     Opened(Box<Opened>),
     /// An action of a chain.
     Acted(Box<Acted>),
+    /// More is known of the actor of a chain than when it was told.
+    Completed(Box<Completed>),
     /// A chain ends. Nothing of it comes after this, but for connections it had reported as pending.
     Closed(Box<Closed>),
     /// Something may be missing.
@@ -72,6 +74,21 @@ pub struct Opened {
     pub after: Option<ChainId>,
     /// What is not known from the start on, e.g. that the root is older than the agent.
     pub gaps: Vec<GapKind>,
+}
+
+/// More is known of who acts. Holds for all of the chain, also for what was told before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed {
+    /// The chain.
+    pub chain: ChainId,
+    /// The run.
+    pub run: RunId,
+    /// When that was learnt, ns of `CLOCK_BOOTTIME`.
+    pub time_ns: u64,
+    /// Who acts.
+    pub actor: Arc<Actor>,
+    /// The run's first process.
+    pub root: Arc<Process>,
 }
 
 /// An action of a chain.

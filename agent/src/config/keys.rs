@@ -12,6 +12,8 @@ pub(super) enum Type {
     Globs,
     /// An absolute path.
     Path,
+    /// An absolute path, or where to ask over HTTP.
+    PathOrUrl,
     /// `15m`
     Duration,
     /// `2GiB`
@@ -30,7 +32,9 @@ impl Type {
         match self {
             Type::Cgroups | Type::Globs => "a list of texts",
             Type::Count => "a whole number",
-            Type::Path | Type::Duration | Type::Size | Type::Word(_) | Type::Name => "a text",
+            Type::Path | Type::PathOrUrl | Type::Duration | Type::Size | Type::Word(_) | Type::Name => {
+                "a text"
+            }
         }
     }
 
@@ -39,6 +43,7 @@ impl Type {
             Type::Cgroups => "list of cgroup paths".to_owned(),
             Type::Globs => "list of paths or globs".to_owned(),
             Type::Path => "absolute path".to_owned(),
+            Type::PathOrUrl => "absolute path, `http://` or `https://` URL".to_owned(),
             Type::Duration => "duration: `s`, `m`, `h`, `d`, `w`".to_owned(),
             Type::Size => "size: `B`, `KiB` to `TiB`, `KB` to `TB`".to_owned(),
             Type::Count => "whole number".to_owned(),
@@ -83,6 +88,11 @@ pub(super) const SECTIONS: &[Section] = &[
         about: "Limits what is watched, in the kernel: events outside leave no trace at all. Without it the whole host is watched.",
     },
     Section { name: "credentials", many: false, about: "Credentials beside the built-in catalogue." },
+    Section {
+        name: "kubernetes",
+        many: false,
+        about: "How pods are named. Without it, by the claims of their own tokens and by what the container runtime keeps on the node; the kubelet knows workloads too, and pods without a token.",
+    },
     Section {
         name: "store",
         many: false,
@@ -135,6 +145,28 @@ pub(super) const KEYS: &[Key] = &[
         Type::Path,
         None,
         "A catalogue of your own, in the format of the built-in one, which it adds to.",
+    ),
+    key(
+        "kubernetes",
+        "pods",
+        Type::PathOrUrl,
+        None,
+        "List of this node's pods: the kubelet, as `https://127.0.0.1:10250/pods`, or a file with its answer. Asked \
+         when a pod acts that is not known, at most once a second.",
+    ),
+    key(
+        "kubernetes",
+        "token",
+        Type::Path,
+        None,
+        "File with the token for that, which needs `get` on `nodes/proxy` or `nodes/pods`. Read anew each time.",
+    ),
+    key(
+        "kubernetes",
+        "ca",
+        Type::Path,
+        None,
+        "File with the authorities (PEM) that may sign the kubelet's certificate. Without it, the usual ones of the web.",
     ),
     key("store", "path", Type::Path, Some("\"/var/lib/spoor\""), "The state directory."),
     key(

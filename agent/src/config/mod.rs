@@ -29,6 +29,8 @@ pub struct Config {
     pub scope: Scope,
     /// Where credentials lie, beside the built-in catalogue.
     pub credentials: Credentials,
+    /// How pods are named.
+    pub kubernetes: Kubernetes,
     /// The evidence on this host.
     pub store: StoreConfig,
     /// How runs are cut into chains.
@@ -55,6 +57,26 @@ pub struct Credentials {
     pub paths: Vec<String>,
     /// A catalogue of one's own, in the format of the built-in one and beside it.
     pub catalogue: Option<PathBuf>,
+}
+
+/// How pods are named, beside what lies on the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// Where the list of this node's pods is.
+    pub pods: Option<PodsSource>,
+    /// A file with the token that the kubelet asks for.
+    pub token: Option<PathBuf>,
+    /// A file with the authorities that may sign the kubelet's certificate.
+    pub ca: Option<PathBuf>,
+}
+
+/// Where a list of pods is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodsSource {
+    /// A file, absolute.
+    File(PathBuf),
+    /// `http://` or `https://`
+    Url(String),
 }
 
 /// The local evidence.

@@ -206,9 +206,10 @@ fn read_value(key: &Key, value: &Spanned<DeValue<'_>>, report: &mut Report) -> O
             let digits = digits.trim_start_matches('+');
             u64::from_str_radix(digits, number.radix()).ok().map(Value::Count)
         }
-        (Type::Path | Type::Duration | Type::Size | Type::Word(_) | Type::Name, DeValue::String(text)) => {
-            Some(Value::Text(text.clone().into_owned()))
-        }
+        (
+            Type::Path | Type::PathOrUrl | Type::Duration | Type::Size | Type::Word(_) | Type::Name,
+            DeValue::String(text),
+        ) => Some(Value::Text(text.clone().into_owned())),
         (..) => None,
     };
     if let Some(value) = read {

@@ -80,6 +80,10 @@ fn everything_said_arrives() {
         path = "/data"
         keep = "2w"
         max_bytes = "500MB"
+        [kubernetes]
+        pods = "https://127.0.0.1:10250/pods"
+        token = "/run/token"
+        ca = "/run/ca.crt"
         [chain]
         quiet = "90s"
         max_actions = 1_000
@@ -103,6 +107,11 @@ fn everything_said_arrives() {
         credentials: Credentials {
             paths: vec!["/srv/app/secrets/**".into(), "/etc/backup/token".into()],
             catalogue: Some("/etc/spoor/more.toml".into()),
+        },
+        kubernetes: Kubernetes {
+            pods: Some(PodsSource::Url("https://127.0.0.1:10250/pods".into())),
+            token: Some("/run/token".into()),
+            ca: Some("/run/ca.crt".into()),
         },
         store: StoreConfig {
             path: "/data".into(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::diagnostic::{Code, Report};
 use super::keys::SINK_TYPES;
 use super::raw::{At, Table};
-use super::{Config, Format, Level, SinkConfig, SinkKind, unit};
+use super::{Config, Format, Kubernetes, Level, PodsSource, SinkConfig, SinkKind, unit};
 
 /// Most declared paths.
 const PATHS_MAX: usize = 1024;
@@ -30,6 +30,13 @@ pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
             "credentials" => {
                 config.credentials.paths = globs(table.list("paths"), report);
                 config.credentials.catalogue = path(table, "catalogue", report);
+            }
+            "kubernetes" => {
+                config.kubernetes = Kubernetes {
+                    pods: pods(table, report),
+                    token: path(table, "token", report),
+                    ca: path(table, "ca", report),
+                };
             }
             "store" => store(table, &mut config, report),
             "chain" => chain(table, &mut config, report),
@@ -63,6 +70,15 @@ pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
+    }
+}
+
+fn pods(table: &Table, report: &mut Report) -> Option<PodsSource> {
+    let (text, _) = table.text("pods")?;
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') => Some(PodsSource::Url(text.to_owned())),
+        _ => path(table, "pods", report).map(PodsSource::File),
     }
 }
 

@@ -319,7 +319,7 @@ pub(crate) fn stages(limits: Limits, processes_max: usize) -> Stages<Catalogue, 
         timers: [("dump.service".to_owned(), "dump.timer".to_owned())].into(),
         pods: [
             pod(POD, 0, Some("cart")),
-            pod(POD_LATE, 2000 * SECOND, Some("till")),
+            pod(POD_LATE, 1030 * SECOND, Some("till")),
             pod(POD_STATIC, 0, None),
         ]
         .into(),

@@ -496,7 +496,7 @@ fn a_run_keeps_its_name_once_it_acted() {
         .iter()
         .filter_map(|note| match note {
             Note::Acted(acted) => Some(acted.action.actor.id.as_str()),
-            Note::Opened(_) | Note::Closed(_) | Note::Gap(_) => None,
+            Note::Opened(_) | Note::Completed(_) | Note::Closed(_) | Note::Gap(_) => None,
         })
         .collect();
     assert_eq!(actors.into_iter().collect::<Vec<_>>(), ["user:backup:/usr/bin/job"]);
@@ -742,6 +742,7 @@ mod any {
                         prop_assert_eq!(chain.1, closed.summary.actions);
                         chain.0 = false;
                     }
+                    Note::Completed(completed) => prop_assert!(chains[&completed.chain].0),
                     Note::Gap(_) => {}
                 }
             }

@@ -10,7 +10,7 @@ use super::shape::{
 };
 use super::{Coverage, Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
-use crate::chain::{Acted, Closed, Gap, Note, Opened};
+use crate::chain::{Acted, Closed, Completed, Gap, Note, Opened};
 
 /// The host that records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,7 @@ impl Builder {
         match note {
             Note::Opened(opened) => self.opened(opened),
             Note::Acted(acted) => self.acted(acted),
+            Note::Completed(completed) => self.completed(completed),
             Note::Closed(closed) => self.closed(closed),
             Note::Gap(gap) => self.gap(gap),
         }
@@ -163,6 +164,32 @@ impl Builder {
             root: self.process(&opened.root, None),
             lineage: Some(opened.lineage.iter().map(|process| self.process(process, None)).collect()),
             gaps: Some(opened.gaps.iter().map(|gap| gap.name()).collect()),
+            reason: None,
+            exit: None,
+            summary: None,
+        });
+        record(seq, time_ns, RecordType::Chain, Some(chain), body)
+    }
+
+    fn completed(&mut self, completed: &Completed) -> Record {
+        let (seq, time_ns) = self.head(completed.time_ns);
+        let chain = completed.chain.to_string();
+        let body = bytes(&ChainShape {
+            v: VERSION,
+            seq,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Chain.name(),
+            status: "completed",
+            host: host_shape(&self.host),
+            chain: &chain,
+            run: completed.run.to_string(),
+            run_since: None,
+            since: None,
+            after: None,
+            actor: actor_shape(&completed.actor),
+            root: self.process(&completed.root, None),
+            lineage: None,
+            gaps: None,
             reason: None,
             exit: None,
             summary: None,

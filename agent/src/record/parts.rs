@@ -6,7 +6,7 @@ use super::build::Builder;
 use super::build::Host;
 use super::shape::{
     ActorShape, CredentialShape, DestinationShape, ExitShape, FileShape, HostShape, IdsShape, LinkShape,
-    Pairs, ParentShape, ProcessShape, ReachedShape, SummaryShape,
+    Pairs, ParentShape, PodShape, ProcessShape, ReachedShape, SummaryShape,
 };
 use crate::actor::Actor;
 use crate::chain::{GapKind, Link, Reached, Summary};
@@ -183,7 +183,15 @@ pub(super) fn host_shape(host: &Host) -> HostShape<'_> {
 }
 
 pub(super) fn actor_shape(actor: &Actor) -> ActorShape<'_> {
-    ActorShape { id: &actor.id, kind: actor.kind.name(), origin: &actor.origin, user: &actor.user }
+    let pod = actor.pod.as_deref().map(|pod| PodShape {
+        uid: &pod.uid,
+        namespace: pod.namespace.as_deref(),
+        name: pod.name.as_deref(),
+        workload: pod.workload.as_deref(),
+        node: pod.node.as_deref(),
+        container: pod.container.as_deref(),
+    });
+    ActorShape { id: &actor.id, kind: actor.kind.name(), origin: &actor.origin, user: &actor.user, pod }
 }
 
 pub(super) fn exit_shape(status: ExitStatus) -> ExitShape {

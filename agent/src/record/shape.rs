@@ -39,6 +39,23 @@ pub(super) struct ActorShape<'a> {
     pub(super) kind: &'static str,
     pub(super) origin: &'a str,
     pub(super) user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pod: Option<PodShape<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct PodShape<'a> {
+    pub(super) uid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) workload: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) container: Option<&'a str>,
 }
 
 #[derive(Serialize)]

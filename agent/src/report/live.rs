@@ -28,6 +28,10 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
             let line = line.put(Paint::Strong, "chain").to(31).put(Paint::Strong, &actor());
             line.faint(&format!("  begins  {}", head(view.chain()?, 12)))
         }
+        "chain" if view.text("status") == Some("completed") => {
+            let line = line.put(Paint::Strong, "chain").to(31).put(Paint::Strong, &actor());
+            line.faint(&format!("  is who acts in {}", head(view.chain()?, 12)))
+        }
         "chain" => {
             let line = line.put(Paint::Strong, "chain").to(31).put(Paint::Strong, &actor()).faint("  ends  ");
             match view.at("exit").map(words::exit) {

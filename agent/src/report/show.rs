@@ -70,7 +70,14 @@ impl Chain {
         self.status("closed")
     }
 
+    /// The record that tells the actor best: what became known late holds for the whole chain.
     pub(super) fn any(&self) -> Option<&View> {
+        let late = self
+            .closed()
+            .or_else(|| self.records.iter().rfind(|view| view.text("status") == Some("completed")));
+        if late.is_some() {
+            return late;
+        }
         self.records.iter().find(|view| view.at("actor").is_some())
     }
 
@@ -179,6 +186,15 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
     let get = |path| view.text(path).unwrap_or("?");
     let line = row("actor").put(Paint::Strong, get("actor.id"));
     line.faint(&format!("  user {}", get("actor.user"))).end(style, out);
+    if let Some(uid) = view.text("actor.pod.uid") {
+        let place =
+            [view.text("actor.pod.namespace"), view.text("actor.pod.name"), view.text("actor.pod.container")];
+        let place: Vec<&str> = place.into_iter().flatten().collect();
+        let known =
+            if place.is_empty() { format!("{uid}, of which no more is known") } else { place.join("/") };
+        let node = view.text("actor.pod.node").map(|node| format!("  on {node}")).unwrap_or_default();
+        row("pod").plain(&known).faint(&node).end(style, out);
+    }
     row("started by").plain(get("actor.origin")).end(style, out);
     let since = words::moment(&crate::record::rfc3339(chain.since_ns));
     let when = row("when").plain(&since).plain(" UTC");

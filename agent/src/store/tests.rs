@@ -393,7 +393,7 @@ fn chains_are_found_by_who_what_and_when() {
     );
     assert_eq!(reader.matching(&edge[0].to_lowercase(), 9).unwrap(), edge);
     assert_eq!(reader.matching("01KD", 9).unwrap().len(), 2);
-    assert_eq!(reader.last("gap").unwrap().map(|stored| View::parse(&stored.body).unwrap().seq()), Some(15));
+    assert_eq!(reader.last("gap").unwrap().map(|stored| View::parse(&stored.body).unwrap().seq()), Some(16));
     assert_eq!(reader.last("head").unwrap(), None);
 }
 

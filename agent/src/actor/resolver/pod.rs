@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Resolver;
+use super::{Resolver, Standing};
 use crate::actor::cgroup::Container;
-use crate::actor::{Host, PodIdentity};
+use crate::actor::{Actor, Host, Pod, PodIdentity};
 use crate::lineage::{Process, Slot};
 
 /// A pod of which not all is known. Nobody waits for it: it is asked for again when the process acts.
@@ -20,6 +20,31 @@ impl<H: Host> Resolver<H> {
     /// What is known of the pod a container is in.
     pub(super) fn pod(&mut self, container: &Container) -> Option<Arc<PodIdentity>> {
         self.host.pod(container.pod.as_deref()?, &container.id)
+    }
+
+    /// Says in which pod, with its uid alone where nobody knows more.
+    pub(super) fn with_pod(
+        &mut self,
+        standing: Standing,
+        container: &Container,
+        known: Option<&PodIdentity>,
+    ) -> Standing {
+        let Some(uid) = container.pod.clone() else {
+            return standing;
+        };
+        let pod = match known {
+            None => Pod { uid, ..Pod::default() },
+            Some(known) => Pod {
+                uid,
+                namespace: Some(known.namespace.clone()),
+                name: Some(known.name.clone()),
+                workload: known.owner.clone(),
+                node: known.node.clone(),
+                container: known.containers.get(&container.id).cloned(),
+            },
+        };
+        let actor = Actor { pod: Some(Arc::new(pod)), ..(*standing.actor).clone() };
+        Standing { actor: self.share(actor), ..standing }
     }
 
     /// What is not yet known of the pod a process is in.

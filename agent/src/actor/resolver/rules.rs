@@ -80,7 +80,8 @@ impl<H: Host> Resolver<H> {
             }
             None => (ActorKind::Container, format!("container:{runtime}:{short}")),
         };
-        self.standing_of(kind, id, origin, identity, run, inside)
+        let standing = self.standing_of(kind, id, origin, identity, run, inside);
+        self.with_pod(standing, container, pod.as_deref())
     }
 
     /// A unit claims its processes, but for a person's who came in by it.

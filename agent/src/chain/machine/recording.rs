@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{Machine, Subject, unseen};
 use crate::action::{Action, ActionDeed, ActionId};
+use crate::actor::{Actor, ActorKind};
 use crate::chain::holds::{Here, Linked, Towards};
 use crate::chain::run::{Begun, Open};
-use crate::chain::{Acted, CloseReason, Closed, GapKind, Note, Opened, Summary};
+use crate::chain::{Acted, CloseReason, Closed, Completed, GapKind, Note, Opened, Summary};
 use crate::credential::Credential;
 use crate::event::{ProcessKey, SampleId, Source};
 use crate::lineage::Table;
@@ -198,6 +199,16 @@ impl Machine {
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
             return false;
         };
+        if knows_more(&action.actor, &chain.actor) {
+            chain.actor = Arc::clone(&action.actor);
+            out.push(Note::Completed(Box::new(Completed {
+                chain: chain.id,
+                run: begun.id,
+                time_ns: action.time_ns,
+                actor: Arc::clone(&action.actor),
+                root: Arc::clone(&begun.root),
+            })));
+        }
         chain.sum(&action);
         chain.credentials(&linked.credentials);
         if chain.summary.actions >= most {
@@ -251,4 +262,14 @@ impl Machine {
             self.runs.remove(&number);
         }
     }
+}
+
+/// Whether what acts now is what acted, of which more has become known: the names of its pod.
+fn knows_more(now: &Actor, before: &Actor) -> bool {
+    let (Some(now_in), Some(before_in)) = (&now.pod, &before.pod) else {
+        return false;
+    };
+    let named = now_in.name.is_some() && before_in.name.is_none();
+    let accounted = now.kind == ActorKind::KubernetesServiceAccount && before.kind != now.kind;
+    now_in.uid == before_in.uid && (named || accounted)
 }

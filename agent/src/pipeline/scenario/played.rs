@@ -41,6 +41,10 @@ impl Played {
                 )
             }
             Note::Acted(acted) => format!("{} {}", name(&names, acted.chain), told(acted)),
+            Note::Completed(completed) => {
+                let actor = &completed.actor;
+                format!("{} completed {} {}", name(&names, completed.chain), actor.id, actor.origin)
+            }
             Note::Closed(closed) => {
                 let Summary { actions, folded, .. } = closed.summary;
                 let gaps: Vec<&str> = closed.summary.gaps.iter().map(|gap| gap.name()).collect();

@@ -1,5 +1,6 @@
 //! Who acts in pods and containers.
 
+use crate::chain::Note;
 use crate::event::ProcessKey;
 use crate::pipeline::scenario::{ALICE, POD, POD_LATE, POD_STATIC, SECOND, Scenario};
 
@@ -57,18 +58,23 @@ fn an_actor_is_told_anew_once_its_pod_is_known() {
     let process = contained(&mut story, shell, 200, &in_pod(POD_LATE, 'a'));
     let child = story.fork(process, 201);
     story.open(process, AWS);
-    story.wait(1500 * SECOND);
+    story.wait(60 * SECOND);
     story.open(process, "/srv/token");
     story.open(child, AWS);
     let played = story.play();
+    let lines = played.lines();
+    let late = lines.iter().filter(|line| line.starts_with("A completed")).collect::<Vec<_>>();
+    assert_eq!(
+        late,
+        ["A completed kubernetes:shop:till kubernetes:shop/Deployment/till"],
+        "told once: {lines:#?}"
+    );
     let actors: Vec<(u32, &str)> = played
         .notes
         .iter()
         .filter_map(|note| match note {
-            crate::chain::Note::Acted(acted) => {
-                Some((acted.action.process.key.tgid, acted.action.actor.id.as_str()))
-            }
-            _ => None,
+            Note::Acted(acted) => Some((acted.action.process.key.tgid, acted.action.actor.id.as_str())),
+            Note::Opened(_) | Note::Completed(_) | Note::Closed(_) | Note::Gap(_) => None,
         })
         .collect();
     assert_eq!(

@@ -1,6 +1,10 @@
 //! The table of every field of every record.
 
 mod deeds;
+mod kinds;
+
+pub(super) use self::kinds::{ACTIONS, ALL, CHAINED, COVERAGE};
+use self::kinds::{CLOSED, COMPLETED, CONNECT, EXEC_FAILED, OPENED, SEND};
 
 /// A field of a record.
 pub(in crate::record) struct Field {
@@ -23,48 +27,6 @@ pub(in crate::record) const SAME: &[(&str, &str)] = &[
     ("to", "from"),
     ("summary.credentials[]", "credential[]"),
 ];
-
-const OPEN: &str = "action/secret.open";
-const RECEIVE: &str = "action/secret.receive";
-const READ: &str = "action/secret.read";
-const MEMORY: &str = "action/memory.access";
-const EXEC: &str = "action/exec";
-const EXEC_FAILED: &str = "action/exec.failed";
-const EXIT: &str = "action/exit";
-const CHANGE: &str = "action/cred.change";
-const CONNECT: &str = "action/connect";
-const SEND: &str = "action/send";
-const ACCEPT: &str = "action/accept";
-const OPENED: &str = "chain/opened";
-const CLOSED: &str = "chain/closed";
-
-pub(super) const ALL: &[&str] = &[
-    OPEN,
-    RECEIVE,
-    READ,
-    MEMORY,
-    EXEC,
-    EXEC_FAILED,
-    EXIT,
-    CHANGE,
-    CONNECT,
-    SEND,
-    ACCEPT,
-    OPENED,
-    CLOSED,
-    "gap",
-    "coverage",
-    "heartbeat",
-];
-pub(super) const CHAINED: &[&str] =
-    &[OPEN, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND, ACCEPT, OPENED, CLOSED];
-pub(super) const ACTIONS: &[&str] =
-    &[OPEN, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND, ACCEPT];
-const LINKED: &[&str] = &[OPEN, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
-/// What has a file; a connection, where it goes to a unix socket that stands for a credential.
-const FILES: &[&str] = &[OPEN, RECEIVE, READ, CONNECT];
-const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
-pub(super) const COVERAGE: &[&str] = &["coverage"];
 
 const fn field(
     path: &'static str,
@@ -112,7 +74,13 @@ const COMMON: &[Field] = &[
         ACTIONS,
         "What was done.",
     ),
-    field("status", "`opened`, `closed`", &[OPENED, CLOSED], "Whether the chain begins or ends."),
+    field(
+        "status",
+        "`opened`, `completed`, `closed`",
+        &[OPENED, COMPLETED, CLOSED],
+        "Whether the chain begins or ends, or more is known of its actor: that holds for the whole chain, also for what \
+         was told of it before.",
+    ),
     field(
         "outcome",
         "`established`, `associated`, `refused`, `timed-out`, `unreachable`, `error`, `abandoned`, `pending`; `sent`",
@@ -171,6 +139,18 @@ const COMMON: &[Field] = &[
         "How the process came to be that actor, e.g. `timer:backup.timer`.",
     ),
     field("actor.user", "text", CHAINED, "Name of the effective user, or its number where it has no name."),
+    field(
+        "actor.pod",
+        "object",
+        CHAINED,
+        "In a pod of Kubernetes: which. With `uid` alone, nobody could tell more of it by then.",
+    ),
+    field("actor.pod.uid", "text", CHAINED, "Its uid; of a static pod the hash of its manifest."),
+    field("actor.pod.namespace", "text", CHAINED, "Its namespace."),
+    field("actor.pod.name", "text", CHAINED, "Its name."),
+    field("actor.pod.workload", "text", CHAINED, "What made it, e.g. `Deployment/web`."),
+    field("actor.pod.node", "text", CHAINED, "The node it runs on."),
+    field("actor.pod.container", "text", CHAINED, "Name of the container in it."),
     field(
         "process",
         "process",
@@ -240,7 +220,7 @@ const COMMON: &[Field] = &[
     field(
         "root",
         "process",
-        &[OPENED, CLOSED],
+        &[OPENED, COMPLETED, CLOSED],
         "The run's first process. Without the fields that are known of an act only: `uid`, `euid`, `auid`, `session`.",
     ),
     field(

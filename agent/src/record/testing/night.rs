@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::{MS, T0, redaction};
 use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
 use crate::actor::Actor;
-use crate::chain::{Acted, Basis, ChainId, CloseReason, Closed, Link, LinkFact, Note, Opened, Summary, Ulid};
+use crate::chain::{
+    Acted, Basis, ChainId, CloseReason, Closed, Completed, Link, LinkFact, Note, Opened, Summary, Ulid,
+};
 use crate::credential::Credential;
 use crate::event::{Endpoint, ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Source, Text};
 use crate::lineage::{KnownBy, Process};
@@ -162,6 +164,18 @@ impl Night {
             Some(Note::Acted(acted)) => acted,
             other => panic!("no action: {other:?}"),
         }
+    }
+
+    /// More is known of the actor from here on.
+    pub(super) fn completed(&mut self, after_ms: u64, root: &Arc<Process>, actor: Actor) {
+        self.actor = Arc::new(actor);
+        self.notes.push(Note::Completed(Box::new(Completed {
+            chain: self.chain,
+            run: self.run,
+            time_ns: T0 + after_ms * MS,
+            actor: Arc::clone(&self.actor),
+            root: Arc::clone(root),
+        })));
     }
 
     pub(super) fn closed(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::night::{Night, connect, credential, file, link, process, text};
 use super::{MS, T0, builder};
 use crate::action::{ActionDeed, ActionId, ConnectOutcome};
-use crate::actor::{Actor, ActorKind};
+use crate::actor::{Actor, ActorKind, Pod};
 use crate::chain::{Basis, CloseReason, Gap, GapKind, LinkFact, Note, Reached, Summary, Ulid};
 use crate::credential::Credential;
 use crate::event::{
@@ -34,6 +34,7 @@ fn backup_actor() -> Actor {
         kind: ActorKind::SystemdService,
         origin: "timer:backup.timer".to_owned(),
         user: "backup".to_owned(),
+        pod: None,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn edges() -> Vec<Note> {
         kind: ActorKind::Container,
         origin: "container:docker".to_owned(),
         user: "10001".to_owned(),
+        pod: Some(Arc::new(Pod { uid: "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc".to_owned(), ..Pod::default() })),
     };
     let mut night = Night::new(0x7_1177_0042_9c3d_55f0, actor);
     let shim = Arc::new(process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None));
@@ -130,6 +132,24 @@ pub(crate) fn edges() -> Vec<Note> {
     let before = ActionId(9_999);
     let held = link(&[before], Basis::Held, 5_000_000, 0, &[]);
     let open = night.act(5, &agent, deed, &[&token], Some(held));
+    night.completed(
+        5,
+        &agent,
+        Actor {
+            id: "kubernetes:shop:cart".to_owned(),
+            kind: ActorKind::KubernetesServiceAccount,
+            origin: "kubernetes:shop/Deployment/cart".to_owned(),
+            user: "10001".to_owned(),
+            pod: Some(Arc::new(Pod {
+                uid: "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc".to_owned(),
+                namespace: Some("shop".to_owned()),
+                name: Some("cart-6d4b75cb6d-x8k2p".to_owned()),
+                workload: Some("Deployment/cart".to_owned()),
+                node: Some("node-7".to_owned()),
+                container: Some("cart".to_owned()),
+            })),
+        },
+    );
     let linked =
         |delay_us, facts: &[LinkFact]| Some(link(&[open, before], Basis::SameProcess, delay_us, 0, facts));
     let facts = [LinkFact::DestinationNamed, LinkFact::OnlyCredential, LinkFact::FirstConnection];

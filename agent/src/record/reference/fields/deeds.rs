@@ -1,9 +1,9 @@
 //! Fields that tell what was done.
 
-use super::{
-    ACCEPT, CHANGE, CLOSED, CONNECT, EXEC_FAILED, EXIT, FILES, Field, LINKED, MEMORY, NETWORK, READ, SEND,
-    field,
+use super::kinds::{
+    ACCEPT, CHANGE, CLOSED, CONNECT, EXEC_FAILED, EXIT, FILES, LINKED, MEMORY, NETWORK, READ, SEND,
 };
+use super::{Field, field};
 
 /// Of actions; and the end of a chain's first process.
 pub(super) const DEEDS: &[Field] = &[
