@@ -43,7 +43,7 @@ use std::sync::Arc;
 #[cfg(test)]
 pub(crate) use host::Fake;
 pub use host::{Files, Host};
-pub use pods::{PodIdentity, Pods, PodsError};
+pub use pods::{PodIdentity, Pods};
 pub use resolver::{Resolver, RunKey, Standing};
 
 /// A non-human identity or a human session. `id` is stable over restarts; its grammar is in docs/RECORDS.md.

@@ -6,12 +6,15 @@ mod kubelet;
 mod list;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use self::kubelet::PodsError;
+use zeroize::Zeroizing;
+
 use crate::config::Kubernetes;
 
 /// What is known of a pod.
@@ -123,7 +126,7 @@ impl Clerk {
     }
 
     fn answer(&mut self, asks: &[Ask]) {
-        let mut found: Vec<(String, PodIdentity)> = Vec::new();
+        let mut found: HashMap<String, PodIdentity> = HashMap::new();
         if let Some(source) = &self.config.pods {
             self.listed = Some(Instant::now());
             match kubelet::list(source, &self.config) {
@@ -139,10 +142,10 @@ impl Clerk {
             }
         }
         for (uid, container) in asks {
-            if !found.iter().any(|(known, _)| known == uid)
+            if !found.contains_key(uid)
                 && let Some(pod) = claims::pod(&self.root, uid, container)
             {
-                found.push((uid.clone(), pod));
+                found.insert(uid.clone(), pod);
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,4 +154,17 @@ impl Clerk {
         }
         known.extend(found.into_iter().take(PODS_MAX).map(|(uid, pod)| (uid, Arc::new(pod))));
     }
+}
+
+/// A whole file, wiped after use: a token is a secret. All room at once, for a buffer that grows leaves its former selves
+/// behind. What is longer than expected is refused.
+fn read(path: &Path, limit: u64) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let mut file = File::open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() > limit {
+        return Err(std::io::Error::other(format!("no file of at most {limit} bytes")));
+    }
+    let mut text = Zeroizing::new(vec![0; usize::try_from(found.len()).map_err(std::io::Error::other)?]);
+    file.read_exact(&mut text)?;
+    Ok(text)
 }

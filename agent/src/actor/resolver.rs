@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use self::job::Job;
-use self::pod::Awaited;
 use super::cgroup::{Place, place};
 use super::{Actor, ActorKind, Host};
 use crate::event::{Facts, ProcessKey};
@@ -74,8 +73,6 @@ struct State {
     standing: Standing,
     /// Made without its parent at hand: worth another look.
     provisional: bool,
-    /// Told without all that may yet be learnt of its pod.
-    awaited: Option<Awaited>,
 }
 
 /// As whom a process runs.
@@ -161,7 +158,6 @@ impl<H: Host> Resolver<H> {
             named: self.tree_program(process.key, &tree),
             provisional: provisional && !tree.settled,
             tree,
-            awaited: self.awaited(process),
             standing: standing.clone(),
         };
         self.states.insert(slot, state);

@@ -10,7 +10,9 @@ use super::shape::{
 };
 use super::{Coverage, Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
-use crate::chain::{Acted, Closed, Completed, Gap, Note, Opened};
+use crate::actor::Actor;
+use crate::chain::{Acted, Closed, Completed, Gap, Note, Opened, RunId};
+use crate::lineage::Process;
 
 /// The host that records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,84 +145,71 @@ impl Builder {
     }
 
     fn opened(&mut self, opened: &Opened) -> Record {
-        let (seq, time_ns) = self.head(opened.time_ns);
+        let at = self.head(opened.time_ns);
         for process in opened.lineage.iter().rev().chain([&opened.root]) {
             self.remember(process);
         }
         let chain = opened.chain.to_string();
         let body = bytes(&ChainShape {
-            v: VERSION,
-            seq,
-            time: rfc3339(time_ns),
-            r#type: RecordType::Chain.name(),
-            status: "opened",
-            host: host_shape(&self.host),
-            chain: &chain,
-            run: opened.run.to_string(),
             run_since: Some(self.time(opened.run_since_ns)),
-            since: None,
             after: opened.after.map(|after| after.to_string()),
-            actor: actor_shape(&opened.actor),
-            root: self.process(&opened.root, None),
             lineage: Some(opened.lineage.iter().map(|process| self.process(process, None)).collect()),
             gaps: Some(opened.gaps.iter().map(|gap| gap.name()).collect()),
-            reason: None,
-            exit: None,
-            summary: None,
+            ..self.chain(at, "opened", (&chain, opened.run), &opened.actor, &opened.root)
         });
-        record(seq, time_ns, RecordType::Chain, Some(chain), body)
+        record(at.0, at.1, RecordType::Chain, Some(chain), body)
     }
 
     fn completed(&mut self, completed: &Completed) -> Record {
-        let (seq, time_ns) = self.head(completed.time_ns);
+        let at = self.head(completed.time_ns);
         let chain = completed.chain.to_string();
+        let shape = self.chain(at, "completed", (&chain, completed.run), &completed.actor, &completed.root);
+        let body = bytes(&shape);
+        record(at.0, at.1, RecordType::Chain, Some(chain), body)
+    }
+
+    fn closed(&mut self, closed: &Closed) -> Record {
+        let at = self.head(closed.time_ns);
+        let chain = closed.chain.to_string();
         let body = bytes(&ChainShape {
+            since: Some(self.time(closed.since_ns)),
+            reason: Some(closed.reason.name()),
+            exit: closed.root_exit.map(exit_shape),
+            summary: Some(self.summary(&closed.summary)),
+            ..self.chain(at, "closed", (&chain, closed.run), &closed.actor, &closed.root)
+        });
+        record(at.0, at.1, RecordType::Chain, Some(chain), body)
+    }
+
+    /// What every record of a chain has.
+    fn chain<'a>(
+        &'a self,
+        (seq, time_ns): (u64, i64),
+        status: &'static str,
+        (chain, run): (&'a str, RunId),
+        actor: &'a Actor,
+        root: &'a Process,
+    ) -> ChainShape<'a> {
+        ChainShape {
             v: VERSION,
             seq,
             time: rfc3339(time_ns),
             r#type: RecordType::Chain.name(),
-            status: "completed",
+            status,
             host: host_shape(&self.host),
-            chain: &chain,
-            run: completed.run.to_string(),
+            chain,
+            run: run.to_string(),
             run_since: None,
             since: None,
             after: None,
-            actor: actor_shape(&completed.actor),
-            root: self.process(&completed.root, None),
+            actor: actor_shape(actor),
+            root: self.process(root, None),
             lineage: None,
             gaps: None,
             reason: None,
             exit: None,
             summary: None,
-        });
-        record(seq, time_ns, RecordType::Chain, Some(chain), body)
-    }
-
-    fn closed(&mut self, closed: &Closed) -> Record {
-        let (seq, time_ns) = self.head(closed.time_ns);
-        let chain = closed.chain.to_string();
-        let body = bytes(&ChainShape {
-            v: VERSION,
-            seq,
-            time: rfc3339(time_ns),
-            r#type: RecordType::Chain.name(),
-            status: "closed",
-            host: host_shape(&self.host),
-            chain: &chain,
-            run: closed.run.to_string(),
-            run_since: None,
-            since: Some(self.time(closed.since_ns)),
-            after: None,
-            actor: actor_shape(&closed.actor),
-            root: self.process(&closed.root, None),
-            lineage: None,
-            gaps: None,
-            reason: Some(closed.reason.name()),
-            exit: closed.root_exit.map(exit_shape),
-            summary: Some(self.summary(&closed.summary)),
-        });
-        record(seq, time_ns, RecordType::Chain, Some(chain), body)
+        }
     }
 
     fn acted(&mut self, acted: &Acted) -> Record {

@@ -58,8 +58,9 @@ impl Chain {
         Self { id, records, since_ns }
     }
 
+    /// The last record of that status.
     fn status(&self, status: &str) -> Option<&View> {
-        self.records.iter().find(|view| view.kind() == "chain" && view.text("status") == Some(status))
+        self.records.iter().rfind(|view| view.kind() == "chain" && view.text("status") == Some(status))
     }
 
     pub(super) fn opened(&self) -> Option<&View> {
@@ -72,13 +73,8 @@ impl Chain {
 
     /// The record that tells the actor best: what became known late holds for the whole chain.
     pub(super) fn any(&self) -> Option<&View> {
-        let late = self
-            .closed()
-            .or_else(|| self.records.iter().rfind(|view| view.text("status") == Some("completed")));
-        if late.is_some() {
-            return late;
-        }
-        self.records.iter().find(|view| view.at("actor").is_some())
+        let late = self.closed().or_else(|| self.status("completed"));
+        late.or_else(|| self.records.iter().find(|view| view.at("actor").is_some()))
     }
 
     /// Credentials in the order of first use, each once.

@@ -1,16 +1,13 @@
 //! What a node's own files tell of a pod: the bundle its container was made from, and the claims of its token.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use zeroize::Zeroizing;
 
-use super::PodIdentity;
+use super::{PodIdentity, read};
 use crate::actor::cgroup::is_pod_uid;
 
 /// Longest token and bundle that are read.
@@ -65,7 +62,7 @@ fn token(root: &Path, uid: &str) -> Option<PodIdentity> {
     let volumes = root.join("var/lib/kubelet/pods").join(uid).join("volumes/kubernetes.io~projected");
     let volumes = std::fs::read_dir(volumes).ok()?.take(VOLUMES_MAX).flatten();
     volumes.into_iter().find_map(|volume| {
-        let text = read(&volume.path().join("token"), TOKEN_MAX)?;
+        let text = read(&volume.path().join("token"), TOKEN_MAX).ok()?;
         let claims = claims(&text)?;
         (claims.pod.uid.as_deref() == Some(uid)).then_some(PodIdentity {
             namespace: claims.namespace,
@@ -95,7 +92,7 @@ fn bundle(root: &Path, uid: &str, container: &str) -> Option<PodIdentity> {
     ];
     let text = PLACES
         .iter()
-        .find_map(|(place, file)| read(&root.join(place).join(container).join(file), BUNDLE_MAX))?;
+        .find_map(|(place, file)| read(&root.join(place).join(container).join(file), BUNDLE_MAX).ok())?;
     let notes = serde_json::from_slice::<Bundle>(&text).ok()?.annotations;
     let note = |keys: [&str; 2]| keys.iter().find_map(|key| notes.get(*key)).cloned();
     if note(["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"])? != uid {
@@ -108,16 +105,6 @@ fn bundle(root: &Path, uid: &str, container: &str) -> Option<PodIdentity> {
         containers: name.into_iter().map(|name| (container.to_owned(), name)).collect(),
         ..PodIdentity::default()
     })
-}
-
-/// A whole file; `None` where it is longer than expected. Wiped after use: a token is a secret.
-fn read(path: &Path, limit: u64) -> Option<Zeroizing<Vec<u8>>> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
-    let length = usize::try_from(length).ok().filter(|_| length <= limit)?;
-    let mut text = Zeroizing::new(vec![0; length]);
-    file.read_exact(&mut text).ok()?;
-    Some(text)
 }
 
 #[cfg(test)]

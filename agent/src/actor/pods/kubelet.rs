@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why there is no list of pods.
 #[derive(Debug, thiserror::Error)]
-pub enum PodsError {
+pub(super) enum PodsError {
     /// A file could not be read: the list, the token, or the authorities.
     #[error("cannot read {}: {io}", path.display())]
     Unreadable {
@@ -115,11 +115,7 @@ fn authorities(path: &Path) -> Result<RootCerts, PodsError> {
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, PodsError> {
-    let unreadable = |io| PodsError::Unreadable { path: path.to_owned(), io };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut text = Zeroizing::new(Vec::new());
-    file.take(FILE_MAX).read_to_end(&mut text).map_err(unreadable)?;
-    Ok(text)
+    super::read(path, FILE_MAX).map_err(|io| PodsError::Unreadable { path: path.to_owned(), io })
 }
 
 #[cfg(test)]

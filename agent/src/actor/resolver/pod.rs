@@ -2,19 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Resolver, Standing};
+use super::Resolver;
 use crate::actor::cgroup::Container;
-use crate::actor::{Actor, Host, Pod, PodIdentity};
-use crate::lineage::{Process, Slot};
-
-/// A pod of which not all is known. Nobody waits for it: it is asked for again when the process acts.
-#[derive(Clone, Debug)]
-pub(super) struct Awaited {
-    pod: Arc<str>,
-    container: Arc<str>,
-    /// Its name is known, its service account is not.
-    named: bool,
-}
+use crate::actor::{ActorKind, Host, Pod, PodIdentity};
+use crate::lineage::Slot;
 
 impl<H: Host> Resolver<H> {
     /// What is known of the pod a container is in.
@@ -22,50 +13,38 @@ impl<H: Host> Resolver<H> {
         self.host.pod(container.pod.as_deref()?, &container.id)
     }
 
-    /// Says in which pod, with its uid alone where nobody knows more.
-    pub(super) fn with_pod(
-        &mut self,
-        standing: Standing,
-        container: &Container,
-        known: Option<&PodIdentity>,
-    ) -> Standing {
-        let Some(uid) = container.pod.clone() else {
-            return standing;
-        };
-        let pod = match known {
-            None => Pod { uid, ..Pod::default() },
-            Some(known) => Pod {
-                uid,
-                namespace: Some(known.namespace.clone()),
-                name: Some(known.name.clone()),
-                workload: known.owner.clone(),
-                node: known.node.clone(),
-                container: known.containers.get(&container.id).cloned(),
-            },
-        };
-        let actor = Actor { pod: Some(Arc::new(pod)), ..(*standing.actor).clone() };
-        Standing { actor: self.share(actor), ..standing }
-    }
-
-    /// What is not yet known of the pod a process is in.
-    pub(super) fn awaited(&mut self, process: &Process) -> Option<Awaited> {
-        let place = self.place(&process.cgroup.bytes);
-        let container = place.container.as_ref().filter(|container| !container.of_unit)?;
-        let pod = container.pod.as_deref()?;
-        let known = self.host.pod(pod, &container.id);
-        known.as_ref().is_none_or(|pod| pod.service_account.is_none()).then(|| Awaited {
-            pod: pod.into(),
-            container: container.id.as_str().into(),
-            named: known.is_some(),
-        })
-    }
-
-    /// Whether more is known by now of the pod of a process than when that was told.
+    /// Whether more is known by now of the pod of a process than its standing tells. Nobody waits for that: it is asked
+    /// for again when the process acts.
     pub(super) fn pod_answered(&mut self, slot: Slot) -> bool {
-        let Some(awaited) = self.states.get(&slot).and_then(|state| state.awaited.clone()) else {
+        let Some(state) = self.states.get(&slot) else {
             return false;
         };
-        let known = self.host.pod(&awaited.pod, &awaited.container);
-        known.is_some_and(|pod| !awaited.named || pod.service_account.is_some())
+        let actor = &state.standing.actor;
+        let Some(told) = actor.pod.as_ref().filter(|_| actor.kind != ActorKind::KubernetesServiceAccount)
+        else {
+            return false;
+        };
+        let named = told.name.is_some();
+        let process = Arc::clone(&state.process);
+        let place = self.place(&process.cgroup.bytes);
+        let known = place.container.as_ref().and_then(|container| self.pod(container));
+        known.is_some_and(|pod| !named || pod.service_account.is_some())
     }
+}
+
+/// In which pod a container is, with its uid alone where nobody knows more.
+pub(super) fn told(container: &Container, known: Option<&PodIdentity>) -> Option<Arc<Pod>> {
+    let uid = container.pod.clone()?;
+    let pod = match known {
+        None => Pod { uid, ..Pod::default() },
+        Some(known) => Pod {
+            uid,
+            namespace: Some(known.namespace.clone()),
+            name: Some(known.name.clone()),
+            workload: known.owner.clone(),
+            node: known.node.clone(),
+            container: known.containers.get(&container.id).cloned(),
+        },
+    };
+    Some(Arc::new(pod))
 }

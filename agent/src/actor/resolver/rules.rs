@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::job::Job;
-use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM};
+use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM, pod};
 use crate::actor::cgroup::{Container, Place};
-use crate::actor::{ActorKind, Host};
+use crate::actor::{Actor, ActorKind, Host};
 use crate::event::ProcessKey;
 use crate::lineage::Process;
 
@@ -80,8 +80,13 @@ impl<H: Host> Resolver<H> {
             }
             None => (ActorKind::Container, format!("container:{runtime}:{short}")),
         };
-        let standing = self.standing_of(kind, id, origin, identity, run, inside);
-        self.with_pod(standing, container, pod.as_deref())
+        let user = self.name(identity.euid);
+        let pod = pod::told(container, pod.as_deref());
+        Standing {
+            actor: self.share(Actor { id, kind, origin, user, pod }),
+            run: Arc::new(run),
+            root: inside,
+        }
     }
 
     /// A unit claims its processes, but for a person's who came in by it.

@@ -1,20 +1,21 @@
 //! The kinds of records, and groups of them that share fields.
 
-pub(in crate::record::reference) const OPEN: &str = "action/secret.open";
-pub(in crate::record::reference) const RECEIVE: &str = "action/secret.receive";
-pub(in crate::record::reference) const READ: &str = "action/secret.read";
-pub(in crate::record::reference) const MEMORY: &str = "action/memory.access";
-pub(in crate::record::reference) const EXEC: &str = "action/exec";
-pub(in crate::record::reference) const EXEC_FAILED: &str = "action/exec.failed";
-pub(in crate::record::reference) const EXIT: &str = "action/exit";
-pub(in crate::record::reference) const CHANGE: &str = "action/cred.change";
-pub(in crate::record::reference) const CONNECT: &str = "action/connect";
-pub(in crate::record::reference) const SEND: &str = "action/send";
-pub(in crate::record::reference) const ACCEPT: &str = "action/accept";
-pub(in crate::record::reference) const OPENED: &str = "chain/opened";
-pub(in crate::record::reference) const COMPLETED: &str = "chain/completed";
-pub(in crate::record::reference) const CLOSED: &str = "chain/closed";
+pub(super) const OPEN: &str = "action/secret.open";
+pub(super) const RECEIVE: &str = "action/secret.receive";
+pub(super) const READ: &str = "action/secret.read";
+pub(super) const MEMORY: &str = "action/memory.access";
+pub(super) const EXEC: &str = "action/exec";
+pub(super) const EXEC_FAILED: &str = "action/exec.failed";
+pub(super) const EXIT: &str = "action/exit";
+pub(super) const CHANGE: &str = "action/cred.change";
+pub(super) const CONNECT: &str = "action/connect";
+pub(super) const SEND: &str = "action/send";
+pub(super) const ACCEPT: &str = "action/accept";
+pub(super) const OPENED: &str = "chain/opened";
+pub(super) const COMPLETED: &str = "chain/completed";
+pub(super) const CLOSED: &str = "chain/closed";
 
+/// Actions, then what is told of chains, then what belongs to none: the groups below are heads of this list.
 pub(in crate::record::reference) const ALL: &[&str] = &[
     OPEN,
     RECEIVE,
@@ -34,27 +35,10 @@ pub(in crate::record::reference) const ALL: &[&str] = &[
     "coverage",
     "heartbeat",
 ];
-pub(in crate::record::reference) const CHAINED: &[&str] = &[
-    OPEN,
-    RECEIVE,
-    READ,
-    MEMORY,
-    EXEC,
-    EXEC_FAILED,
-    EXIT,
-    CHANGE,
-    CONNECT,
-    SEND,
-    ACCEPT,
-    OPENED,
-    COMPLETED,
-    CLOSED,
-];
-pub(in crate::record::reference) const ACTIONS: &[&str] =
-    &[OPEN, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND, ACCEPT];
-pub(in crate::record::reference) const LINKED: &[&str] =
-    &[OPEN, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
+pub(in crate::record::reference) const CHAINED: &[&str] = ALL.split_at(14).0;
+pub(in crate::record::reference) const ACTIONS: &[&str] = ALL.split_at(11).0;
+pub(super) const LINKED: &[&str] = &[OPEN, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
 /// What has a file; a connection, where it goes to a unix socket that stands for a credential.
-pub(in crate::record::reference) const FILES: &[&str] = &[OPEN, RECEIVE, READ, CONNECT];
-pub(in crate::record::reference) const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
+pub(super) const FILES: &[&str] = &[OPEN, RECEIVE, READ, CONNECT];
+pub(super) const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
 pub(in crate::record::reference) const COVERAGE: &[&str] = &["coverage"];
