@@ -122,12 +122,12 @@ fn workload(owner: &Owner, labels: &BTreeMap<String, String>) -> String {
 mod tests {
     use super::parse;
 
-    /// As a kubelet answers, cut to what matters here and two things that do not.
-    const RECORDED: &str = include_str!("../../../tests/kubelet/pods.json");
+    /// Written by hand in the form of a kubelet's answer: no cluster was asked.
+    const WRITTEN: &str = include_str!("../../../tests/kubelet/pods.json");
 
     #[test]
-    fn a_recorded_answer() {
-        let pods = parse(RECORDED.as_bytes()).unwrap();
+    fn an_answer_in_the_form_of_a_kubelet() {
+        let pods = parse(WRITTEN.as_bytes()).unwrap();
         let told: Vec<String> = pods
             .iter()
             .map(|(uid, pod)| {
