@@ -92,7 +92,8 @@ pub struct Exit {
     pub pad: u32,
 }
 
-/// A credential was opened, received, read, or (a unix socket that stands for one) connected to: the kind says which.
+/// A credential was opened, received, read, or (a unix socket that stands for one) connected to: the kind says which. Of one
+/// that was opened, `flags` say whether it was only to be written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Open {
@@ -259,6 +260,16 @@ pub struct Accept {
     pub protocol: u32,
     /// 0
     pub pad2: u32,
+    /// Number of the connection, drawn at random: what [`AcceptEnd::conn_id`] refers to.
+    pub conn_id: u64,
+}
+
+/// A connection that was accepted is closed by whoever serves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct AcceptEnd {
+    /// [`Accept::conn_id`] of what this ends.
+    pub conn_id: u64,
 }
 
 /// Bytes from the network, as they were: of an answer the UDP payload, of a hello what the first segment carries.
@@ -273,6 +284,37 @@ pub struct Payload {
 
 /// Most bytes of a payload a sample carries.
 pub const PAYLOAD_MAX: u32 = 2048;
+
+/// A key of the kernel's key rings was found, read, or put there. Its payload is not looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Key {
+    /// Its number.
+    pub serial: u32,
+    /// Whose it is.
+    pub owner: u32,
+    /// The rule that matched, as userspace numbered it.
+    pub rule: u32,
+    /// [`KEY_READ`] and its like.
+    pub how: u32,
+    /// Name of its type.
+    pub kind: Span,
+    /// What it is called. Written by whoever made it.
+    pub description: Span,
+}
+
+/// [`Key::how`]: its payload was copied to the process.
+pub const KEY_READ: u32 = 1;
+/// [`Key::how`]: it was found by its name.
+pub const KEY_FIND: u32 = 2;
+/// [`Key::how`]: the process made it, or gave it its first payload.
+pub const KEY_ADD: u32 = 3;
+/// [`Key::how`]: the process gave it another payload.
+pub const KEY_UPDATE: u32 = 4;
+/// Most bytes of a type's name, its NUL among them; the kernel's own bound.
+pub const KEY_TYPE_MAX: u32 = 32;
+/// Most bytes of a description a sample carries, its NUL among them.
+pub const KEY_DESCRIPTION_MAX: u32 = 256;
 
 /// A connection was asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -322,5 +364,7 @@ const _: () = assert!(size_of::<ExecFailed>() == 16);
 const _: () = assert!(size_of::<Ids>() == 56);
 const _: () = assert!(size_of::<Identity>() == 112);
 const _: () = assert!(size_of::<Send>() == 32);
-const _: () = assert!(size_of::<Accept>() == 48);
+const _: () = assert!(size_of::<Accept>() == 56);
+const _: () = assert!(size_of::<AcceptEnd>() == 8);
 const _: () = assert!(size_of::<Payload>() == 16);
+const _: () = assert!(size_of::<Key>() == 32);

@@ -43,7 +43,10 @@ pub struct Offsets {
     pub cred__cap_effective: u32,
     pub cred__cap_permitted: u32,
     pub cred__user_ns: u32,
+    pub cred__session_keyring: u32,
     pub user_namespace__ns_inum: u32,
+    pub user_namespace__parent: u32,
+    pub user_namespace__user_keyring_register: u32,
     pub pid__level: u32,
     pub pid__numbers: u32,
     pub pid__tasks: u32,
@@ -120,6 +123,15 @@ pub struct Offsets {
     pub unix_sock__path_dentry: u32,
     pub msghdr__msg_name: u32,
     pub msghdr__msg_namelen: u32,
+    pub key__serial: u32,
+    pub key__serial_node: u32,
+    pub key__type: u32,
+    pub key__description: u32,
+    pub key__uid: u32,
+    pub key_type__name: u32,
+    pub rb_node__parent_color: u32,
+    pub rb_node__rb_right: u32,
+    pub rb_node__rb_left: u32,
 }
 
 /// Most cgroups a scope can name. A table and not a setting, since a unit gets a new cgroup with every start.

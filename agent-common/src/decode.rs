@@ -1,62 +1,17 @@
 //! The one interpreter of samples: bytes to a checked, borrowed view. No input makes it panic.
 
+mod error;
+
 use core::mem::{offset_of, size_of};
 
+pub use error::DecodeError;
+
 use crate::body::{
-    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
-    Span,
+    Accept, AcceptEnd, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Key, Memory, Open,
+    Payload, Send, Span,
 };
 use crate::header::{Header, Kind, Lane, Task, WIRE_VERSION};
 use crate::source::Source;
-
-/// Why a sample was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DecodeError {
-    /// Shorter than what its kind needs.
-    Short {
-        /// Bytes it has.
-        len: usize,
-        /// Bytes it needs.
-        needs: usize,
-    },
-    /// It says another length than it has.
-    Length {
-        /// Bytes it has.
-        len: usize,
-        /// Bytes it says.
-        says: u32,
-    },
-    /// Made by other probes than ours.
-    Version(u8),
-    /// No such kind.
-    Kind(u8),
-    /// No such source.
-    Source(u8),
-    /// A lane that does not belong to the kind.
-    Lane(u8),
-    /// A span reaches beyond the sample or into its fixed part.
-    Span(Span),
-}
-
-impl core::fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            DecodeError::Short { len, needs } => write!(f, "sample of {len} bytes where {needs} are needed"),
-            DecodeError::Length { len, says } => write!(f, "sample of {len} bytes says it has {says}"),
-            DecodeError::Version(version) => {
-                write!(f, "sample of wire version {version}, not {WIRE_VERSION}")
-            }
-            DecodeError::Kind(kind) => write!(f, "sample of unknown kind {kind}"),
-            DecodeError::Source(source) => write!(f, "sample of unknown source {source}"),
-            DecodeError::Lane(lane) => write!(f, "sample of lane {lane}, which is not its kind's"),
-            DecodeError::Span(span) => {
-                write!(f, "span of {} bytes at {} lies outside the sample's tail", span.len, span.offset)
-            }
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
 
 /// A checked sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +54,12 @@ pub enum RawBody<'a> {
     Send(Send),
     /// [`Accept`]
     Accept(Accept),
+    /// [`AcceptEnd`]
+    AcceptEnd(AcceptEnd),
     /// [`Payload`], of both kinds that carry bytes of the network
     Payload { fixed: Payload, data: &'a [u8] },
+    /// [`Key`]
+    Key { fixed: Key, kind: &'a [u8], description: &'a [u8] },
 }
 
 /// A struct, each field from its place.
@@ -277,10 +236,12 @@ fn body(bytes: Bytes<'_>, kind: Kind) -> Result<RawBody<'_>, DecodeError> {
         Kind::ConnectEnd => RawBody::ConnectEnd(connect_end(bytes)),
         Kind::Send => RawBody::Send(send(bytes)),
         Kind::Accept => RawBody::Accept(accept(bytes)),
+        Kind::AcceptEnd => RawBody::AcceptEnd(fixed!(bytes, BODY, AcceptEnd { conn_id: u64 })),
         Kind::Answer | Kind::Hello => {
             let fixed = fixed!(bytes, BODY, Payload { conn_id: u64, data: span });
             RawBody::Payload { data: bytes.slice(fixed.data, tail)?, fixed }
         }
+        Kind::Key => return key(bytes, tail),
     })
 }
 
@@ -297,7 +258,9 @@ const fn size_of_body(kind: Kind) -> usize {
         Kind::ConnectEnd => size_of::<ConnectEnd>(),
         Kind::Send => size_of::<Send>(),
         Kind::Accept => size_of::<Accept>(),
+        Kind::AcceptEnd => size_of::<AcceptEnd>(),
         Kind::Answer | Kind::Hello => size_of::<Payload>(),
+        Kind::Key => size_of::<Key>(),
     }
 }
 
@@ -347,6 +310,7 @@ fn accept(bytes: Bytes<'_>) -> Accept {
             pad: u16,
             protocol: u32,
             pad2: u32,
+            conn_id: u64,
         }
     )
 }
@@ -396,4 +360,17 @@ fn open(bytes: Bytes<'_>, tail: usize) -> Result<RawBody<'_>, DecodeError> {
         }
     );
     Ok(RawBody::Open { path: bytes.slice(fixed.path, tail)?, fixed })
+}
+
+fn key(bytes: Bytes<'_>, tail: usize) -> Result<RawBody<'_>, DecodeError> {
+    let fixed = fixed!(
+        bytes,
+        BODY,
+        Key { serial: u32, owner: u32, rule: u32, how: u32, kind: span, description: span }
+    );
+    Ok(RawBody::Key {
+        kind: bytes.slice(fixed.kind, tail)?,
+        description: bytes.slice(fixed.description, tail)?,
+        fixed,
+    })
 }

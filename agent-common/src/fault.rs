@@ -20,6 +20,8 @@ pub enum Fault {
     PathDepth = 6,
     /// A descriptor was gone before it could be looked at.
     DescriptorGone = 7,
+    /// A key was not found by its number, or could not be read.
+    Key = 8,
 }
 
 impl Fault {
@@ -27,7 +29,7 @@ impl Fault {
     pub const SLOTS: u32 = 16;
 
     /// Every fault, in the order of their numbers.
-    pub const ALL: [Fault; 8] = [
+    pub const ALL: [Fault; 9] = [
         Fault::Task,
         Fault::File,
         Fault::Socket,
@@ -36,6 +38,7 @@ impl Fault {
         Fault::ConnFull,
         Fault::PathDepth,
         Fault::DescriptorGone,
+        Fault::Key,
     ];
 
     /// The name used in counters and messages.
@@ -50,6 +53,7 @@ impl Fault {
             Fault::ConnFull => "connections-full",
             Fault::PathDepth => "path-too-deep",
             Fault::DescriptorGone => "descriptor-gone",
+            Fault::Key => "key-unreadable",
         }
     }
 }

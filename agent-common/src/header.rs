@@ -44,11 +44,15 @@ pub enum Kind {
     Answer = 15,
     /// A watched connection began to speak TLS.
     Hello = 16,
+    /// A key of the kernel's key rings was found, read, or put there.
+    Key = 17,
+    /// A connection that was accepted is closed by whoever serves it.
+    AcceptEnd = 18,
 }
 
 impl Kind {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Fork,
         Kind::Exec,
         Kind::Exit,
@@ -65,6 +69,8 @@ impl Kind {
         Kind::Accept,
         Kind::Answer,
         Kind::Hello,
+        Kind::Key,
+        Kind::AcceptEnd,
     ];
 
     /// Number of slots in tables indexed by kind (numbers start at 1; slot 0 stays empty).
@@ -96,6 +102,8 @@ impl Kind {
             Kind::Accept => "accept",
             Kind::Answer => "dns.answer",
             Kind::Hello => "tls.hello",
+            Kind::Key => "secret.key",
+            Kind::AcceptEnd => "accept.end",
         }
     }
 
@@ -111,9 +119,10 @@ impl Kind {
             | Kind::Read
             | Kind::Unix
             | Kind::Memory
-            | Kind::Identity => Lane::Vital,
+            | Kind::Identity
+            | Kind::Key => Lane::Vital,
             Kind::Connect | Kind::ExecFailed | Kind::Send | Kind::Accept => Lane::Bulk,
-            Kind::ConnectEnd | Kind::Answer | Kind::Hello => Lane::Softirq,
+            Kind::ConnectEnd | Kind::Answer | Kind::Hello | Kind::AcceptEnd => Lane::Softirq,
         }
     }
 }

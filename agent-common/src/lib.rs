@@ -21,8 +21,8 @@ pub mod rule;
 pub mod source;
 
 pub use body::{
-    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Memory, Open, Payload, Send,
-    Span,
+    Accept, AcceptEnd, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Identity, Ids, Key, Memory, Open,
+    Payload, Send, Span,
 };
 pub use control::{Mark, Offsets, Settings};
 pub use decode::{DecodeError, RawBody, RawEvent};

@@ -11,6 +11,8 @@ use core::mem::size_of;
 pub const NAME_HASHED: usize = 63;
 /// Most names a rule can have, and most levels walked up.
 pub const DEPTH_MAX: u32 = 12;
+/// Most rules of each sort but names: files, names in directories, directories.
+pub const RULES_MAX: u32 = 16_384;
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -76,7 +78,8 @@ pub struct NameKey {
     pub hash: u64,
     /// Number of names rolled in, from 1 to [`DEPTH_MAX`].
     pub depth: u32,
-    /// Where the names have to end: [`ANYWHERE`], [`ANCHORED`] or [`MOUNTED`].
+    /// Where the names have to end: [`ANYWHERE`], [`ANCHORED`] or [`MOUNTED`]; or that the name is no file's:
+    /// [`KEY_TYPE`].
     pub anchored: u32,
 }
 
@@ -87,6 +90,11 @@ pub const ANCHORED: u32 = 1;
 /// The names are no part of the path: the one of depth 1 is that of the directory whose child the file system is mounted
 /// on. Holds for file systems in memory only.
 pub const MOUNTED: u32 = 2;
+/// The name, of depth 1, is that of a type of keys in the kernel's key rings. Of depth 2, a type's and then a description's:
+/// the rule is [`NO_RULE`].
+pub const KEY_TYPE: u32 = 3;
+/// What fits is no credential, whatever else it fits.
+pub const NO_RULE: u32 = u32::MAX - 1;
 
 const _: () = assert!(size_of::<InodeKey>() == 16);
 const _: () = assert!(size_of::<EntryKey>() == 24);

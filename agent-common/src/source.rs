@@ -116,6 +116,16 @@ pub enum Source {
     FexitPing = 55,
     /// `fexit/ping_v6_sendmsg`
     FexitPing6 = 56,
+    /// `fexit/sys_keyctl`
+    FexitKey = 57,
+    /// `kretprobe/sys_keyctl`
+    KretprobeKey = 58,
+    /// `tp_btf/sys_exit:keyctl`
+    TpKey = 59,
+    /// `fentry/exit_task_namespaces`
+    FentryEndNamespaces = 60,
+    /// `kprobe/exit_task_namespaces`
+    KprobeEndNamespaces = 61,
 }
 
 impl Source {
@@ -123,7 +133,7 @@ impl Source {
     pub const SLOTS: u32 = 64;
 
     /// Every source, in the order of their numbers.
-    pub const ALL: [Source; 56] = [
+    pub const ALL: [Source; 61] = [
         Source::TpFork,
         Source::TpExec,
         Source::TpExit,
@@ -180,6 +190,11 @@ impl Source {
         Source::SkbHello,
         Source::FexitPing,
         Source::FexitPing6,
+        Source::FexitKey,
+        Source::KretprobeKey,
+        Source::TpKey,
+        Source::FentryEndNamespaces,
+        Source::KprobeEndNamespaces,
     ];
 
     /// The source with that number.
@@ -248,6 +263,11 @@ impl Source {
             Source::SkbHello => "cgroup_skb/egress",
             Source::FexitPing => "fexit/ping_v4_sendmsg",
             Source::FexitPing6 => "fexit/ping_v6_sendmsg",
+            Source::FexitKey => "fexit/sys_keyctl",
+            Source::KretprobeKey => "kretprobe/sys_keyctl",
+            Source::TpKey => "tp_btf/sys_exit:keyctl",
+            Source::FentryEndNamespaces => "fentry/exit_task_namespaces",
+            Source::KprobeEndNamespaces => "kprobe/exit_task_namespaces",
         }
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sample::{Fixed, Sample, Wire, sample};
 use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::{
-    DecodeError, Exec, ExecFailed, Header, Kind, Lane, Open, Payload, RawBody, RawEvent, Source, Span,
+    DecodeError, Exec, ExecFailed, Header, Key, Kind, Lane, Open, Payload, RawBody, RawEvent, Source, Span,
 };
 
 /// Whether every slice of the view is a piece of the sample.
@@ -19,6 +19,7 @@ fn lies_within(event: &RawEvent<'_>, sample: &[u8]) -> bool {
         RawBody::Open { path, .. } => vec![path],
         RawBody::ExecFailed { filename, .. } => vec![filename],
         RawBody::Payload { data, .. } => vec![data],
+        RawBody::Key { kind, description, .. } => vec![kind, description],
         RawBody::Fork(_)
         | RawBody::Exit(_)
         | RawBody::Connect(_)
@@ -26,7 +27,8 @@ fn lies_within(event: &RawEvent<'_>, sample: &[u8]) -> bool {
         | RawBody::Memory(_)
         | RawBody::Identity(_)
         | RawBody::Send(_)
-        | RawBody::Accept(_) => Vec::new(),
+        | RawBody::Accept(_)
+        | RawBody::AcceptEnd(_) => Vec::new(),
     };
     slices.iter().filter(|slice| !slice.is_empty()).all(|slice| {
         let part = slice.as_ptr_range();
@@ -52,6 +54,10 @@ fn spans(fixed: &Fixed) -> (Vec<usize>, usize) {
             (vec![body + offset_of!(ExecFailed, filename)], body + size_of::<ExecFailed>())
         }
         Fixed::Payload(..) => (vec![body + offset_of!(Payload, data)], body + size_of::<Payload>()),
+        Fixed::Key(_) => {
+            let places = [offset_of!(Key, kind), offset_of!(Key, description)];
+            (places.map(|place| body + place).to_vec(), body + size_of::<Key>())
+        }
         Fixed::Fork(_)
         | Fixed::Exit(_)
         | Fixed::Connect(_)
@@ -59,7 +65,8 @@ fn spans(fixed: &Fixed) -> (Vec<usize>, usize) {
         | Fixed::Memory(_)
         | Fixed::Identity(_)
         | Fixed::Send(_)
-        | Fixed::Accept(_) => (Vec::new(), body),
+        | Fixed::Accept(_)
+        | Fixed::AcceptEnd(_) => (Vec::new(), body),
     }
 }
 

@@ -9,8 +9,8 @@ use core::mem::{offset_of, size_of};
 use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
 use spoor_wire::{
-    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fault, Fork, Header, Identity, Ids, Kind, Lane,
-    Mark, Memory, Offsets, Open, Payload, Send, Settings, Source, Span, Task,
+    Accept, AcceptEnd, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fault, Fork, Header, Identity, Ids, Key,
+    Kind, Lane, Mark, Memory, Offsets, Open, Payload, Send, Settings, Source, Span, Task,
 };
 
 /// Size and fields of structs. Taking each apart without `..` makes a field that is not listed an error.
@@ -20,6 +20,20 @@ macro_rules! layouts {
         writeln!($out, "{} {}", stringify!($type), size_of::<$type>()).unwrap();
         $(writeln!($out, "  {} {}", offset_of!($type, $field), stringify!($field)).unwrap();)+
     })+ };
+}
+
+/// What stands for what.
+fn numbers(out: &mut String) -> core::fmt::Result {
+    for kind in Kind::ALL {
+        writeln!(out, "kind {} {} lane {}", kind as u8, kind.name(), kind.lane() as u8)?;
+    }
+    for source in Source::ALL {
+        writeln!(out, "source {} {}", source as u8, source.name())?;
+    }
+    for fault in Fault::ALL {
+        writeln!(out, "fault {} {}", fault as u8, fault.name())?;
+    }
+    writeln!(out, "lanes {}", Lane::COUNT)
 }
 
 #[test]
@@ -48,8 +62,10 @@ fn layout_is_the_golden_one() {
         }
         Identity { from, to }
         Send { daddr, family, dport, protocol, errno, pad }
-        Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2 }
+        Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2, conn_id }
+        AcceptEnd { conn_id }
         Payload { conn_id, data }
+        Key { serial, owner, rule, how, kind, description }
         Settings { agent_tgid, scoped }
         Mark { start_ns, flags, pad }
         InodeKey { ino, dev, generation }
@@ -60,7 +76,8 @@ fn layout_is_the_golden_one() {
             task__cred, task__loginuid, task__sessionid, task__signal, task__exit_code, task__files, task__mm,
             task__nsproxy, task__thread_pid, task__cgroups, task__thread_info_status, task__pid_links,
             signal__live, signal__flags, signal__group_exit_code, cred__uid, cred__euid, cred__gid, cred__suid,
-            cred__egid, cred__cap_effective, cred__cap_permitted, cred__user_ns, user_namespace__ns_inum,
+            cred__egid, cred__cap_effective, cred__cap_permitted, cred__user_ns, cred__session_keyring,
+            user_namespace__ns_inum, user_namespace__parent, user_namespace__user_keyring_register,
             pid__level, pid__numbers, pid__tasks, upid__size, upid__nr, upid__ns, pid_namespace__ns_inum,
             nsproxy__mnt_ns, nsproxy__net_ns, nsproxy__pid_ns_for_children, net__ns_inum,
             mnt_namespace__ns_inum, css_set__dfl_cgrp, css_set__subsys_pids, css__cgroup, cgroup__kn,
@@ -74,19 +91,12 @@ fn layout_is_the_golden_one() {
             sock__skc_state, sock__skc_daddr, sock__skc_dport, sock__skc_num, sock__skc_rcv_saddr,
             sock__skc_v6_daddr, sock__skc_v6_rcv_saddr, pt_regs__orig_ax, pt_regs__di, pt_regs__si, pt_regs__bx,
             pt_regs__cx, pt_regs__dx, pt_regs__r8, pt_regs__r10, unix_sock__peer, unix_sock__path_mnt,
-            unix_sock__path_dentry, msghdr__msg_name, msghdr__msg_namelen,
+            unix_sock__path_dentry, msghdr__msg_name, msghdr__msg_namelen, key__serial, key__serial_node,
+            key__type, key__description, key__uid, key_type__name, rb_node__parent_color, rb_node__rb_right,
+            rb_node__rb_left,
         }
     }
-    for kind in Kind::ALL {
-        writeln!(out, "kind {} {} lane {}", kind as u8, kind.name(), kind.lane() as u8).unwrap();
-    }
-    for source in Source::ALL {
-        writeln!(out, "source {} {}", source as u8, source.name()).unwrap();
-    }
-    for fault in Fault::ALL {
-        writeln!(out, "fault {} {}", fault as u8, fault.name()).unwrap();
-    }
-    writeln!(out, "lanes {}", Lane::COUNT).unwrap();
+    numbers(&mut out).unwrap();
     let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/layout.txt");
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(golden, &out).unwrap();

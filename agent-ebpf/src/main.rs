@@ -11,6 +11,7 @@
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a field's address and its use are one act")]
 #![expect(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
 
+mod again;
 mod count;
 mod emit;
 mod gate;

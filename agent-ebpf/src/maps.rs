@@ -3,8 +3,10 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, Settings};
-use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
+use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX};
 use spoor_wire::{Fault, Kind, Lane, Source};
+
+use crate::again::{AtWork, Twins};
 
 /// Field offsets of the running kernel. Filled in before the programs are loaded; read only through `off!`.
 #[unsafe(no_mangle)]
@@ -53,15 +55,15 @@ pub static SCOPE: HashMap<u64, u32> = HashMap::with_max_entries(SCOPE_MAX as u32
 
 /// Single files.
 #[map]
-pub static RULE_INODE: HashMap<InodeKey, u32> = HashMap::with_max_entries(16_384, 0);
+pub static RULE_INODE: HashMap<InodeKey, u32> = HashMap::with_max_entries(RULES_MAX, 0);
 
 /// Names in directories.
 #[map]
-pub static RULE_ENTRY: HashMap<EntryKey, u32> = HashMap::with_max_entries(16_384, 0);
+pub static RULE_ENTRY: HashMap<EntryKey, u32> = HashMap::with_max_entries(RULES_MAX, 0);
 
 /// Directories with all that lies below them.
 #[map]
-pub static RULE_DIR: HashMap<InodeKey, u32> = HashMap::with_max_entries(16_384, 0);
+pub static RULE_DIR: HashMap<InodeKey, u32> = HashMap::with_max_entries(RULES_MAX, 0);
 
 /// Names of a path, from its leaf.
 #[map]
@@ -122,6 +124,20 @@ pub static LATER: LruHashMap<u64, Pending> = LruHashMap::with_max_entries(1_024,
 #[map]
 pub static CALLS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(4_096, 0);
 
+/// An accepted connection, and who accepted it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Served {
+    pub conn_id: u64,
+    pub start_ns: u64,
+    pub tgid: u32,
+    pub pad: u32,
+}
+
+/// Accepted connections, by socket, until they are closed. The oldest makes room: its end is not told.
+#[map]
+pub static SERVED: LruHashMap<u64, Served> = LruHashMap::with_max_entries(16_384, 0);
+
 /// Somebody who sent something somewhere.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -156,9 +172,9 @@ pub struct Ends {
 #[map]
 pub static HELLOS: LruHashMap<Ends, u64> = LruHashMap::with_max_entries(8_192, 0);
 
-/// The registers with which a thread came to execute a program, where the return of the call does not tell.
+/// The registers with which a thread came to execute a program or to use a key, where the return of the call does not tell.
 #[map]
-pub static EXECS: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
+pub static ENTRIES: LruHashMap<u64, u64> = LruHashMap::with_max_entries(1_024, 0);
 
 /// The programs that look after system calls, by slot.
 #[map]
@@ -175,7 +191,11 @@ pub struct Scratch {
     pub pad: u32,
 }
 
-/// One a CPU. Only for programs on tracepoints, which the kernel does not run twice on a CPU at a time; LSM programs it
-/// does, when it is preemptible.
+/// One a CPU for the exec probe, and one for its twin. Only for programs on tracepoints, which the kernel does not run twice
+/// on a CPU at a time; LSM programs it does, when it is preemptible.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+/// Which programs are at work, by twins.
+#[map]
+pub static AT_WORK: PerCpuArray<AtWork> = PerCpuArray::with_max_entries(Twins::COUNT, 0);

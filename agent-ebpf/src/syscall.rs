@@ -22,6 +22,7 @@ pub const EXEC: u32 = 6;
 pub const CREDS: u32 = 7;
 pub const SEND: u32 = 8;
 pub const ACCEPT: u32 = 9;
+pub const KEY: u32 = 10;
 
 /// A system call, by the number the kernel was called with; of `socketcall`, by that of the call it stands for.
 #[derive(Clone, Copy)]
@@ -104,6 +105,8 @@ impl Syscall {
             44 | 46 | 307 => SEND,
             // accept, accept4
             43 | 288 => ACCEPT,
+            // add_key, request_key, keyctl
+            248..=250 => KEY,
             _ => return None,
         })
     }
@@ -122,6 +125,7 @@ impl Syscall {
             | 170 => CREDS,
             369 | 370 | 345 => SEND,
             364 => ACCEPT,
+            286..=288 => KEY,
             _ => return None,
         })
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::actor::Actor;
 use crate::credential::Credential;
 use crate::event::{
-    Endpoint, ExitStatus, Facts, IdentityChange, MemoryWay, OpenedFile, SendOutcome, Source, Text, Transport,
+    Endpoint, ExitStatus, Facts, IdentityChange, KernelKey, KeyWay, MemoryWay, OpenedFile, SendOutcome,
+    Source, Text, Transport,
 };
 use crate::lineage::Process;
 use crate::names::Named;
@@ -44,6 +45,13 @@ pub enum ActionDeed {
         /// What it holds.
         credential: Arc<Credential>,
     },
+    /// `secret.write`
+    SecretWrite {
+        /// The file, which was opened to be written and not to be read.
+        file: Box<OpenedFile>,
+        /// What lies there by its kind and place. What is written is not known before somebody reads it.
+        credential: Arc<Credential>,
+    },
     /// `secret.receive`
     SecretReceive {
         /// The file.
@@ -69,6 +77,15 @@ pub enum ActionDeed {
         /// What became of it.
         outcome: ConnectOutcome,
     },
+    /// `secret.read` or `secret.open`, of a key of the kernel's key rings.
+    SecretKey {
+        /// The key.
+        key: Box<KernelKey>,
+        /// What it stands for.
+        credential: Arc<Credential>,
+        /// What was done with it.
+        way: KeyWay,
+    },
     /// `memory.access`
     MemoryAccess {
         /// Whose; `None` where nothing is known of it.
@@ -86,7 +103,10 @@ pub enum ActionDeed {
     /// `cred.change`
     CredChange(Box<IdentityChange>),
     /// `exec`: the action's process is the program that was started.
-    Exec,
+    Exec {
+        /// What it was handed in its environment, and did not have before.
+        environment: Vec<Arc<Credential>>,
+    },
     /// `exit`
     Exit(ExitStatus),
     /// `connect`

@@ -2,13 +2,20 @@
 //! around them, which reads, stores and keeps the watch up to date, is in [`worker`].
 
 mod deeds;
+mod desk;
+mod digests;
 mod known;
 mod merge;
+pub mod replay;
+mod resting;
 #[cfg(test)]
 pub(crate) mod scenario;
 #[cfg(test)]
 mod tests;
 pub mod worker;
+
+pub use desk::{Desk, Outside};
+pub use digests::{Digests, TakeDigests};
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,6 +30,7 @@ use crate::event::{
 };
 use crate::lineage::{Applied, Process, Slot, Table};
 use crate::names::{NameSource, Named, Names, TlsError, answers, server_name};
+use crate::purpose::{Digest, Purposes};
 use crate::telemetry::Ledger;
 use known::Known;
 use merge::Merge;
@@ -42,6 +50,8 @@ pub struct Stages<D, H> {
     names: Names,
     merge: Merge,
     known: Known,
+    /// Digests of programs, where somebody takes them.
+    digests: Option<Box<dyn TakeDigests>>,
 }
 
 /// Who and what an event is about, as far as the stages found out.
@@ -51,6 +61,7 @@ struct Cast<'a> {
     child: Option<&'a Subject>,
     credentials: &'a [Arc<Credential>],
     name: Option<&'a Named>,
+    heard: &'a [Arc<str>],
 }
 
 impl<D: Describe, H: Host> Stages<D, H> {
@@ -77,7 +88,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
             names: Names::default(),
             merge: Merge::default(),
             known: Known::default(),
+            digests: None,
         }
+    }
+
+    /// Asks this for the digests of programs; without it they are not known.
+    #[must_use]
+    pub fn with_digests(self, digests: impl TakeDigests + 'static) -> Self {
+        Self { digests: Some(Box::new(digests)), ..self }
     }
 
     /// Takes one event through all stages.
@@ -89,7 +107,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.follow(event, &applied, notes);
                 self.forget(&applied);
             }
-            What::Lost(_) | What::Silent { .. } | What::Tick => self.observe(event, Cast::default(), notes),
+            What::Lost(_) | What::Missed(_) | What::Silent { .. } => {
+                self.resolver.lost(event.time_ns);
+                self.observe(event, Cast::default(), notes);
+            }
+            What::Tick => {
+                self.observe(event, Cast::default(), notes);
+                self.complete(event.time_ns, notes);
+            }
             What::Answer(bytes) => match answers(bytes) {
                 Ok(answers) => self.names.learn(&answers, event.time_ns),
                 // Many good answers hold no address: they are of no interest, and no failure.
@@ -119,6 +144,15 @@ impl<D: Describe, H: Host> Stages<D, H> {
         &mut self.describer
     }
 
+    /// Names of pods that became known meanwhile, for chains that were told without them.
+    fn complete(&mut self, time_ns: u64, notes: &mut Vec<Note>) {
+        for (chain, actor, process) in self.machine.awaiting(time_ns) {
+            if let Some(actor) = self.resolver.named_by_now(&actor, &process, time_ns) {
+                self.machine.complete(chain, actor, time_ns, notes);
+            }
+        }
+    }
+
     fn seeded(&mut self, event: &Event, seeded: &Seeded, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         if seeded.process.kthread {
             return;
@@ -129,9 +163,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
             return;
         };
         seeded.open.iter().for_each(|file| self.known.learn(file));
-        let credentials: Vec<Arc<Credential>> =
+        let mut credentials: Vec<Arc<Credential>> =
             seeded.open.iter().filter_map(|file| self.describe(file, process.key)).collect();
         let by = self.subject(event, process, &seeded.process);
+        self.resolver.found(process, event.time_ns);
+        credentials.extend(self.environment(&by));
         self.observe(event, Cast { by: Some(&by), credentials: &credentials, ..Cast::default() }, notes);
         if !credentials.is_empty() {
             let key = process.key;
@@ -179,7 +215,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
     fn apply(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>, wishes: &mut Vec<MarkWish>) {
         let applied = self.table.apply(event);
         self.follow(event, &applied, notes);
-        if let Deed::ConnectEnd { .. } = seen.deed {
+        if let Deed::ConnectEnd { .. } | Deed::AcceptEnd { .. } = seen.deed {
             self.observe(event, Cast::default(), notes);
             return;
         }
@@ -207,11 +243,24 @@ impl<D: Describe, H: Host> Stages<D, H> {
         }
     }
 
-    /// The name of a destination, as the host was told it.
-    fn name_of(&self, to: Endpoint, time_ns: u64) -> Option<Named> {
-        let (ip, _) = to.inet()?;
-        let name = self.names.name_of(ip, time_ns)?;
-        Some(Named { name: name.to_owned(), source: NameSource::Dns })
+    /// The names of a destination, as the host was told them: the one learned last, and all.
+    fn names_of(&self, to: Endpoint, time_ns: u64) -> (Option<Named>, Vec<Arc<str>>) {
+        let heard = to.inet().map(|(ip, _)| self.names.names_of(ip, time_ns)).unwrap_or_default();
+        let first = heard.first().map(|name| Named { name: name.to_string(), source: NameSource::Dns });
+        (first, heard)
+    }
+
+    /// What actions are judged by from the next event on.
+    pub fn purposes(&mut self, purposes: Arc<Purposes>) {
+        if let Some(digests) = &mut self.digests {
+            digests.expect(&purposes);
+        }
+        self.machine.purposes(purposes);
+    }
+
+    /// What no tier shows from now on.
+    pub fn uncovered(&mut self, gaps: Vec<GapKind>) {
+        self.machine.uncovered(gaps);
     }
 
     /// The canary's own acts, and those of whatever it made.
@@ -235,22 +284,23 @@ impl<D: Describe, H: Host> Stages<D, H> {
     fn follow(&mut self, event: &Event, applied: &Applied, notes: &mut Vec<Note>) {
         self.ledger.state_evicted.add(u64::try_from(applied.evicted.len()).unwrap_or(u64::MAX));
         for key in &applied.replaced {
+            self.resolver.ended(*key);
             self.machine.forget(*key, GapKind::Lost, event.time_ns, notes);
         }
         for key in &applied.evicted {
             self.machine.forget(*key, GapKind::StateFull, event.time_ns, notes);
         }
-        let actor = applied.process.as_ref().map(|process| Slot::from(process.key));
-        for key in &applied.gone {
-            if Some(Slot::from(*key)) != actor {
-                self.drop_process(*key);
-            }
+        let actor = applied.process.as_ref().map(|process| process.key);
+        for key in applied.gone.iter().filter(|key| Some(**key) != actor) {
+            self.drop_process(*key);
         }
     }
 
-    /// The acting process itself may be gone after its exit; its last standing was needed until now.
+    /// The acting process itself may be gone after its exit; its last standing was needed until now. A former holder of its
+    /// number is another, and long dropped.
     fn forget(&mut self, applied: &Applied) {
-        for key in &applied.gone {
+        let actor = applied.process.as_ref().map(|process| process.key);
+        for key in applied.gone.iter().filter(|key| Some(**key) == actor) {
             self.drop_process(*key);
         }
     }
@@ -265,7 +315,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
             process: Arc::clone(process),
             facts: Arc::new(facts.clone()),
             standing: self.resolver.resolve(&self.table, process, facts, event.time_ns),
+            digest: self.digest(process),
         }
+    }
+
+    /// SHA-256 of what a process runs, where a verdict may hang on it and it is known by now.
+    fn digest(&mut self, process: &Process) -> Option<Digest> {
+        let digests = self.digests.as_mut()?;
+        self.machine.in_force().wants_digest(&process.exe.bytes).then(|| digests.of(process)).flatten()
     }
 
     /// Of a process that opens or connects: the name of its run stays from now on.
@@ -277,12 +334,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     /// Of a process that ends: as it stood before the kernel took it apart.
     fn last_subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
-        match self.resolver.standing(process.key).cloned() {
-            Some(standing) => {
-                Subject { process: Arc::clone(process), facts: Arc::new(facts.clone()), standing }
-            }
-            None => self.subject(event, process, facts),
-        }
+        let Some(standing) = self.resolver.standing(process.key).cloned() else {
+            return self.subject(event, process, facts);
+        };
+        let digest = self.digest(process);
+        Subject { process: Arc::clone(process), facts: Arc::new(facts.clone()), standing, digest }
     }
 
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
@@ -304,9 +360,14 @@ impl<D: Describe, H: Host> Stages<D, H> {
     }
 
     fn observe(&mut self, event: &Event, cast: Cast<'_>, notes: &mut Vec<Note>) {
-        let Cast { by, child, credentials, name } = cast;
-        let observed = Observed { event, table: &self.table, by, child, credentials, name };
+        let Cast { by, child, credentials, name, heard } = cast;
+        let observed = Observed { event, table: &self.table, by, child, credentials, name, heard };
         self.machine.apply(&observed, notes);
+        for subject in by.into_iter().chain(child) {
+            if let Some(held) = self.machine.holds(subject.process.key) {
+                self.table.keep(subject.process.key, held);
+            }
+        }
     }
 
     /// A service with a login uid, as cron jobs are, must be told to the kernel: by itself it forwards only connections

@@ -156,6 +156,8 @@ fn fields_that_may_be_absent() {
         ("skc_v6_daddr", "skc_v6_daddx"),
         ("skc_v6_rcv_saddr", "skc_v6_rcv_saddx"),
         ("pids_cgrp_id", "pids_cgrp_ix"),
+        ("session_keyring", "session_keyrinx"),
+        ("user_keyring_register", "user_keyring_registex"),
     ];
     let bytes = optional.iter().fold(bytes, |bytes, (from, to)| renamed(&bytes, from, to));
     let offsets = resolve(&Btf::parse(&bytes).unwrap()).unwrap();
@@ -165,9 +167,11 @@ fn fields_that_may_be_absent() {
         offsets.sock__skc_v6_daddr,
         offsets.sock__skc_v6_rcv_saddr,
         offsets.css_set__subsys_pids,
+        offsets.cred__session_keyring,
+        offsets.user_namespace__user_keyring_register,
     ];
-    assert_eq!(absent, [ABSENT; 5]);
-    assert_eq!(text(&offsets).matches("absent").count(), 5, "and no other is");
+    assert_eq!(absent, [ABSENT; 7]);
+    assert_eq!(text(&offsets).matches("absent").count(), 7, "and no other is");
 }
 
 #[test]
@@ -201,7 +205,7 @@ fn a_description_of_nothing() {
     let missing = resolve(&btf).unwrap_err();
     assert!(missing.0.iter().all(|error| matches!(error, BtfError::NoStruct(_))), "{missing}");
     // All but those that kernels may be built without.
-    assert_eq!(missing.0.len(), Offsets::COUNT - 10, "{missing}");
+    assert_eq!(missing.0.len(), Offsets::COUNT - 21, "{missing}");
     assert_eq!(btf.size("upid"), Err(BtfError::NoStruct("upid".into())));
     assert_eq!(btf.enum_value("pids_cgrp_id"), Err(BtfError::NoValue("pids_cgrp_id".into())));
 }

@@ -8,12 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use sample::{Fixed, Sample, sample};
 use spoor::event::{
-    ConnectFailure, ConvertError, Deed, Endpoint, Event, ExitStatus, Matched, SampleId, Seen, SendOutcome,
-    Text, Transport, What, convert,
+    ConnectFailure, ConvertError, Deed, Endpoint, Event, ExitStatus, KeyWay, Matched, SampleId, Seen,
+    SendOutcome, Text, Transport, What, convert,
 };
 use spoor_wire::body::{
-    ERRNO_NONE, HOW_BACKING, MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME, READ_CALL, READ_MAP,
-    SPAN_TRUNCATED, SPAN_UNREADABLE,
+    ERRNO_NONE, HOW_BACKING, KEY_ADD, KEY_FIND, KEY_READ, KEY_UPDATE, MATCH_DIR, MATCH_ENTRY, MATCH_INODE,
+    MATCH_NAME, READ_CALL, READ_MAP, SPAN_TRUNCATED, SPAN_UNREADABLE,
 };
 use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{
@@ -32,6 +32,7 @@ fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, Co
         What::Seen(seen) => Ok(*seen),
         other @ (What::Seeded(_)
         | What::Lost(_)
+        | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)
         | What::Answer(_)
@@ -97,10 +98,12 @@ fn makes_sense(body: &RawBody<'_>) -> bool {
         RawBody::Send(send) => [AF_INET, AF_INET6, AF_VSOCK].contains(&send.family),
         RawBody::Accept(accept) => [AF_INET, AF_INET6].contains(&accept.family),
         RawBody::Memory(memory) => (1..=4).contains(&memory.how),
+        RawBody::Key { fixed, .. } => (1..=4).contains(&fixed.how),
         RawBody::Fork(_)
         | RawBody::Exec { .. }
         | RawBody::Exit(_)
         | RawBody::ConnectEnd(_)
+        | RawBody::AcceptEnd(_)
         | RawBody::ExecFailed { .. }
         | RawBody::Identity(_)
         | RawBody::Payload { .. } => true,
@@ -349,4 +352,25 @@ fn bytes_of_the_network_pass_as_they_are() {
     assert_eq!(convert(&sample.raw()).map(|event| event.what), Ok(What::Answer(vec![1, 0, 2])));
     let hello = Deed::Hello { of: SampleId { cpu: 0, seq: 9 }, bytes: vec![22, 3] };
     assert_eq!(deed(payload(Kind::Hello), &[&[22, 3]]), Ok(hello));
+}
+
+#[test]
+fn keys_of_every_way() {
+    let fixed = |how| spoor_wire::Key { serial: 7, owner: 34, rule: 9, how, ..spoor_wire::Key::default() };
+    let of = |how| deed(Fixed::Key(fixed(how)), &[b"user", b"db:orders"]);
+    for (how, way, name) in [
+        (KEY_READ, KeyWay::Read, "copy"),
+        (KEY_FIND, KeyWay::Find, "find"),
+        (KEY_ADD, KeyWay::Add, "add"),
+        (KEY_UPDATE, KeyWay::Update, "update"),
+    ] {
+        let Ok(Deed::Key { key, way: found }) = of(how) else { unreachable!("{how} is no deed with a key") };
+        assert_eq!((found, found.name()), (way, name));
+        assert_eq!((key.serial, key.owner, key.rule), (7, 34, 9));
+        assert_eq!(
+            (key.kind.bytes.as_slice(), key.description.bytes.as_slice()),
+            (&b"user"[..], &b"db:orders"[..])
+        );
+    }
+    assert_eq!(of(5), Err(ConvertError::Key(5)));
 }

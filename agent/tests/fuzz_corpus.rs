@@ -10,12 +10,18 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 6] = [
+const TARGETS: [(&str, Target); 12] = [
     ("argv", targets::argv),
     ("btf", targets::btf),
+    ("capture", targets::capture),
+    ("catalogue", targets::catalogue),
     ("config", targets::config),
+    ("credential", targets::credential),
     ("decode", targets::decode),
     ("dns", targets::dns),
+    ("environ", targets::environ),
+    ("evidence", targets::evidence),
+    ("purpose", targets::purpose),
     ("tls", targets::tls),
 ];
 

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
-use crate::records::Records;
+use crate::records::{Records, seq, text};
 use crate::{PATIENCE, Place};
 
 /// A running agent.
@@ -30,26 +31,61 @@ impl Agent {
     /// # Errors
     /// When it ends or does not get ready; the error shows its log.
     pub fn start(place: &Place, name: &str, more_config: &str) -> Result<Self> {
+        Self::start_with(place, name, more_config, &[])
+    }
+
+    /// The same, behind steps of the acting program.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_behind(place: &Place, name: &str, steps: &[&str]) -> Result<Self> {
         let directory = place.directory(name)?.join("agent");
+        let mut behind = Command::new(&place.act);
+        behind.args(steps).arg("become").arg(&place.spoor).arg("[");
+        Self::start_as(place, directory, "", |agent| {
+            behind.args(agent.get_args()).arg("]");
+            behind
+        })
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_with(place: &Place, name: &str, more_config: &str, arguments: &[&str]) -> Result<Self> {
+        let directory = place.directory(name)?.join("agent");
+        Self::start_as(place, directory, more_config, |mut agent| {
+            agent.args(arguments);
+            agent
+        })
+    }
+
+    fn start_as(
+        place: &Place,
+        directory: PathBuf,
+        more_config: &str,
+        dressed: impl FnOnce(Command) -> Command,
+    ) -> Result<Self> {
         fs::create_dir_all(&directory)?;
         let config = config(place, &directory, more_config);
         fs::write(directory.join("spoor.toml"), config)?;
         let started = Instant::now();
-        let mut child = command(place, &directory)?.spawn().context("the agent cannot be started")?;
-        let ready = directory.join("ready");
-        while !ready.exists() {
-            if let Some(status) = child.try_wait()? {
-                bail!("the agent ended with {status} before it was ready:\n{}", log(&directory));
-            }
-            if started.elapsed() > PATIENCE {
-                let _ = child.kill();
-                let _ = child.wait();
-                bail!("the agent did not get ready:\n{}", log(&directory));
-            }
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
+        let child = ready(logged(dressed(command(place, &directory)?), &directory)?, &directory)?;
         let records = Records::of(&directory.join("records.jsonl"));
         Ok(Agent { child, directory, records, ready_after: started.elapsed() })
+    }
+
+    /// Has another one take over from it, which this then is.
+    ///
+    /// # Errors
+    /// Where that does not get ready, or this does not end well.
+    pub fn succeed(&mut self, place: &Place) -> Result<()> {
+        fs::remove_file(self.directory.join("ready"))?;
+        let mut successor = command(place, &self.directory)?;
+        successor.arg("--take-over");
+        let mut before = std::mem::replace(&mut self.child, ready(successor, &self.directory)?);
+        let ended = before.wait()?;
+        if ended.success() { Ok(()) } else { bail!("the agent before ended with {ended}:\n{}", self.log()) }
     }
 
     /// Number of the agent's process.
@@ -64,25 +100,66 @@ impl Agent {
         log(&self.directory)
     }
 
+    /// What a verb of the command line says about its store.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub fn ask(&self, place: &Place, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&place.spoor);
+        let output = command.args(arguments).arg("--store").arg(self.directory.join("store")).output()?;
+        if !output.status.success() {
+            bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// Ends it by SIGTERM; reads the records it still wrote.
     ///
     /// # Errors
     /// When it does not end in time.
     pub fn stop(mut self) -> Result<(ExitStatus, Records)> {
+        let status = self.end()?;
+        let mut records = std::mem::replace(&mut self.records, Records::of(Path::new("")));
+        records.refresh()?;
+        Ok((status, records))
+    }
+
+    /// Number of the newest record so far.
+    ///
+    /// # Errors
+    /// Where its records cannot be read.
+    pub fn last(&mut self) -> Result<u64> {
+        self.records.refresh()?;
+        Ok(self.records.all.last().map_or(0, seq))
+    }
+
+    /// Has it read config and purposes again, and waits for the coverage record that says so.
+    ///
+    /// # Errors
+    /// When it does not say so in time.
+    pub fn reload(&mut self) -> Result<Value> {
+        let after = self.last()?;
+        kill(Pid::from_raw(i32::try_from(self.pid())?), Signal::SIGHUP)?;
+        let is_new = |r: &Value| seq(r) > after && text(r, "type") == "coverage";
+        self.records.wait("the coverage record after the reload", is_new)
+    }
+
+    /// Ends it by SIGTERM. Of one that was killed before, the file may hold lines that are no records.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn end(&mut self) -> Result<ExitStatus> {
         kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGTERM)?;
         let deadline = Instant::now() + PATIENCE;
-        let status = loop {
+        loop {
             if let Some(status) = self.child.try_wait()? {
-                break status;
+                return Ok(status);
             }
             if Instant::now() > deadline {
                 bail!("the agent does not end:\n{}", self.log());
             }
             std::thread::park_timeout(Duration::from_millis(5));
-        };
-        let mut records = std::mem::replace(&mut self.records, Records::of(Path::new("")));
-        records.refresh()?;
-        Ok((status, records))
+        }
     }
 }
 
@@ -94,6 +171,24 @@ impl Drop for Agent {
             let _ = self.child.wait();
         }
     }
+}
+
+/// Starts an agent and waits for its ready file.
+fn ready(mut command: Command, directory: &Path) -> Result<Child> {
+    let started = Instant::now();
+    let mut child = command.spawn().context("the agent cannot be started")?;
+    while !directory.join("ready").exists() {
+        if let Some(status) = child.try_wait()? {
+            bail!("the agent ended with {status} before it was ready:\n{}", log(directory));
+        }
+        if started.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("the agent did not get ready:\n{}", log(directory));
+        }
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+    Ok(child)
 }
 
 fn config(place: &Place, directory: &Path, more: &str) -> String {
@@ -114,13 +209,19 @@ fn config(place: &Place, directory: &Path, more: &str) -> String {
 /// # Errors
 /// Where the log cannot be made.
 pub fn command(place: &Place, directory: &Path) -> Result<Command> {
-    let log = fs::File::create(directory.join("log"))?;
     let mut command = Command::new(&place.spoor);
     command.arg("run").arg("--config").arg(directory.join("spoor.toml"));
     command.arg("--ready-file").arg(directory.join("ready"));
     if !place.forced.is_empty() {
         command.arg("--tiers").arg(place.forced.join(","));
     }
+    logged(command, directory)
+}
+
+/// With the log of that directory for its standard streams.
+fn logged(mut command: Command, directory: &Path) -> Result<Command> {
+    // Of several agents, one after the other, it is one log.
+    let log = fs::File::options().create(true).append(true).open(directory.join("log"))?;
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(command)
 }

@@ -5,14 +5,17 @@
 //! appeared, since records come in the order of the acts.
 
 pub mod agent;
+pub mod overhead;
 pub mod records;
 pub mod suite;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What keys and variables of the tests hold, where a step says `planted`. It must never be seen again.
+pub const PLANTED: &str = "hvs.pLanTed-vaLue-0c5d7a";
 /// How long anything may take. Emulated kernels are slow; a test that passes does not wait for it.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where a suite runs.
 #[derive(Clone, Debug)]

@@ -48,7 +48,7 @@ impl Records {
     ///
     /// # Errors
     /// When it does not come in time: then the error shows everything that did.
-    pub fn wait(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub fn wait(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Result<Value> {
         let deadline = Instant::now() + PATIENCE;
         let mut looked = 0;
         loop {
@@ -82,4 +82,10 @@ pub fn at<'a>(record: &'a Value, path: &str) -> &'a Value {
 #[must_use]
 pub fn text<'a>(record: &'a Value, path: &str) -> &'a str {
     at(record, path).as_str().unwrap_or_default()
+}
+
+/// Its number.
+#[must_use]
+pub fn seq(record: &Value) -> u64 {
+    at(record, "seq").as_u64().unwrap_or(0)
 }

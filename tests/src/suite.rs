@@ -1,15 +1,32 @@
 //! The scenarios. Each takes a [`Place`] and says what is wrong, if anything is.
 
 mod agent;
+pub mod clients;
 mod connections;
+pub mod containers;
+pub mod day;
+mod disk;
+mod evidence;
 mod files;
+mod findings;
+mod handover;
 pub mod house;
+mod inventory;
+mod killed;
+mod operate;
+pub mod package;
 mod processes;
+mod purposes;
 mod refusals;
+mod replay;
 mod routes;
 mod scenario;
+mod secrets;
 mod silence;
+mod twins;
+mod uses;
 mod verifier;
+mod written;
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -35,39 +52,80 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 17] = [
+pub const CASES: [(&str, Case); 35] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
+    ("uses", uses::uses),
+    ("twins", twins::twins),
     ("rename-over", files::rename_over),
+    ("own-kind", files::own_kind),
+    ("written", written::written),
     ("threads", processes::threads),
     ("daemon", processes::daemon),
+    ("crowd", processes::crowd),
     ("signal", processes::signal),
     ("script", processes::script),
+    ("inventory", inventory::inventory),
+    ("findings", findings::findings),
+    ("status", operate::status),
+    ("reload", operate::reload),
+    ("handover", handover::handover),
+    ("replay", replay::replay),
     ("balance", agent::balance),
     ("flood", agent::flood),
+    ("ceiling", agent::ceiling),
+    ("doctor", agent::doctor),
     ("second-instance", agent::second_instance),
+    ("evidence", evidence::evidence),
+    ("killed", killed::killed),
+    ("purposes", purposes::purposes),
     ("refused-hosts", refusals::hosts),
     ("refused-words", refusals::words),
     ("full-disk", refusals::full_disk),
+    ("disk-fills", disk::fills),
+    ("secrets", secrets::secrets),
     ("silence", silence::silence),
     ("routes", routes::routes),
     ("verifier", verifier::budget),
 ];
 
 /// Those that are the same in every tier. On a kernel of the matrix they run once, where it boots with everything it has.
-pub const ONCE: [&str; 5] = ["second-instance", "refused-hosts", "refused-words", "full-disk", "flood"];
+pub const ONCE: [&str; 16] = [
+    "written",
+    "second-instance",
+    "evidence",
+    "killed",
+    "purposes",
+    "status",
+    "reload",
+    "handover",
+    "replay",
+    "refused-hosts",
+    "refused-words",
+    "full-disk",
+    "disk-fills",
+    "flood",
+    "ceiling",
+    "doctor",
+];
 
 /// Starts the acting program in the test's scope.
 ///
 /// # Errors
 /// Where it cannot be started.
 pub fn act(place: &Place, steps: &[&str]) -> Result<Child> {
+    acting(place, steps).spawn().context("the acting program cannot be started")
+}
+
+/// The acting program, to be started in the test's scope.
+fn acting(place: &Place, steps: &[&str]) -> Command {
     let mut command = Command::new(&place.act);
     if let Some(scope) = &place.scope {
         command.arg("cgroup").arg(&scope.directory);
     }
-    command.args(steps).spawn().context("the acting program cannot be started")
+    command.args(steps);
+    command
 }
 
 /// The same, and waits for its end, which must be a success.
@@ -108,6 +166,14 @@ pub fn home(directory: &Path, database_port: u16) -> Result<()> {
         chown(&path, Some(BACKUP), Some(BACKUP))?;
     }
     Ok(())
+}
+
+/// Says how one of many tests went. What is wrong may have several lines.
+fn verdict(place: &Place, test: &str, outcome: Result<()>) {
+    match outcome {
+        Ok(()) => place.say(&format!("PASS {test}")),
+        Err(error) => place.say(&format!("FAIL {test}: {}", format!("{error:#}").replace('\n', "\n    "))),
+    }
 }
 
 fn path(directory: &Path, name: &str) -> String {

@@ -43,8 +43,16 @@ pub(crate) fn agent_with(object: &Path, target: &Path) -> Result<PathBuf> {
 /// `cargo build` of static release binaries. The flag goes through the target's own variable: plain RUSTFLAGS would also
 /// hit what a caller has set for the host.
 pub(crate) fn static_cargo(target: &Path) -> Cmd {
-    Cmd::cargo()
-        .args(["build", "--release", "--target", HOST_TRIPLE])
+    as_static(Cmd::cargo().args(["build", "--release"]), target)
+}
+
+/// `cargo bench` with what [`static_cargo`] has built of dependencies.
+pub(crate) fn static_bench(target: &Path) -> Cmd {
+    as_static(Cmd::cargo().args(["bench", "--quiet"]), target)
+}
+
+fn as_static(cmd: Cmd, target: &Path) -> Cmd {
+    cmd.args(["--target", HOST_TRIPLE])
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static")
         .env_remove("RUSTFLAGS")

@@ -7,9 +7,9 @@ use anyhow::Result;
 
 use crate::build::{HOST_CRATES, PROBES_ENV};
 use crate::sh::{Cmd, is_root, step};
-use crate::{apt, docs, licences, paths, probes, tidy, toolchain};
+use crate::{apt, deployed, docs, licences, paths, probes, tidy, toolchain};
 
-pub(crate) const ABOUT: &str = "Formatting, lints (host and BPF), documentation, licences, generated pages, tidy\n\n\
+pub(crate) const ABOUT: &str = "Formatting, lints (host and BPF), documentation, licences, generated pages, tidy, what is deployed\n\n\
     Every step runs; all that failed are named at the end.";
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("clippy for BPF", |_| clippy_bpf()),
     ("doc", doc),
     ("docs", |_| docs::check()),
+    ("deployed", |_| deployed::check()),
 ];
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {

@@ -9,12 +9,17 @@ use crate::build::PROBES_ENV;
 use crate::sh::{Cmd, step};
 use crate::{paths, probes, vm};
 
-pub(crate) const ABOUT: &str = "Writes docs/RECORDS.md and docs/CONFIG.md, as the agent prints them, and docs/ROUTES.md\n\n\
+pub(crate) const ABOUT: &str = "Writes docs/RECORDS.md, docs/CONFIG.md, docs/PURPOSES.md and docs/SCHEMAS.md, as the agent prints them, and docs/ROUTES.md\n\n\
     docs/ROUTES.md is made of tests/routes.toml, tests/kernels.toml and tests/golden/routes.json (`cargo xtask vm`).\n\
     --check writes nothing and fails when a page is not what it would be.";
 
 /// What the agent is asked for, and the page it becomes.
-const PAGES: &[(&str, &str)] = &[("records", "docs/RECORDS.md"), ("config", "docs/CONFIG.md")];
+const PAGES: &[(&str, &str)] = &[
+    ("records", "docs/RECORDS.md"),
+    ("config", "docs/CONFIG.md"),
+    ("purposes", "docs/PURPOSES.md"),
+    ("schemas", "docs/SCHEMAS.md"),
+];
 
 /// What the kernel matrix found.
 const ROUTES: &str = "docs/ROUTES.md";

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -27,18 +28,27 @@ struct Licenses {
 
 /// A package in the tree.
 #[derive(Debug)]
-struct Package {
-    name: String,
-    version: String,
-    licence: Option<String>,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) licence: Option<String>,
+    /// Where its manifest lies.
+    pub(crate) folder: PathBuf,
+    /// Those without a source are our own.
+    pub(crate) ours: bool,
+}
+
+/// Every package in the tree.
+pub(crate) fn tree() -> Result<Vec<Package>> {
+    let metadata = Cmd::cargo().args(["metadata", "--format-version", "1", "--locked"]).read()?;
+    packages(&serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?)
 }
 
 pub(crate) fn check() -> Result<()> {
     let path = paths::root().join("deny.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let rules: Rules = toml::from_str(&text).with_context(|| format!("{} is not sound", path.display()))?;
-    let metadata = Cmd::cargo().args(["metadata", "--format-version", "1", "--locked"]).read()?;
-    let packages = packages(&serde_json::from_str(&metadata).context("cargo metadata printed no JSON")?)?;
+    let packages = tree()?;
     step!("licences: {} packages against deny.toml", packages.len());
     for line in duplicates(&packages) {
         eprintln!("warning: {line}");
@@ -56,7 +66,15 @@ fn packages(metadata: &Value) -> Result<Vec<Package>> {
     let package = |value: &Value| {
         let name = text(&value["name"]).context("a package has a name")?;
         let version = text(&value["version"]).context("a package has a version")?;
-        Ok(Package { name, version, licence: text(&value["license"]) })
+        let manifest = text(&value["manifest_path"]).context("a package has a manifest")?;
+        let folder = Path::new(&manifest).parent().context("a manifest has a folder")?.to_owned();
+        Ok(Package {
+            name,
+            version,
+            licence: text(&value["license"]),
+            folder,
+            ours: value["source"].is_null(),
+        })
     };
     all.iter().map(package).collect()
 }
@@ -65,7 +83,7 @@ fn packages(metadata: &Value) -> Result<Vec<Package>> {
 fn refused(packages: &[Package], allow: &BTreeSet<String>) -> Vec<String> {
     let accept = |name: &str| allow.contains(name);
     let judge = |package: &Package| {
-        let Package { name, version, licence } = package;
+        let Package { name, version, licence, .. } = package;
         let Some(licence) = licence else {
             return Some(format!("{name} {version}: names no licence"));
         };
@@ -97,7 +115,8 @@ mod tests {
     use super::*;
 
     fn package(name: &str, version: &str, licence: Option<&str>) -> Package {
-        Package { name: name.to_owned(), version: version.to_owned(), licence: licence.map(str::to_owned) }
+        let (name, version, licence) = (name.to_owned(), version.to_owned(), licence.map(str::to_owned));
+        Package { name, version, licence, folder: PathBuf::new(), ours: false }
     }
 
     #[test]
@@ -121,8 +140,11 @@ mod tests {
 
     #[test]
     fn metadata_is_read() {
-        let metadata = serde_json::json!({"packages": [{"name": "a", "version": "1.0.0", "license": "MIT"}]});
+        let metadata = serde_json::json!({"packages": [
+            {"name": "a", "version": "1.0.0", "license": "MIT", "manifest_path": "/a/Cargo.toml", "source": null}
+        ]});
         let packages = packages(&metadata).unwrap();
         assert_eq!((packages[0].name.as_str(), packages[0].licence.as_deref()), ("a", Some("MIT")));
+        assert_eq!((packages[0].folder.as_path(), packages[0].ours), (Path::new("/a"), true));
     }
 }

@@ -6,11 +6,15 @@ mod apt;
 mod bench;
 mod build;
 mod check;
+mod deployed;
 mod docs;
 mod elf;
 mod licences;
+mod package;
+mod pages;
 mod paths;
 mod probes;
+mod receivers;
 mod run;
 mod sabotage;
 mod sh;
@@ -37,6 +41,12 @@ const VERBS: &[Verb] = &[
     Verb { name: "toolchain", usage: "", about: toolchain::ABOUT, run: toolchain::main },
     Verb { name: "probes", usage: "", about: probes::ABOUT, run: probes::main },
     Verb { name: "build", usage: "", about: build::ABOUT, run: build::main },
+    Verb {
+        name: "package",
+        usage: "[deb] [rpm] [image] [--revision N]",
+        about: package::ABOUT,
+        run: package::main,
+    },
     Verb { name: "run", usage: "[ARGS...]", about: run::ABOUT, run: run::main },
     Verb { name: "test", usage: "[unit|live|vm|all] [--no-live]", about: test::ABOUT, run: test::main },
     Verb { name: "check", usage: "", about: check::ABOUT, run: check::main },
@@ -44,11 +54,12 @@ const VERBS: &[Verb] = &[
     Verb { name: "docs", usage: "[--check]", about: docs::ABOUT, run: docs::main },
     Verb {
         name: "vm",
-        usage: "[CELL...] [--list] [--keep] [--refresh] [--bless]",
+        usage: "[CELL...] [--list] [--keep] [--refresh] [--day] [--bless]",
         about: vm::ABOUT,
         run: vm::main,
     },
     Verb { name: "sabotage", usage: "[PROBE...] [--cell CELL]", about: sabotage::ABOUT, run: sabotage::main },
+    Verb { name: "pages", usage: "", about: pages::ABOUT, run: pages::main },
     Verb { name: "bench", usage: "[ARGS...]", about: bench::ABOUT, run: bench::main },
 ];
 

@@ -8,10 +8,11 @@ use anyhow::{Result, bail};
 use crate::build::{BINARY_ENV, HOST_CRATES, PROBES_ENV};
 use crate::sh::{Cmd, is_root, status_text, step};
 use crate::summary::Counts;
-use crate::{build, paths, probes, vm};
+use crate::{build, pages, paths, probes, receivers, vm};
 
-pub(crate) const ABOUT: &str = "Runs the tests: unit, live (on this kernel, as root) and vm; all by default\n\n\
+pub(crate) const ABOUT: &str = "Runs the tests: unit, pages, live (on this kernel, as root) and vm; all by default\n\n\
     unit  the crates' own tests, their documentation's, and what the test crate does without root\n\
+    pages the pages and images of the goldens in a real browser, see `cargo xtask help pages`\n\
     live  scenarios on the running kernel; needs root\n\
     vm    the kernel matrix, see `cargo xtask help vm`\n\
     --no-live leaves out what needs root. Every tier runs, then all failures are reported; the last line is\n\
@@ -20,14 +21,19 @@ pub(crate) const ABOUT: &str = "Runs the tests: unit, live (on this kernel, as r
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tier {
     Unit,
+    Pages,
     Live,
     Vm,
 }
+
+/// In the order in which they run.
+const ALL: [Tier; 4] = [Tier::Unit, Tier::Pages, Tier::Live, Tier::Vm];
 
 impl Tier {
     fn name(self) -> &'static str {
         match self {
             Self::Unit => "unit",
+            Self::Pages => "pages",
             Self::Live => "live",
             Self::Vm => "vm",
         }
@@ -41,15 +47,16 @@ fn tiers(args: &[String]) -> Result<Vec<Tier>> {
     for arg in args {
         match arg.as_str() {
             "unit" => tiers.push(Tier::Unit),
+            "pages" => tiers.push(Tier::Pages),
             "live" => tiers.push(Tier::Live),
             "vm" => tiers.push(Tier::Vm),
-            "all" => tiers.extend([Tier::Unit, Tier::Live, Tier::Vm]),
+            "all" => tiers.extend(ALL),
             "--no-live" => no_live = true,
             _ => bail!("`test` knows no tier `{arg}`; see `cargo xtask help test`"),
         }
     }
     if tiers.is_empty() {
-        tiers = vec![Tier::Unit, Tier::Live, Tier::Vm];
+        tiers.extend(ALL);
     }
     tiers.dedup();
     tiers.retain(|tier| !(no_live && *tier == Tier::Live));
@@ -91,6 +98,7 @@ fn run(tier: Tier, object: &Path) -> Result<Counts> {
     step!("test: {}", tier.name());
     match tier {
         Tier::Unit => unit(object),
+        Tier::Pages => pages::look(),
         Tier::Live => live(object),
         Tier::Vm => vm::all(),
     }
@@ -100,7 +108,11 @@ fn unit(object: &Path) -> Result<Counts> {
     // What the command-line tests run: the host's debug build, which shares what the tests are built of.
     Cmd::cargo().args(["build", "-p", "spoor"]).env(PROBES_ENV, object).run()?;
     let binary = paths::target().join("debug/spoor");
-    count(cargo_test(object, &binary).packages(HOST_CRATES))
+    let receivers = receivers::ensure()?;
+    let (python, collector) = receivers::python()?;
+    let tests = cargo_test(object, &binary).env(receivers::ENV, receivers);
+    let tests = tests.env(receivers::PYTHON_ENV, python).env(receivers::COLLECTOR_ENV, collector);
+    count(tests.packages(HOST_CRATES))
 }
 
 fn live(object: &Path) -> Result<Counts> {
@@ -139,8 +151,8 @@ mod tests {
     #[test]
     fn all_is_the_default_and_live_can_be_left_out() {
         let parse = |args: &[&str]| tiers(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
-        assert_eq!(parse(&[]).unwrap(), [Tier::Unit, Tier::Live, Tier::Vm]);
-        assert_eq!(parse(&["all", "--no-live"]).unwrap(), [Tier::Unit, Tier::Vm]);
+        assert_eq!(parse(&[]).unwrap(), ALL);
+        assert_eq!(parse(&["all", "--no-live"]).unwrap(), [Tier::Unit, Tier::Pages, Tier::Vm]);
         assert_eq!(parse(&["vm"]).unwrap(), [Tier::Vm]);
         assert!(parse(&["liev"]).is_err());
     }

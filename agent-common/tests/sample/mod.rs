@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::{
-    Accept, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Header, Identity, Ids, Kind, Memory, Open,
-    Payload, RawBody, RawEvent, Send, Source, Span, Task,
+    Accept, AcceptEnd, Connect, ConnectEnd, Exec, ExecFailed, Exit, Fork, Header, Identity, Ids, Key, Kind,
+    Memory, Open, Payload, RawBody, RawEvent, Send, Source, Span, Task,
 };
 
 /// Bytes as they lie in a sample.
@@ -63,8 +63,10 @@ wire! {
     Ids { effective, permitted, uid, euid, suid, gid, egid, user_ns, mnt_ns, net_ns, pid_ns, told }
     Identity { from, to }
     Send { daddr, family, dport, protocol, errno, pad }
-    Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2 }
+    Accept { raddr, laddr, rport, lport, family, pad, protocol, pad2, conn_id }
+    AcceptEnd { conn_id }
     Payload { conn_id, data }
+    Key { serial, owner, rule, how, kind, description }
 }
 
 /// The body of a sample.
@@ -92,8 +94,12 @@ pub(crate) enum Fixed {
     Send(Send),
     /// [`Kind::Accept`]
     Accept(Accept),
+    /// [`Kind::AcceptEnd`]
+    AcceptEnd(AcceptEnd),
     /// [`Kind::Answer`] or [`Kind::Hello`]
     Payload(Kind, Payload),
+    /// [`Kind::Key`]
+    Key(Key),
 }
 
 /// A sample before it becomes bytes.
@@ -121,6 +127,7 @@ impl Sample {
             Fixed::Open(_, open) => vec![&mut open.path],
             Fixed::ExecFailed(failed) => vec![&mut failed.filename],
             Fixed::Payload(_, payload) => vec![&mut payload.data],
+            Fixed::Key(key) => vec![&mut key.kind, &mut key.description],
             Fixed::Fork(_)
             | Fixed::Exit(_)
             | Fixed::Connect(_)
@@ -128,7 +135,8 @@ impl Sample {
             | Fixed::Memory(_)
             | Fixed::Identity(_)
             | Fixed::Send(_)
-            | Fixed::Accept(_) => Vec::new(),
+            | Fixed::Accept(_)
+            | Fixed::AcceptEnd(_) => Vec::new(),
         };
         assert_eq!(spans.len(), texts.len(), "a text for every span of {kind:?}");
         for (span, text) in spans.into_iter().zip(texts.iter()) {
@@ -156,7 +164,9 @@ impl Sample {
             Fixed::Identity(_) => (Kind::Identity, size_of::<Identity>()),
             Fixed::Send(_) => (Kind::Send, size_of::<Send>()),
             Fixed::Accept(_) => (Kind::Accept, size_of::<Accept>()),
+            Fixed::AcceptEnd(_) => (Kind::AcceptEnd, size_of::<AcceptEnd>()),
             Fixed::Payload(kind, _) => (kind, size_of::<Payload>()),
+            Fixed::Key(_) => (Kind::Key, size_of::<Key>()),
         }
     }
 
@@ -175,7 +185,9 @@ impl Sample {
             Fixed::Identity(body) => body.wire(),
             Fixed::Send(body) => body.wire(),
             Fixed::Accept(body) => body.wire(),
+            Fixed::AcceptEnd(body) => body.wire(),
             Fixed::Payload(_, body) => body.wire(),
+            Fixed::Key(body) => body.wire(),
         });
         self.texts.iter().for_each(|text| out.extend(text));
         out
@@ -208,7 +220,9 @@ impl Sample {
                 Fixed::Identity(body) => RawBody::Identity(*body),
                 Fixed::Send(body) => RawBody::Send(*body),
                 Fixed::Accept(body) => RawBody::Accept(*body),
+                Fixed::AcceptEnd(body) => RawBody::AcceptEnd(*body),
                 Fixed::Payload(_, body) => RawBody::Payload { fixed: *body, data: text(0) },
+                Fixed::Key(body) => RawBody::Key { fixed: *body, kind: text(0), description: text(1) },
             },
         }
     }
@@ -283,8 +297,14 @@ fn fixed() -> impl Strategy<Value = (Fixed, Vec<Vec<u8>>)> {
         (ids(), ids()).prop_map(move |(from, to)| none(Fixed::Identity(Identity { from, to }))),
         send().prop_map(Fixed::Send).prop_map(none),
         accept().prop_map(Fixed::Accept).prop_map(none),
+        any::<u64>().prop_map(move |conn_id| none(Fixed::AcceptEnd(AcceptEnd { conn_id }))),
         (select(&[Kind::Answer, Kind::Hello][..]), any::<u64>(), text()).prop_map(
             |(kind, conn_id, (data, text))| (Fixed::Payload(kind, Payload { conn_id, data }), vec![text])
+        ),
+        (any::<[u32; 3]>(), 0u32..6, text(), text()).prop_map(
+            |([serial, owner, rule], how, (kind, first), (description, second))| {
+                (Fixed::Key(Key { serial, owner, rule, how, kind, description }), vec![first, second])
+            }
         ),
     ]
 }
@@ -303,8 +323,8 @@ fn send() -> impl Strategy<Value = Send> {
 }
 
 fn accept() -> impl Strategy<Value = Accept> {
-    (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u16; 2]>(), family(), any::<u32>()).prop_map(
-        |(raddr, laddr, [rport, lport], family, protocol)| Accept {
+    (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<[u16; 2]>(), family(), any::<u32>(), any::<u64>()).prop_map(
+        |(raddr, laddr, [rport, lport], family, protocol, conn_id)| Accept {
             raddr,
             laddr,
             rport,
@@ -313,6 +333,7 @@ fn accept() -> impl Strategy<Value = Accept> {
             pad: 0,
             protocol,
             pad2: 0,
+            conn_id,
         },
     )
 }

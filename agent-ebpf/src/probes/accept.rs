@@ -9,13 +9,14 @@ use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::{Accept, Fault, Kind, Source};
 
-use super::connect::{AF_INET, AF_INET6, address, gate};
+use super::connect::{AF_INET, AF_INET6, address, connection_number, gate};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{current_tgid, muted};
+use crate::maps::{SERVED, Served};
 use crate::read::{Unreadable, bytes16, field, off};
 use crate::syscall::{file_of, sk_of};
-use crate::task;
+use crate::task::{self, start_of};
 
 /// `lsm/sock_graft(struct sock *sk, struct socket *parent)`
 #[lsm(hook = "sock_graft")]
@@ -91,7 +92,12 @@ fn try_accept(sk: u64, source: Source) -> Result<(), Unreadable> {
         pad: 0,
         protocol: u32::from(field::<u16>(sk, off!(sock__sk_protocol))?),
         pad2: 0,
+        conn_id: connection_number(),
     };
+    let served =
+        Served { conn_id: body.conn_id, start_ns: start_of(task::current()), tgid: current_tgid(), pad: 0 };
+    // The oldest makes room, so that there is always some.
+    let _ = SERVED.insert(sk, served, 0);
     by_current(Head { kind: Kind::Accept, source, marks }, Wake::Now, body);
     Ok(())
 }

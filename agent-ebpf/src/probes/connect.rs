@@ -188,6 +188,14 @@ pub fn remember_call(thread: u64, sk: u64, source: Source) {
     }
 }
 
+/// A number for a connection, which no other has while anybody may speak of it.
+#[inline(always)]
+pub fn connection_number() -> u64 {
+    // SAFETY: no arguments.
+    let random = unsafe { bpf_get_prandom_u32() };
+    now() ^ (u64::from(random) << 32)
+}
+
 /// Emits the asking and remembers the socket, so that the outcome finds back to it. False where nobody asked for it.
 #[inline(always)]
 pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
@@ -195,9 +203,7 @@ pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
     let tgid = (pid_tgid >> 32) as u32;
     let task = task::current();
     let Some(marked) = gate(task, tgid) else { return false };
-    // SAFETY: no arguments.
-    let random = unsafe { bpf_get_prandom_u32() };
-    to.conn_id = now() ^ (u64::from(random) << 32);
+    to.conn_id = connection_number();
     let pending = Pending { conn_id: to.conn_id, start_ns: start_of(task), tgid, state };
     if PENDING.insert(sk, pending, 0).is_err() {
         fault(source, Fault::ConnFull);

@@ -7,6 +7,9 @@
 //! `int __sys_connect_file(struct file *, struct sockaddr_storage *, int, int)`, which the call and io_uring go through
 //! (5.5). So it does for datagrams and vsock, which have no such states.
 //!
+//! A connection that was accepted is over for whoever serves it when its socket leaves the established states by `close` or
+//! `shutdown`: to `TCP_FIN_WAIT1`, to `TCP_LAST_ACK` after the other side had closed, or to `TCP_CLOSE`.
+//!
 //! Of MPTCP the state of the socket that was asked says too little: its first subflow, a TCP socket that the kernel
 //! connects within the same call, takes its place.
 
@@ -14,7 +17,7 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fexit, kretprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FExitContext, RetProbeContext};
 use spoor_wire::body::ERRNO_NONE;
-use spoor_wire::{ConnectEnd, Fault, Kind, Source};
+use spoor_wire::{AcceptEnd, ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
@@ -24,14 +27,17 @@ use crate::count::fault;
 use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
 use crate::maps::{
-    CALLS, DATAGRAM, Ends, HELLOS, IN_CALL, LATER, MULTIPATH, PENDING, Pending, SENT, SYSCALLS, UNTRACED,
+    CALLS, DATAGRAM, Ends, HELLOS, IN_CALL, LATER, MULTIPATH, PENDING, Pending, SENT, SERVED, SYSCALLS,
+    UNTRACED,
 };
 use crate::read::{Unreadable, bytes16, cleared, field, off, user};
 use crate::syscall::{self, Syscall, file_of, sk_of, syscall};
 
 const TCP_ESTABLISHED: u32 = 1;
 const TCP_SYN_SENT: u32 = 2;
+const TCP_FIN_WAIT1: u32 = 4;
 const TCP_CLOSE: u32 = 7;
+const TCP_LAST_ACK: u32 = 9;
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
 const EISCONN: i32 = 106;
@@ -55,6 +61,9 @@ fn try_state(sk: u64, old: u32, new: u32) -> Result<(), Unreadable> {
     if new == TCP_SYN_SENT {
         return sent(sk);
     }
+    if new == TCP_FIN_WAIT1 || new == TCP_LAST_ACK || new == TCP_CLOSE {
+        served(sk);
+    }
     if new != TCP_ESTABLISHED && new != TCP_CLOSE {
         return Ok(());
     }
@@ -71,6 +80,22 @@ fn try_state(sk: u64, old: u32, new: u32) -> Result<(), Unreadable> {
         end(sk, &pending, ERRNO_NONE, Source::TpState);
     }
     Ok(())
+}
+
+/// Whoever serves a connection has closed it, or it broke. Told once: what comes after finds nothing.
+#[inline(always)]
+fn served(sk: u64) {
+    // SAFETY: copied at once; an entry is of one accepted socket.
+    let Some(served) = (unsafe { SERVED.get(sk) }).copied() else { return };
+    if SERVED.remove(sk).is_err() {
+        return;
+    }
+    about(
+        Head { kind: Kind::AcceptEnd, source: Source::TpState, marks: 0 },
+        (served.tgid, served.start_ns),
+        Wake::Later,
+        AcceptEnd { conn_id: served.conn_id },
+    );
 }
 
 /// The first packet is about to leave: the call that asked was seen, or this is the first that is known of it.

@@ -9,6 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::body::{ARGV_MAX, CGROUP_MAX, PATH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
+use crate::again::{Twins, first, second};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
@@ -29,24 +30,34 @@ const _: () = assert!(TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX <= 
 /// `tp_btf/sched_process_exec`
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn tp_exec(ctx: BtfTracePointContext) -> i32 {
-    if muted("sched_process_exec") {
-        return 0;
-    }
-    let (task, old_tid, bprm) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<u64>(2));
-    if try_exec(task, old_tid as u32, bprm).is_err() {
-        fault(Source::TpExec, Fault::Task);
-    }
+    first(Twins::Exec, ctx.arg::<u64>(2), || executed(&ctx, 0));
     0
 }
 
-fn try_exec(task: u64, old_tid: u32, bprm: u64) -> Result<(), Unreadable> {
+/// `tp_btf/sched_process_exec`
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn tp_exec_again(ctx: BtfTracePointContext) -> i32 {
+    second(Twins::Exec, ctx.arg::<u64>(2), || executed(&ctx, 1));
+    0
+}
+
+#[inline(always)]
+fn executed(ctx: &BtfTracePointContext, scratch: u32) {
+    let told = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2));
+    if !muted("sched_process_exec") && try_exec(told, scratch).is_err() {
+        fault(Source::TpExec, Fault::Task);
+    }
+}
+
+#[inline(always)]
+fn try_exec((task, old_tid, bprm): (u64, u32, u64), scratch: u32) -> Result<(), Unreadable> {
     let pid_tgid = bpf_get_current_pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
     if !watched(task, tgid) {
         return Ok(());
     }
     let marked = marks(task, tgid);
-    let scratch = SCRATCH.get_ptr_mut(0).ok_or(Unreadable)?;
+    let scratch = SCRATCH.get_ptr_mut(scratch).ok_or(Unreadable)?;
     let sample = scratch.cast::<Sample<Exec>>();
     // SAFETY: the scratch is this CPU's, aligned to 8, longer than the fixed part, and initialised as all map memory is.
     let Sample { header, body } = unsafe { &mut *sample };

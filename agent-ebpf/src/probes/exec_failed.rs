@@ -12,10 +12,11 @@ use spoor_wire::body::{SPAN_TRUNCATED, SPAN_UNREADABLE};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{ExecFailed, Fault, Kind, Source, Span};
 
+use super::returns::{begins, ends};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
-use crate::maps::EXECS;
+use crate::maps::ENTRIES;
 use crate::read::{Unreadable, field, masked, user_str};
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, is_kthread};
@@ -27,49 +28,6 @@ enum Call {
     Execveat,
 }
 
-macro_rules! ends {
-    ($($name:ident: $kind:ident of $function:literal, $call:expr, $compat:literal, $source:expr;)+) => { $(
-        ends!(@$kind $name, $function, $call, $compat, $source);
-    )+ };
-    (@fexit $name:ident, $function:literal, $call:expr, $compat:literal, $source:expr) => {
-        #[doc = concat!("`fexit/", $function, "`")]
-        #[fexit(function = $function)]
-        pub fn $name(ctx: FExitContext) -> i32 {
-            // Read as memory: kernel 5.10 knows the argument of one of these calls by a type that it has only heard of, and
-            // its verifier lets nobody load that.
-            let regs = field::<u64>(ctx.as_ptr() as u64, 0).unwrap_or(0);
-            failed(regs, ctx.arg::<i64>(1), ($call, $compat), $source);
-            0
-        }
-    };
-    (@kretprobe $name:ident, $function:literal, $call:expr, $compat:literal, $source:expr) => {
-        #[doc = concat!("`kretprobe/", $function, "`")]
-        #[kretprobe(function = $function)]
-        pub fn $name(ctx: RetProbeContext) -> u32 {
-            let thread = bpf_get_current_pid_tgid();
-            // SAFETY: a number, copied at once.
-            if let Some(regs) = unsafe { EXECS.get(thread) }.copied() {
-                let _ = EXECS.remove(thread);
-                failed(regs, ctx.ret::<i64>(), ($call, $compat), $source);
-            }
-            0
-        }
-    };
-}
-
-macro_rules! begins {
-    ($($name:ident of $function:literal;)+) => { $(
-        #[doc = concat!("`kprobe/", $function, "`: the return does not know the arguments")]
-        #[kprobe(function = $function)]
-        pub fn $name(ctx: ProbeContext) -> u32 {
-            if let Some(regs) = ctx.arg::<u64>(0) {
-                let _ = EXECS.insert(bpf_get_current_pid_tgid(), regs, 0);
-            }
-            0
-        }
-    )+ };
-}
-
 begins! {
     kprobe_execve of "__x64_sys_execve";
     kprobe_execveat of "__x64_sys_execveat";
@@ -77,15 +35,15 @@ begins! {
     kprobe_execveat32 of "__ia32_compat_sys_execveat";
 }
 
-ends! {
-    fexit_execve: fexit of "__x64_sys_execve", Call::Execve, false, Source::FexitExec;
-    fexit_execveat: fexit of "__x64_sys_execveat", Call::Execveat, false, Source::FexitExec;
-    fexit_execve32: fexit of "__ia32_compat_sys_execve", Call::Execve, true, Source::FexitExec;
-    fexit_execveat32: fexit of "__ia32_compat_sys_execveat", Call::Execveat, true, Source::FexitExec;
-    kretprobe_execve: kretprobe of "__x64_sys_execve", Call::Execve, false, Source::KretprobeExec;
-    kretprobe_execveat: kretprobe of "__x64_sys_execveat", Call::Execveat, false, Source::KretprobeExec;
-    kretprobe_execve32: kretprobe of "__ia32_compat_sys_execve", Call::Execve, true, Source::KretprobeExec;
-    kretprobe_execveat32: kretprobe of "__ia32_compat_sys_execveat", Call::Execveat, true, Source::KretprobeExec;
+ends! { failed;
+    fexit_execve: fexit of "__x64_sys_execve", (Call::Execve, false), Source::FexitExec;
+    fexit_execveat: fexit of "__x64_sys_execveat", (Call::Execveat, false), Source::FexitExec;
+    fexit_execve32: fexit of "__ia32_compat_sys_execve", (Call::Execve, true), Source::FexitExec;
+    fexit_execveat32: fexit of "__ia32_compat_sys_execveat", (Call::Execveat, true), Source::FexitExec;
+    kretprobe_execve: kretprobe of "__x64_sys_execve", (Call::Execve, false), Source::KretprobeExec;
+    kretprobe_execveat: kretprobe of "__x64_sys_execveat", (Call::Execveat, false), Source::KretprobeExec;
+    kretprobe_execve32: kretprobe of "__ia32_compat_sys_execve", (Call::Execve, true), Source::KretprobeExec;
+    kretprobe_execveat32: kretprobe of "__ia32_compat_sys_execveat", (Call::Execveat, true), Source::KretprobeExec;
 }
 
 /// `tp_btf/sys_exit`, of both calls.

@@ -9,6 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Exit, Fault, Kind, Source};
 
+use crate::again::{Twins, first, second};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
@@ -22,15 +23,27 @@ const GROUP_EXIT: u32 = 4;
 /// `tp_btf/sched_process_exit`
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
-    if muted("sched_process_exit") {
-        return 0;
-    }
-    if try_exit(ctx.arg::<u64>(0)).is_err() {
-        fault(Source::TpExit, Fault::Task);
-    }
+    let task = ctx.arg::<u64>(0);
+    first(Twins::Exit, task, || exited(task));
     0
 }
 
+/// `tp_btf/sched_process_exit`
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn tp_exit_again(ctx: BtfTracePointContext) -> i32 {
+    let task = ctx.arg::<u64>(0);
+    second(Twins::Exit, task, || exited(task));
+    0
+}
+
+#[inline(always)]
+fn exited(task: u64) {
+    if !muted("sched_process_exit") && try_exit(task).is_err() {
+        fault(Source::TpExit, Fault::Task);
+    }
+}
+
+#[inline(always)]
 fn try_exit(task: u64) -> Result<(), Unreadable> {
     let signal = field::<u64>(task, off!(task__signal))?;
     if field::<u32>(signal, off!(signal__live))? != 0 || is_kthread(task) {

@@ -8,6 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::{MARK_CANARY, Mark};
 use spoor_wire::{Fault, Fork, Kind, Source};
 
+use crate::again::{Twins, first, second};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
@@ -18,16 +19,27 @@ use crate::task::{cgroup_id_of, is_kthread, ns_pid, start_of};
 /// `tp_btf/sched_process_fork`
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn tp_fork(ctx: BtfTracePointContext) -> i32 {
-    if muted("sched_process_fork") {
-        return 0;
-    }
     let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
-    if try_fork(maker, child).is_err() {
-        fault(Source::TpFork, Fault::Task);
-    }
+    first(Twins::Fork, child, || forked(maker, child));
     0
 }
 
+/// `tp_btf/sched_process_fork`
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn tp_fork_again(ctx: BtfTracePointContext) -> i32 {
+    let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
+    second(Twins::Fork, child, || forked(maker, child));
+    0
+}
+
+#[inline(always)]
+fn forked(maker: u64, child: u64) {
+    if !muted("sched_process_fork") && try_fork(maker, child).is_err() {
+        fault(Source::TpFork, Fault::Task);
+    }
+}
+
+#[inline(always)]
 fn try_fork(maker: u64, child: u64) -> Result<(), Unreadable> {
     let maker_tgid = field::<u32>(maker, off!(task__tgid))?;
     let tgid = field::<u32>(child, off!(task__tgid))?;

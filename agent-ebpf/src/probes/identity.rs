@@ -3,18 +3,21 @@
 //! Kernel contract: `int commit_creds(struct cred *new)`, by which every change of users, groups, capabilities and the user
 //! namespace takes effect, those of a set-user-id program included, with the old ones still those of the current task; and
 //! `void switch_task_namespaces(struct task_struct *p, struct nsproxy *new)`, by which `setns` and `unshare` take effect
-//! (and, with a null pointer, the end of a task). Tracepoint: the return of the calls, when what was before is gone.
+//! (and, with a null pointer, the end of a task). Some builds of a kernel carry a copy of it inside the end of a task, which
+//! is `void exit_task_namespaces(struct task_struct *p)`, since 6.19 `exit_nsproxy_namespaces`: there the canary, which may
+//! do nothing but end, shows by a probe on that one, and for the other calls the function is still called. Tracepoint: the return of the calls, when what was before is gone.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, ProbeContext};
 use spoor_wire::body::{ABSENT_ID, TOLD_CAPABILITIES};
+use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Fault, Identity, Ids, Kind, Source};
 
 use super::connect;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
-use crate::gate::{current_tgid, muted};
+use crate::gate::{current_tgid, marks, muted};
 use crate::read::{Unreadable, field, off};
 use crate::syscall::syscall;
 use crate::task;
@@ -47,6 +50,22 @@ pub fn fentry_namespaces(ctx: FEntryContext) -> i32 {
 pub fn kprobe_namespaces(ctx: ProbeContext) -> u32 {
     if let (Some(task), Some(new)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1)) {
         namespaces(task, new, Source::KprobeNamespaces);
+    }
+    0
+}
+
+/// `fentry/exit_task_namespaces`, or what it is called on this kernel
+#[fentry(function = "exit_task_namespaces")]
+pub fn fentry_end_namespaces(ctx: FEntryContext) -> i32 {
+    namespaces(ctx.arg::<u64>(0), 0, Source::FentryEndNamespaces);
+    0
+}
+
+/// `kprobe/exit_task_namespaces`, or what it is called on this kernel
+#[kprobe(function = "exit_task_namespaces")]
+pub fn kprobe_end_namespaces(ctx: ProbeContext) -> u32 {
+    if let Some(task) = ctx.arg::<u64>(0) {
+        namespaces(task, 0, Source::KprobeEndNamespaces);
     }
     0
 }
@@ -122,8 +141,16 @@ fn differ(old: u64, new: u64) -> Result<bool, Unreadable> {
 
 #[inline(always)]
 fn namespaces(task: u64, new: u64, source: Source) {
-    // A task that ends gives its namespaces up.
-    if new == 0 || task != task::current() || muted("commit_creds") {
+    if task != task::current() || muted("commit_creds") {
+        return;
+    }
+    // A task that ends gives its namespaces up. Only the canary's is told: it proves that this fires, and ending takes no
+    // privilege.
+    if new == 0 {
+        let marks = marks(task, current_tgid());
+        if marks & MARK_CANARY != 0 {
+            emit(Head { kind: Kind::Identity, source, marks }, (0, 0, Part::All), (0, 0, Part::All));
+        }
         return;
     }
     let Some(told) = gate(source) else { return };

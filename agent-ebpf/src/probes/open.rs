@@ -1,4 +1,7 @@
-//! A credential is opened for reading.
+//! A credential is opened: for reading, or only to be written.
+//!
+//! Who reads holds it from now on. Who only writes does not, and nobody learns from the kernel what was written: that is told
+//! by the file when it is read next. The flags of the file say which it is.
 //!
 //! Kernel contract, LSM, fentry and kprobe: `security_file_open(struct file *file)`, reached by every way to open but
 //! `O_PATH`. Tracepoint: `trace_sys_exit(struct pt_regs *regs, long ret)`; the descriptor an open call returned is looked
@@ -28,6 +31,8 @@ use crate::task::{self, start_of};
 
 /// `FMODE_READ`
 pub const FMODE_READ: u32 = 1;
+/// `FMODE_WRITE`
+const FMODE_WRITE: u32 = 2;
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
 const FMODE_NOACCOUNT: u32 = 1 << 29;
@@ -93,9 +98,10 @@ fn opened<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
 #[inline(always)]
 fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
     let mode = field::<u32>(file, off!(file__f_mode))?;
-    if mode & FMODE_READ == 0 {
+    if mode & (FMODE_READ | FMODE_WRITE) == 0 {
         return Ok(None);
     }
+    let reads = mode & FMODE_READ != 0;
     let at = field::<u64>(file, off!(file__f_inode))?;
     if !is_regular(at)? {
         return Ok(None);
@@ -107,12 +113,16 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
         return Ok(None);
     }
     if is_of_proc(at)? {
-        memory::opened(file, at, source)?;
+        if reads {
+            memory::opened(file, at, source)?;
+        }
         return Ok(None);
     }
     let inode = matcher::inode(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(None) };
-    hold(tgid, task, &inode, &hit, source);
+    if reads {
+        hold(tgid, task, &inode, &hit, source);
+    }
     let told = Told { kind: Kind::Open, source, how: backing(mode) };
     emit(place_of(file)?, file, &inode, &hit, told);
     Ok(Some(hit.rule))

@@ -17,10 +17,13 @@ pub(super) struct Place {
 /// A container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Container {
-    /// Who made it: `docker`, `containerd`, `cri`, `crio`, `podman`, `nerdctl`, `ecs`, `lxc`, `nspawn`, `machine`.
+    /// Who made it: `docker`, `buildkit`, `containerd`, `cri`, `crio`, `podman`, `nerdctl`, `ecs`, `nomad`, `lxc`,
+    /// `nspawn`, `machine`.
     pub(super) runtime: &'static str,
     /// Its id in full, or its name where there is none.
     pub(super) id: String,
+    /// Whose it is that lies below a user's own slice. That user names the cgroups there, so the id is that user's word.
+    pub(super) owner: Option<u32>,
     /// It lives inside the cgroup of a unit that is its true identity (Quadlet).
     pub(super) of_unit: bool,
     /// The pod it is in: its uid with `-`, of a static pod the hash of its manifest.
@@ -70,23 +73,34 @@ fn all_digits(text: &str) -> bool {
 }
 
 fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64 && is_hex(text)
 }
 
 /// The innermost container: of nested ones, the last that matches.
 fn container(parts: &[&str]) -> Option<Container> {
-    // Monitors stand beside their container, not in it.
-    if parts.iter().any(|part| part.contains("-conmon-") || part.starts_with("lxc.monitor")) {
-        return None;
-    }
+    // Monitors stand beside their container, not in it; what is around both is around them.
+    let is_monitor = |part: &&str| part.contains("-conmon-") || part.starts_with("lxc.monitor");
+    let parts = parts.split(is_monitor).next()?;
+    let owner = owner(parts);
     let found = (0..parts.len()).rev().find_map(|index| {
         let part = *parts.get(index)?;
         let parent = index.checked_sub(1).and_then(|index| parts.get(index)).copied();
         let found = named(part).or_else(|| bare(part, parent, parts.get(..index)?));
-        let found = found.or_else(|| machine(part, parent))?;
-        Some(Container { pod: pod(parts.get(..=index)?), ..found })
+        let found = found.or_else(|| machine(part, parent)).or_else(|| build(part, parent));
+        let found = found.or_else(|| task(part, parts.get(..index)?))?;
+        // nspawn itself stays in the machine's unit, beside what it runs.
+        if parts.get(index.saturating_add(1)) == Some(&"supervisor") {
+            return None;
+        }
+        Some(Container { pod: pod(parts.get(..=index)?), owner, ..found })
     });
     found.or_else(|| plain(parts))
+}
+
+/// Whose slice it is, of those that systemd gives to users.
+fn owner(parts: &[&str]) -> Option<u32> {
+    let slice = parts.get(1).filter(|_| parts.first() == Some(&"user.slice"))?;
+    slice.strip_prefix("user-")?.strip_suffix(".slice")?.parse().ok()
 }
 
 /// Uid of the pod around a container: of nested ones, the innermost.
@@ -108,9 +122,16 @@ fn pod(around: &[&str]) -> Option<String> {
 
 /// Whether a text has the form of a pod's uid: a UUID, or the 32 digits of a static pod.
 pub(super) fn is_pod_uid(text: &str) -> bool {
+    text.len() == 32 && is_hex(text) || is_uuid(text)
+}
+
+fn is_uuid(text: &str) -> bool {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
-    let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    text.len() == 32 && hex(text) || text.split('-').map(str::len).eq(GROUPS) && text.split('-').all(hex)
+    text.split('-').map(str::len).eq(GROUPS) && text.split('-').all(is_hex)
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Components that name their runtime.
@@ -147,6 +168,20 @@ fn bare(part: &str, parent: Option<&str>, before: &[&str]) -> Option<Container> 
     before.contains(&"ecs").then(|| new("ecs", part))
 }
 
+/// A step of a docker build. With the systemd driver its cgroup has the driver's notation for a name.
+fn build(part: &str, parent: Option<&str>) -> Option<Container> {
+    let id = part.strip_prefix("system.slice:docker:").or((parent == Some("buildkit")).then_some(part))?;
+    let free = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    (free && id.len() <= 64).then(|| new("buildkit", id))
+}
+
+/// A task of Nomad: allocation and name.
+fn task(part: &str, before: &[&str]) -> Option<Container> {
+    let name = part.strip_suffix(".scope").filter(|_| before.first() == Some(&"nomad.slice"))?;
+    let (allocation, _) = name.split_once('.')?;
+    is_uuid(allocation).then(|| new("nomad", name))
+}
+
 /// Containers with names: LXC, nspawn, registered machines.
 fn machine(part: &str, parent: Option<&str>) -> Option<Container> {
     if let Some(name) = part.strip_prefix("lxc.payload.") {
@@ -173,7 +208,7 @@ fn plain(parts: &[&str]) -> Option<Container> {
 }
 
 fn new(runtime: &'static str, id: &str) -> Container {
-    Container { runtime, id: id.to_owned(), of_unit: false, pod: None }
+    Container { runtime, id: id.to_owned(), owner: None, of_unit: false, pod: None }
 }
 
 /// Undoes systemd's `\xNN`.
@@ -194,6 +229,9 @@ fn unescape(name: &str) -> String {
     bytes.extend_from_slice(rest.as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
 }
+
+#[cfg(test)]
+pub(crate) mod layouts;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,8 @@
-//! What only the host can tell of users and units.
+//! What only the host can tell of users, sessions and units.
+
+mod containers;
+mod sessions;
+mod triggers;
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use self::sessions::Login;
+use self::sessions::Sessions;
 use super::{PodIdentity, Pods};
 
 /// The outside world, as far as actors need it.
@@ -14,14 +20,26 @@ pub trait Host {
     fn at(&mut self, _time_ns: u64) {}
     /// Name of a user.
     fn user_name(&mut self, uid: u32) -> Option<String>;
-    /// Name of the timer that starts a unit.
+    /// Name of the timer, socket or path unit that starts a unit.
     fn unit_trigger(&mut self, unit: &str) -> Option<String>;
     /// Whether the user has a shell to log in with. Unknown users are taken to.
     fn may_log_in(&mut self, _uid: u32) -> bool {
         true
     }
+    /// Whose range of numbers for user namespaces a number is of.
+    fn sub_user(&mut self, _uid: u32) -> Option<String> {
+        None
+    }
+    /// What is known by now of a login session, by its name.
+    fn login(&mut self, _session: &str) -> Option<Arc<Login>> {
+        None
+    }
     /// What is known by now of the pod with this uid, in which a container runs.
     fn pod(&mut self, _uid: &str, _container: &str) -> Option<Arc<PodIdentity>> {
+        None
+    }
+    /// The name of a container of root's daemon, where that keeps names on the host.
+    fn container_name(&mut self, _runtime: &str, _id: &str) -> Option<String> {
         None
     }
 }
@@ -32,10 +50,21 @@ pub struct Files {
     root: PathBuf,
     users: HashMap<u32, User>,
     changed: Option<SystemTime>,
+    subuids: Vec<SubUids>,
+    subuids_changed: Option<SystemTime>,
     now_ns: u64,
     checked_ns: Option<u64>,
-    timers: HashMap<String, (u64, Option<String>)>,
+    triggers: HashMap<String, (u64, Option<String>)>,
+    sessions: Sessions,
     pods: Option<Pods>,
+}
+
+/// Numbers that a user may use in user namespaces.
+#[derive(Debug)]
+struct SubUids {
+    owner: String,
+    first: u32,
+    count: u32,
 }
 
 #[derive(Debug)]
@@ -46,8 +75,8 @@ struct User {
 
 impl Files {
     const CHECK_NS: u64 = 1_000_000_000;
-    const TIMERS_MAX: usize = 1024;
-    const TIMER_NS: u64 = 60_000_000_000;
+    const TRIGGERS_MAX: usize = 1024;
+    const TRIGGER_NS: u64 = 60_000_000_000;
 
     /// Reads below `root`, which is `/` but for tests.
     #[must_use]
@@ -56,9 +85,12 @@ impl Files {
             root: root.to_owned(),
             users: HashMap::new(),
             changed: None,
+            subuids: Vec::new(),
+            subuids_changed: None,
             now_ns: 0,
             checked_ns: None,
-            timers: HashMap::new(),
+            triggers: HashMap::new(),
+            sessions: Sessions::default(),
             pods: None,
         }
     }
@@ -69,21 +101,29 @@ impl Files {
         Self { pods: Some(pods), ..self }
     }
 
-    /// Looks whether the user table changed, at most once a second.
+    /// Looks whether the tables of users changed, at most once a second.
     fn refresh(&mut self) {
         if self.checked_ns.is_some_and(|checked| self.now_ns < checked.saturating_add(Self::CHECK_NS)) {
             return;
         }
         self.checked_ns = Some(self.now_ns);
-        let path = self.root.join("etc/passwd");
+        if let Some(table) = self.anew("etc/passwd", self.changed) {
+            self.users = passwd(&table.0);
+            self.changed = Some(table.1);
+        }
+        if let Some(table) = self.anew("etc/subuid", self.subuids_changed) {
+            self.subuids = subuids(&table.0);
+            self.subuids_changed = Some(table.1);
+        }
+    }
+
+    /// A table, where it is another than it was.
+    fn anew(&self, table: &str, known: Option<SystemTime>) -> Option<(String, SystemTime)> {
+        let path = self.root.join(table);
         let changed = fs::metadata(&path).and_then(|found| found.modified()).ok();
-        if changed.is_some() && changed == self.changed {
-            return;
-        }
-        if let Ok(table) = fs::read(&path) {
-            self.users = passwd(&String::from_utf8_lossy(&table));
-            self.changed = changed;
-        }
+        let changed = changed.filter(|changed| Some(*changed) != known)?;
+        let text = fs::read(&path).ok()?;
+        Some((String::from_utf8_lossy(&text).into_owned(), changed))
     }
 }
 
@@ -119,34 +159,48 @@ impl Host for Files {
         self.pods.as_mut()?.pod(uid, container)
     }
 
+    fn container_name(&mut self, runtime: &str, id: &str) -> Option<String> {
+        containers::name(&self.root, runtime, id)
+    }
+
+    fn sub_user(&mut self, uid: u32) -> Option<String> {
+        self.refresh();
+        let range = self
+            .subuids
+            .iter()
+            .find(|range| uid.checked_sub(range.first).is_some_and(|n| n < range.count))?;
+        // The table has names or numbers.
+        let named = range.owner.parse().ok().and_then(|owner| self.users.get(&owner));
+        Some(named.map_or_else(|| range.owner.clone(), |user| user.name.clone()))
+    }
+
+    fn login(&mut self, session: &str) -> Option<Arc<Login>> {
+        self.sessions.login(&self.root, session, self.now_ns)
+    }
+
     fn unit_trigger(&mut self, unit: &str) -> Option<String> {
-        if let Some((asked_ns, timer)) = self.timers.get(unit)
-            && self.now_ns < asked_ns.saturating_add(Self::TIMER_NS)
+        if let Some((asked_ns, trigger)) = self.triggers.get(unit)
+            && self.now_ns < asked_ns.saturating_add(Self::TRIGGER_NS)
         {
-            return timer.clone();
+            return trigger.clone();
         }
-        let found = timer_names(unit).into_iter().find(|timer| {
-            let directories =
-                ["etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
-            directories.iter().any(|directory| self.root.join(directory).join(timer).exists())
-        });
-        // `logrotate@a.timer` is a link or runs from its template; the unit's own name is the timer's either way.
-        let found = found.and_then(|_| Some(format!("{}.timer", unit.strip_suffix(".service")?)));
-        if self.timers.len() >= Self::TIMERS_MAX {
-            self.timers.clear();
+        let found = triggers::trigger(&self.root, unit);
+        if self.triggers.len() >= Self::TRIGGERS_MAX {
+            self.triggers.clear();
         }
-        self.timers.insert(unit.to_owned(), (self.now_ns, found.clone()));
+        self.triggers.insert(unit.to_owned(), (self.now_ns, found.clone()));
         found
     }
 }
 
-/// File names under which the timer of a unit may lie: its own, and its template's.
-fn timer_names(unit: &str) -> Vec<String> {
-    let Some(base) = unit.strip_suffix(".service").filter(|base| !base.contains('/')) else {
-        return Vec::new();
+fn subuids(table: &str) -> Vec<SubUids> {
+    const RANGES_MAX: usize = 4096;
+    let range = |line: &str| {
+        let mut fields = line.trim().split(':');
+        let (owner, first, count) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(SubUids { owner: owner.to_owned(), first: first.parse().ok()?, count: count.parse().ok()? })
     };
-    let template = base.split_once('@').map(|(name, _)| format!("{name}@.timer"));
-    [Some(format!("{base}.timer")), template].into_iter().flatten().collect()
+    table.lines().filter_map(range).take(RANGES_MAX).collect()
 }
 
 fn passwd(table: &str) -> HashMap<u32, User> {
@@ -175,8 +229,15 @@ fn passwd(table: &str) -> HashMap<u32, User> {
 pub(crate) struct Fake {
     pub(crate) users: HashMap<u32, String>,
     pub(crate) timers: HashMap<String, String>,
+    pub(crate) logins: HashMap<String, Arc<Login>>,
+    /// Whose number it is, of user namespaces.
+    pub(crate) sub_users: HashMap<u32, String>,
     /// Pods, and from when on they are known, ns.
     pub(crate) pods: HashMap<String, (u64, Arc<PodIdentity>)>,
+    /// From when on names of their containers are known, ns.
+    pub(crate) containers_ns: u64,
+    /// Names of docker's containers, by id.
+    pub(crate) container_names: HashMap<String, String>,
     pub(crate) now_ns: u64,
 }
 
@@ -188,15 +249,31 @@ impl Host for Fake {
 
     fn pod(&mut self, uid: &str, _container: &str) -> Option<Arc<PodIdentity>> {
         let (since_ns, pod) = self.pods.get(uid)?;
-        (*since_ns <= self.now_ns).then(|| Arc::clone(pod))
+        let mut pod = Arc::clone(pod);
+        if self.now_ns < self.containers_ns {
+            Arc::make_mut(&mut pod).containers.clear();
+        }
+        (*since_ns <= self.now_ns).then_some(pod)
     }
 
     fn user_name(&mut self, uid: u32) -> Option<String> {
         self.users.get(&uid).cloned()
     }
 
+    fn container_name(&mut self, _runtime: &str, id: &str) -> Option<String> {
+        self.container_names.get(id).cloned()
+    }
+
     fn unit_trigger(&mut self, unit: &str) -> Option<String> {
         self.timers.get(unit).cloned()
+    }
+
+    fn login(&mut self, session: &str) -> Option<Arc<Login>> {
+        self.logins.get(session).cloned()
+    }
+
+    fn sub_user(&mut self, uid: u32) -> Option<String> {
+        self.sub_users.get(&uid).cloned()
     }
 }
 
@@ -227,16 +304,22 @@ mod tests {
     }
 
     #[test]
-    fn timers_lie_beside_units() {
+    fn numbers_of_user_namespaces_have_an_owner() {
         let root = tempfile::tempdir().unwrap();
-        let units = root.path().join("etc/systemd/system");
-        fs::create_dir_all(&units).unwrap();
-        fs::write(units.join("backup.timer"), "").unwrap();
-        fs::write(units.join("dump@.timer"), "").unwrap();
+        fs::create_dir_all(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/passwd"), "alice:x:1000:1000::/home/alice:/bin/sh\n").unwrap();
+        let table = "alice:100000:65536\nodd\n1000:300000:10\nbob:4294967295:9\n";
+        fs::write(root.path().join("etc/subuid"), table).unwrap();
         let mut host = Files::new(root.path());
-        assert_eq!(host.unit_trigger("backup.service").as_deref(), Some("backup.timer"));
-        assert_eq!(host.unit_trigger("dump@a.service").as_deref(), Some("dump@a.timer"));
-        assert_eq!(host.unit_trigger("nginx.service"), None);
-        assert_eq!(host.unit_trigger("../x.service"), None);
+        for (uid, owner) in [
+            (100_000, Some("alice")),
+            (165_535, Some("alice")),
+            (165_536, None),
+            (99_999, None),
+            (300_009, Some("alice")),
+            (u32::MAX, Some("bob")),
+        ] {
+            assert_eq!(host.sub_user(uid).as_deref(), owner, "{uid}");
+        }
     }
 }

@@ -1,36 +1,6 @@
 //! Who acts: process to actor and origin.
 //!
-//! # `Actor::id`
-//!
-//! ```text
-//! systemd:<unit>                  a `.service` of the system's systemd
-//! user-unit:<user>:<unit>         a unit of that user's systemd
-//! cron:<user>:<program>           a job of cron, anacron or at: whose it is, and its first program
-//! kubernetes:<namespace>:<account>
-//!                                 a service account of Kubernetes: that of the pod, once it is known
-//! container:<runtime>:<id>        a container: the first twelve digits of its id, or its name
-//! user:<user>:<program>           whatever else has no login: user, and program of the run's root
-//! session:<user>:<session>        a person: who logged in, and the audit session (else systemd's)
-//! ```
-//!
-//! `<user>` is the name on the host, or the number where there is none. `<program>` is a path, of a script that of the
-//! script where it was named by its whole path; of a cron job's
-//! `sh -c 'command'` the command's first word that says something; `?` where it could not be learnt.
-//!
-//! # `Actor::origin`
-//!
-//! ```text
-//! init                            by the service manager, or with no login that is known
-//! timer:<timer>                   by the service manager, on a timer
-//! cron, anacron, at               by that daemon
-//! container:<runtime>             by a container runtime
-//! kubernetes:<namespace>/<what>   by Kubernetes: `<what>` made the pod, as `Deployment/web`, else the pod's name
-//! user-manager:<user>             by that user's systemd
-//! login                           the person logged in
-//! human:<user>                    by that person: sudo, su, a container of theirs
-//! unknown                         with no login, and by whom is not known: its line does not reach init (a scope
-//!                                 ends it, or its beginning was lost)
-//! ```
+#![doc = include_str!("grammar.md")]
 
 mod cgroup;
 mod host;
@@ -40,9 +10,14 @@ mod resolver;
 use std::fmt;
 use std::sync::Arc;
 
+/// What ids and origins are made of, as docs/RECORDS.md has it.
+pub(crate) const GRAMMAR: &str = include_str!("grammar.md");
+
+#[cfg(test)]
+pub(crate) use cgroup::layouts;
 #[cfg(test)]
 pub(crate) use host::Fake;
-pub use host::{Files, Host};
+pub use host::{Files, Host, Login};
 pub use pods::{PodIdentity, Pods};
 pub use resolver::{Resolver, RunKey, Standing};
 
@@ -57,8 +32,82 @@ pub struct Actor {
     pub origin: String,
     /// Name of the effective user on the host, or its number where the host has no name for it.
     pub user: String,
+    /// What to think of that name: `host` in a container, which may have another name for the number; `subuid:alice` of a
+    /// number that is alice's to use in user namespaces.
+    pub user_source: Option<String>,
+    /// Whose login it has, or who asked a daemon for it.
+    pub human: Option<Arc<Human>>,
+    /// Why no person is named, where one may be behind what a daemon brought in.
+    pub human_unknown: Option<HumanUnknown>,
     /// The pod it acts in.
     pub pod: Option<Arc<Pod>>,
+    /// Its SPIFFE ID, where the config gives the trust domain of this cluster.
+    pub spiffe_id: Option<String>,
+}
+
+/// The person behind. A login survives `sudo`, `su` and the terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Human {
+    /// Who logged in.
+    pub user: String,
+    /// In which session: the audit session, else systemd's.
+    pub session: Option<String>,
+    /// From where, an address or a name, where that is known.
+    pub from: Option<String>,
+    /// What that is known by.
+    pub basis: HumanBasis,
+    /// [`Process::cpid`](crate::lineage::Process::cpid) of the client, where it is known by one.
+    pub client: Option<String>,
+}
+
+/// What a person is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HumanBasis {
+    /// The login that the process itself has.
+    Login,
+    /// A client in that person's session, which asked a daemon for this very execution and waits: what a daemon makes has
+    /// nobody's login.
+    Client,
+}
+
+impl HumanBasis {
+    /// The name used in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            HumanBasis::Login => "login",
+            HumanBasis::Client => "client",
+        }
+    }
+}
+
+/// Why nobody is named behind what a daemon brought into a container, although a person's client fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HumanUnknown {
+    /// More than one client, or more than one execution.
+    SeveralFit,
+    /// The client's arguments were cut, or are not understood as a whole.
+    ArgumentsUnread,
+    /// The client was not seen to reach a daemon.
+    NotConnected,
+    /// The same was brought into the container lately without any client.
+    AlsoWithoutClient,
+    /// Another client may have gone unseen.
+    EventsLost,
+}
+
+impl HumanUnknown {
+    /// The name used in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            HumanUnknown::SeveralFit => "several-fit",
+            HumanUnknown::ArgumentsUnread => "arguments-unread",
+            HumanUnknown::NotConnected => "not-connected",
+            HumanUnknown::AlsoWithoutClient => "also-without-client",
+            HumanUnknown::EventsLost => "events-lost",
+        }
+    }
 }
 
 /// The pod a process is in, as far as it is known.
@@ -87,6 +136,10 @@ pub enum ActorKind {
     UserService,
     /// A job of cron, anacron or at.
     Cron,
+    /// A job of a CI runner.
+    CiJob,
+    /// An AI agent, or what it started.
+    AiAgent,
     /// A service account of Kubernetes, as which a pod acts.
     KubernetesServiceAccount,
     /// A container.
@@ -99,10 +152,12 @@ pub enum ActorKind {
 
 impl ActorKind {
     /// Every kind.
-    pub const ALL: [ActorKind; 7] = [
+    pub const ALL: [ActorKind; 9] = [
         ActorKind::SystemdService,
         ActorKind::UserService,
         ActorKind::Cron,
+        ActorKind::CiJob,
+        ActorKind::AiAgent,
         ActorKind::KubernetesServiceAccount,
         ActorKind::Container,
         ActorKind::SystemUser,
@@ -116,6 +171,8 @@ impl ActorKind {
             ActorKind::SystemdService => "systemd-service",
             ActorKind::UserService => "user-service",
             ActorKind::Cron => "cron",
+            ActorKind::CiJob => "ci-job",
+            ActorKind::AiAgent => "ai-agent",
             ActorKind::KubernetesServiceAccount => "kubernetes-service-account",
             ActorKind::Container => "container",
             ActorKind::SystemUser => "system-user",

@@ -1,5 +1,10 @@
 //! Standings: kept per process, handed down at forks, told anew when a process changes.
 
+mod ai;
+mod ci;
+mod clients;
+mod entered;
+mod human;
 mod job;
 mod pod;
 mod rules;
@@ -7,7 +12,11 @@ mod rules;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use self::ai::Ai;
+use self::clients::Clients;
+use self::entered::Firsts;
 use self::job::Job;
+use self::rules::Case;
 use super::cgroup::{Place, place};
 use super::{Actor, ActorKind, Host};
 use crate::event::{Facts, ProcessKey};
@@ -25,6 +34,13 @@ pub enum RunKey {
     },
     /// A container instance, by its id in full.
     Container(String),
+    /// What was brought into a container that runs, and what came of that.
+    Entered {
+        /// As of the container.
+        container: String,
+        /// Its root.
+        root: Slot,
+    },
     /// A login session.
     Session {
         /// Who logged in.
@@ -59,6 +75,8 @@ pub struct Resolver<H> {
     states: HashMap<Slot, State>,
     actors: HashMap<Actor, Arc<Actor>>,
     places: HashMap<Vec<u8>, Arc<Place>>,
+    firsts: Firsts,
+    clients: Clients,
 }
 
 /// What a process has of itself or of its forebears, whichever of these are still known.
@@ -67,6 +85,9 @@ struct State {
     process: Arc<Process>,
     identity: Identity,
     job: Option<Arc<Job>>,
+    ai: Option<Arc<Ai>>,
+    /// Where the last connection came from that it, or whoever made it, accepted to let somebody in.
+    peer: Option<Arc<str>>,
     tree: Tree,
     /// The program the tree was named by.
     named: Arc<str>,
@@ -115,11 +136,21 @@ struct Tree {
 /// The first process of the host.
 const INIT: u32 = 1;
 const UNKNOWN_PROGRAM: &str = "?";
+/// Most of them shared; of more all are forgotten, and told anew.
+const ACTORS_MAX: usize = 4096;
+const PLACES_MAX: usize = 4096;
 
 impl<H: Host> Resolver<H> {
     /// Knows nobody yet.
     pub fn new(host: H) -> Self {
-        Self { host, states: HashMap::new(), actors: HashMap::new(), places: HashMap::new() }
+        Self {
+            host,
+            states: HashMap::new(),
+            actors: HashMap::new(),
+            places: HashMap::new(),
+            firsts: Firsts::default(),
+            clients: Clients::default(),
+        }
     }
 
     /// Where a process stands by now.
@@ -146,8 +177,19 @@ impl<H: Host> Resolver<H> {
         }
         let ancestry = table.ancestry(process.key);
         let job = self.job(slot, process, identity, &ancestry);
+        let ai = self.ai(slot, process, identity, &ancestry);
         let tree = self.tree(slot, process, identity, &ancestry);
-        let standing = self.stand(process, identity, job.as_ref(), &tree, &ancestry);
+        let place = self.place(&process.cgroup.bytes);
+        let standing = self.stand(&Case {
+            process,
+            identity,
+            place,
+            job: job.as_deref(),
+            ai: ai.as_deref(),
+            tree: &tree,
+            up: &ancestry,
+            time_ns,
+        });
         // Rows of `/proc` may come in any order: somebody above may not have been told of yet.
         let top = ancestry.last().unwrap_or(process);
         let provisional = top.parent.is_some() && process.known_by != KnownBy::Fork;
@@ -155,6 +197,8 @@ impl<H: Host> Resolver<H> {
             process: Arc::clone(process),
             identity,
             job,
+            ai,
+            peer: self.peer(slot, identity),
             named: self.tree_program(process.key, &tree),
             provisional: provisional && !tree.settled,
             tree,
@@ -184,7 +228,12 @@ impl<H: Host> Resolver<H> {
             pid_ns: child.pid_ns,
             ..maker.clone()
         };
-        self.resolve(table, child, &facts, time_ns)
+        let standing = self.resolve(table, child, &facts, time_ns);
+        let peer = self.states.get(&maker.key.into()).and_then(|state| state.peer.clone());
+        if let Some(state) = self.states.get_mut(&child.key.into()).filter(|_| peer.is_some()) {
+            state.peer = peer;
+        }
+        standing
     }
 
     /// The process opened a credential or connected: its run keeps its name from now on.
@@ -213,6 +262,7 @@ impl<H: Host> Resolver<H> {
     /// A process left the table.
     pub fn forget(&mut self, key: ProcessKey) {
         self.states.remove(&key.into());
+        self.clients.forget(key.into());
     }
 
     /// Number of processes it knows of.
@@ -225,6 +275,25 @@ impl<H: Host> Resolver<H> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
+    }
+
+    /// Each of its collections: how many are in it, and how many there may be.
+    #[cfg(test)]
+    pub(crate) fn fill(&self, processes_max: usize) -> Vec<(&'static str, usize, usize)> {
+        let mut fill = vec![
+            ("standings", self.states.len(), processes_max),
+            ("actors", self.actors.len(), ACTORS_MAX),
+            ("places", self.places.len(), PLACES_MAX),
+        ];
+        fill.extend(self.clients.fill(processes_max));
+        fill
+    }
+
+    /// Where it was let in from, as long as it is in the session that this began.
+    fn peer(&self, slot: Slot, identity: Identity) -> Option<Arc<str>> {
+        let before = self.states.get(&slot)?;
+        let entered = before.identity.session.is_none() || before.identity.session == identity.session;
+        before.peer.clone().filter(|_| entered)
     }
 
     fn tree(&self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
@@ -248,25 +317,11 @@ impl<H: Host> Resolver<H> {
         Arc::clone(root.map_or(&tree.program, |root| &root.tree.program))
     }
 
-    fn standing_of(
-        &mut self,
-        kind: ActorKind,
-        id: String,
-        origin: String,
-        identity: Identity,
-        run: RunKey,
-        root: ProcessKey,
-    ) -> Standing {
-        let user = self.name(identity.euid);
-        Standing { actor: self.share(Actor { id, kind, origin, user, pod: None }), run: Arc::new(run), root }
-    }
-
     fn name(&mut self, uid: u32) -> String {
         self.host.user_name(uid).unwrap_or_else(|| uid.to_string())
     }
 
     fn share(&mut self, actor: Actor) -> Arc<Actor> {
-        const ACTORS_MAX: usize = 4096;
         if let Some(known) = self.actors.get(&actor) {
             return Arc::clone(known);
         }
@@ -279,7 +334,6 @@ impl<H: Host> Resolver<H> {
     }
 
     fn place(&mut self, path: &[u8]) -> Arc<Place> {
-        const PLACES_MAX: usize = 4096;
         if let Some(known) = self.places.get(path) {
             return Arc::clone(known);
         }

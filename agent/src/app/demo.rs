@@ -28,7 +28,7 @@ pub const JOB_ARGUMENT: &str = "__demo-job";
 pub const UPLOAD_ARGUMENT: &str = "__demo-upload";
 
 /// How long the demo waits for its own chain.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of the vendors' documentation: these open nothing.
 const AWS: &str = "[default]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
                    aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
@@ -70,7 +70,7 @@ pub fn run() -> Result<(), Failure> {
         Config { scope: Scope { cgroups: vec![stage.cgroup_path.clone()] }, ..Config::default() };
     config.store.path = stage.directory.join("store");
     let ready = stage.directory.join("ready");
-    let options = RunOptions { config, ready_file: Some(ready.clone()), live: true, tiers: Vec::new() };
+    let options = RunOptions { config, ready_file: Some(ready.clone()), live: true, ..RunOptions::default() };
     println!(
         "spoor watches one cgroup, {}. A service account's job is about to run in it.\n",
         stage.cgroup_path

@@ -1,27 +1,49 @@
-//! `spoor doctor`: what this kernel and host allow, and what stands in the way.
+//! `spoor doctor`: what this kernel and host allow, what stands in the way, and how to mend it.
 
-use std::fmt::Write;
+mod holes;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use super::Failure;
+use serde_json::{Value, json};
+
 use super::wiring::{coverage, load, prove};
+use super::{Failure, spared};
 use crate::kernel::probes::Tier;
-use crate::kernel::{Covered, Host, Options, inspect};
+use crate::kernel::{CAPABILITIES, Covered, Facts, Host, Options, Others, inspect};
 use crate::telemetry::Ledger;
 
 /// What was found.
 #[derive(Debug)]
 pub struct Findings {
+    facts: Facts,
+    others: Others,
+    tried: Result<Tried, Failure>,
+}
+
+/// What came of loading the probes.
+#[derive(Debug)]
+struct Tried {
     host: Host,
     covered: Covered,
     verified: Vec<(String, u32)>,
 }
 
-/// Loads the probes for a moment, watching nothing but the canary.
-///
-/// # Errors
-/// [`Failure`] where the host cannot run spoor at all; the message says what to do.
-pub fn examine(tiers: &[Tier]) -> Result<Findings, Failure> {
+/// Looks at the host, then loads the probes for a moment, watching nothing but the canary. Where that cannot be done, what
+/// was seen by looking is there all the same. An agent that runs on `store` does not record what is tried.
+#[must_use]
+pub fn examine(tiers: &[Tier], store: Option<&Path>) -> Findings {
+    let root = Path::new("/");
+    let _spared = store.and_then(spared::ask);
+    // Before our own programs are there.
+    Findings { facts: Facts::gather(root), others: Others::ask(root), tried: attempt(tiers) }
+}
+
+fn attempt(tiers: &[Tier]) -> Result<Tried, Failure> {
     let host = inspect()?;
     // A scope of no cgroup: only the canary is seen, nobody else's deeds.
     let (mut kernel, mut control, counters) = load(&host, Options { scoped: true, log_level: 0 })?;
@@ -31,109 +53,104 @@ pub fn examine(tiers: &[Tier]) -> Result<Findings, Failure> {
     kernel.detach_all();
     drop(feed);
     reader.stop();
-    Ok(Findings { host, covered, verified })
+    Ok(Tried { host, covered, verified })
 }
 
 impl Findings {
-    /// For people.
+    /// For people: one screen.
     #[must_use]
     pub fn text(&self) -> String {
-        let Findings { host, covered, verified } = self;
-        let mut out = String::new();
-        let lsms = host
-            .lsms
-            .as_ref()
-            .map_or("unknown (securityfs is not mounted)".to_owned(), |list| list.join(", "));
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "kernel    {}", host.release);
-        let _ = writeln!(out, "btf       {} KiB", host.btf.len() / 1024);
-        let _ = writeln!(out, "lockdown  {}", host.lockdown.name());
-        let _ = writeln!(out, "lsm       {lsms}");
-        for signal in &covered.signals {
-            let tier = signal.tier.map_or("NOT COVERED", Tier::name);
-            let _ = writeln!(out, "\n{:<16}{tier:<12}{}", signal.signal.name(), signal.attach.join(", "));
-            for blind in &signal.blind {
-                let _ = writeln!(out, "    does not see: {blind}");
-            }
-            for refused in &signal.refused {
-                let _ = writeln!(out, "    {}: {}", refused.tier.name(), refused.why);
-            }
-        }
-        for advice in self.advice() {
-            let _ = writeln!(out, "\n{advice}");
-        }
-        if !verified.is_empty() {
-            let most = verified.iter().max_by_key(|(_, count)| *count);
-            let _ = writeln!(
-                out,
-                "\nverifier  {} programs, {} instructions in all{}",
-                verified.len(),
-                verified.iter().map(|(_, count)| u64::from(*count)).sum::<u64>(),
-                most.map(|(name, count)| format!(", most in {name} ({count})")).unwrap_or_default()
-            );
-        }
-        out
+        text::page(self)
     }
 
-    /// For programs.
+    /// For programs: everything.
     #[must_use]
-    pub fn json(&self) -> serde_json::Value {
-        let coverage = coverage(&self.host, &self.covered, &[]);
-        let signals: Vec<_> = coverage
-            .signals
-            .iter()
-            .map(|signal| {
-                let refused: Vec<_> =
-                    signal.refused.iter().map(|(tier, why)| serde_json::json!({"tier": tier, "why": why})).collect();
-                serde_json::json!({
-                    "signal": signal.signal, "tier": signal.tier, "attach": signal.attach, "proven": signal.proven,
-                    "blind": signal.blind, "refused": refused,
-                })
-            })
-            .collect();
-        let verified: serde_json::Map<_, _> =
-            self.verified.iter().map(|(name, count)| (name.clone(), (*count).into())).collect();
-        serde_json::json!({
-            "version": coverage.agent_version, "kernel": coverage.kernel, "lockdown": self.host.lockdown.name(),
-            "lsm": self.host.lsms, "signals": signals, "verified_instructions": verified,
+    pub fn json(&self) -> Value {
+        let facts = &self.facts;
+        let mut all = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "kernel": facts.release,
+            "btf_bytes": facts.btf_bytes,
+            "lockdown": facts.lockdown.map(crate::kernel::Lockdown::name),
+            "lsm": facts.lsms,
+            "lsm_with_bpf": facts.lsm_with_bpf(),
+            "built": facts.built,
+            "cgroups": facts.cgroups.name(),
+            "capabilities": {
+                "effective": format!("{:016x}", facts.capabilities),
+                "has": CAPABILITIES.iter().filter(|one| facts.has(one.number)).map(|one| one.name).collect::<Vec<_>>(),
+                "missing": facts.missing().iter().map(|one| one.name).collect::<Vec<_>>(),
+            },
+            "memlock_bytes": facts.memlock,
+            "switches": self.switches(),
+            "other_programs": self.other_programs(),
+            "other_programs_unknown": self.others.unknown,
+            "audit_sockets": facts.audit.iter().map(|one| json!({"port": one.port, "process": one.process})).collect::<Vec<_>>(),
+            "holes": self.holes().iter().map(holes::Hole::json).collect::<Vec<_>>(),
+        });
+        match &self.tried {
+            Ok(tried) => {
+                all["signals"] = tried.signals();
+                all["limits"] = json!(holes::limits(&tried.covered.signals));
+                all["verified_instructions"] =
+                    tried.verified.iter().map(|(name, count)| (name.clone(), Value::from(*count))).collect();
+            }
+            Err(failure) => {
+                all["refused"] = json!({"why": failure.to_string(), "exit_code": failure.code()});
+            }
+        }
+        all
+    }
+
+    /// The exit code: 0 where every signal is covered, 1 where not.
+    ///
+    /// # Errors
+    /// Why the probes could not be tried.
+    pub fn verdict(self) -> Result<u8, Failure> {
+        self.tried.map(|tried| u8::from(!tried.covered.uncovered().is_empty()))
+    }
+
+    fn holes(&self) -> Vec<holes::Hole> {
+        holes::of(&self.facts, self.tried.as_ref().ok().map(|tried| &tried.covered))
+    }
+
+    fn switches(&self) -> Value {
+        let switches = &self.facts.switches;
+        json!({
+            "kernel.unprivileged_bpf_disabled": switches.unprivileged_bpf_disabled,
+            "kernel.perf_event_paranoid": switches.perf_event_paranoid,
+            "kernel.kptr_restrict": switches.kptr_restrict,
+            "net.core.bpf_jit_enable": switches.bpf_jit_enable,
+            "kernel.ftrace_enabled": switches.ftrace_enabled,
+            "kprobes.enabled": switches.kprobes_enabled,
+            "tracing_on": switches.tracing_on,
         })
     }
 
-    /// Whether every signal is covered.
-    #[must_use]
-    pub fn whole(&self) -> bool {
-        self.covered.uncovered().is_empty()
+    fn other_programs(&self) -> Vec<Value> {
+        let one = |program: &crate::kernel::OtherProgram| {
+            let holders = program.holders.iter().map(|(pid, name)| json!({"pid": pid, "process": name}));
+            let pins = program.pins.iter().map(|path| path.display().to_string());
+            json!({
+                "id": program.id, "type": program.kind, "name": program.name,
+                "pinned": pins.collect::<Vec<_>>(), "held_by": holders.collect::<Vec<_>>(),
+            })
+        };
+        self.others.programs.iter().map(one).collect()
     }
+}
 
-    fn advice(&self) -> Vec<String> {
-        let mut advice = Vec::new();
-        if let Some(failure) = &self.covered.canary_failure {
-            advice.push(format!(
-                "The canary, which is to prove what is covered, could not act ({failure}). Mend that first; is the \
-                 loopback device up?"
-            ));
-            return advice;
-        }
-        let without_bpf = self.host.lsms.as_ref().is_some_and(|list| !list.iter().any(|lsm| lsm == "bpf"));
-        if without_bpf {
-            advice.push(
-                "To use the LSM tier, add `bpf` to the kernel's `lsm=` parameter. The others see the same here; LSM \
-                 hooks are the ones the kernel keeps stable."
-                    .into(),
-            );
-        }
-        if self
-            .covered
-            .signals
-            .iter()
-            .any(|signal| signal.tier == Some(Tier::Tracepoint) && signal.refused.len() > 2)
-        {
-            advice.push(
-                "This kernel allows neither trampolines nor kprobes, so calls are watched at their return. To close the \
-                 holes named above, use a kernel built with CONFIG_KPROBES and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS."
-                    .into(),
-            );
-        }
-        advice
+impl Tried {
+    fn signals(&self) -> Value {
+        let coverage = coverage(&self.host, &self.covered, &[]);
+        let one = |signal: &crate::record::SignalCoverage| {
+            let refused: Vec<_> =
+                signal.refused.iter().map(|(tier, why)| json!({"tier": tier, "why": why})).collect();
+            json!({
+                "signal": signal.signal, "tier": signal.tier, "attach": signal.attach, "proven": signal.proven,
+                "blind": signal.blind, "refused": refused,
+            })
+        };
+        coverage.signals.iter().map(one).collect()
     }
 }

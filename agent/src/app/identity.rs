@@ -4,11 +4,20 @@ use std::fs;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::kernel::boot_ns;
+use crate::hex;
+use crate::kernel::{PreflightError, boot_id, boot_ns};
 use crate::record::Host;
 
 /// Keeps a host's id here from being its machine id, which is nobody's business.
 const CONTEXT: &str = "spoor 2026-11-23 host id";
+
+/// `host.id` of this host.
+///
+/// # Errors
+/// [`PreflightError::Proc`]
+pub fn host_id() -> Result<String, PreflightError> {
+    Ok(host(boot_id()?).id)
+}
 
 /// Which host this is, in this boot.
 #[must_use]
@@ -18,7 +27,7 @@ pub(super) fn host(boot_id: [u8; 16]) -> Host {
     // A host without a machine id has an id for this boot only; better than one it shares with others.
     let machine = machine.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("boot:{boot:032x}"));
     let key = blake3::derive_key(CONTEXT, machine.as_bytes());
-    let id = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let id = hex::encode(key.get(..16).unwrap_or_default());
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     Host { id, name, boot_id: hyphened(&format!("{boot:032x}")) }
 }

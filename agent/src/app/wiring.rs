@@ -4,27 +4,29 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use spoor_wire::rule::InodeKey;
 use tokio::sync::watch;
 
+use super::own::own;
 use super::{Failure, RunOptions, identity};
-use crate::actor::{Files, Pods, Resolver};
-use crate::chain;
+use crate::actor::{Files, Pods};
+use crate::capture::{Asked, Header, Scales, Tape, Taped};
 use crate::config::Config;
-use crate::credential::{Catalogue, Describer, redact};
+use crate::credential::{Catalogue, Describer, FingerprintKey, redact};
 use crate::event::{Event, Loss, What};
+use crate::evidence::Signer;
 use crate::kernel::probes::Tier;
 use crate::kernel::{
-    Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MountWatch, Options, Passed, Patrol, Proof,
-    Reader, ReaderHandle, ScopeWatch, boot_ns, establish, seed,
+    Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MissWatch, MountWatch, Options, Passed, Patrol,
+    Proof, Reader, ReaderHandle, ScopeWatch, boot_ns, establish, seed,
 };
-use crate::lineage;
-use crate::pipeline::Stages;
-use crate::pipeline::worker::{Show, Surroundings, Worker};
-use crate::record::{self, Builder, ClockOffset, Redaction};
-use crate::store::Store;
+use crate::pipeline::worker::{Glance, Reload, Show, Surroundings, Turn, Worker};
+use crate::pipeline::{Desk, Digests, Outside};
+use crate::record::{self, Redaction};
+use crate::store::{self, Store};
 use crate::telemetry::Ledger;
 
 /// Most processes remembered.
@@ -98,14 +100,15 @@ pub(super) fn watch_host(
     for path in scope.iter_mut().flat_map(|scope| scope.refresh(&mut control)) {
         tracing::warn!("scope: there is no cgroup {path} now; it is watched from when there is");
     }
-    if let Err(error) = control.add_names(catalogue.names()) {
-        tracing::warn!("not all names of the catalogue are watched: {error}");
-        ledger.rules_refused.one();
+    let refused = control.set_names(catalogue.names());
+    if refused != 0 {
+        tracing::warn!("{refused} names of the catalogue are not watched: the kernel's table is full");
+        ledger.rules_refused.add(refused);
     }
     // From before the scan on, so that what is mounted while the probes are proven is noticed.
     let mounts = MountWatch::new().map_err(Failure::system("read the mount table"))?;
     let scan = catalogue.scan();
-    ledger.rules_refused.add(control.set_watch(&scan.inodes, &scan.entries, &scan.dirs));
+    ledger.rules_refused.add(control.set_watch(&scan.inodes, &scan.entries, &scan.dirs, boot_ns()));
     for missing in &scan.missing {
         tracing::warn!("credentials: {missing} is not there yet; it is watched from when it is");
     }
@@ -155,7 +158,8 @@ pub(super) fn early(
         let loss = Loss { since_ns: watching.since_ns, counts: Vec::new(), cpus: Vec::new() };
         events.push(Event { time_ns: boot_ns(), what: What::Lost(loss) });
     }
-    Ok(Early { coverage: coverage(host, &watching.covered, scope), events })
+    let coverage = coverage(host, &watching.covered, scope);
+    Ok(Early { coverage: record::Coverage { own: Some(Box::new(own(&options.config))), ..coverage }, events })
 }
 
 /// The coverage report, as a record.
@@ -174,6 +178,9 @@ pub(super) fn coverage(host: &Host, covered: &Covered, scope: &[String]) -> reco
         kernel: host.release.clone(),
         signals: signals.collect(),
         scope: scope.to_vec(),
+        config: None,
+        purposes: None,
+        own: None,
     }
 }
 
@@ -183,6 +190,9 @@ pub(super) struct Shared {
     pub(super) stopping: Arc<AtomicBool>,
     pub(super) stored: watch::Sender<u64>,
     pub(super) show: Option<Show>,
+    pub(super) reloads: Receiver<Reload>,
+    pub(super) turn: Turn,
+    pub(super) glance: watch::Sender<Glance>,
 }
 
 /// The parts of [`Watching`] the worker takes over.
@@ -199,40 +209,45 @@ pub(super) struct Hands {
 
 /// Puts the stages and the loop around them together.
 pub(super) fn worker(
-    config: &Config,
+    options: &RunOptions,
     host: &Host,
     catalogue: &Arc<Catalogue>,
     store: Store,
     hands: Hands,
     shared: Shared,
-) -> Result<Worker<Describer, Files>, Failure> {
+) -> Result<Worker<Taped<Describer>, Taped<Files>>, Failure> {
+    let config = &options.config;
     let wall_offset_ns = identity::wall_offset_ns();
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let limits = chain::Limits {
-        quiet_ns: nanos(config.chain.quiet),
-        pending_ns: nanos(PENDING),
-        max_actions: config.chain.max_actions.into(),
-        max_open: usize::try_from(config.chain.max_open).unwrap_or(usize::MAX),
-        max_pending: PENDING_MAX,
+    let this = identity::host(host.boot_id);
+    let signing = store.sign_with(Signer::open(&config.store.path, &this.id)?)?;
+    let reader = store::Reader::open(&config.store.path)?;
+    let header = Header {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: host.release.clone(),
+        boot_id: host.boot_id,
+        host: this,
+        wall_offset_ns,
+        first_seq: store.next_seq()?,
+        before: store.end().hash,
+        scales: scales(config),
+        findings: super::inventory::settings(&config.findings),
+        watched_since: super::inventory::watched_since(&reader, wall_offset_ns)?,
     };
-    let root = Path::new("/");
-    let pods = Pods::start(root, config.kubernetes.clone()).map_err(Failure::system("start a thread"))?;
-    let stages = Stages::new(
-        lineage::Table::new(lineage::Limits { processes_max: PROCESSES_MAX }, host.boot_id),
-        Resolver::new(Files::new(root).with_pods(pods)),
-        Describer::new(Arc::clone(catalogue)),
-        chain::Machine::new(limits, host.boot_id, wall_offset_ns),
-        Arc::clone(&shared.ledger),
-    );
-    let redaction = Redaction { argv: redact::argv, printable: redact::printable };
-    let clock = ClockOffset(wall_offset_ns);
-    let builder = Builder::new(identity::host(host.boot_id), clock, store.next_seq()?, redaction);
+    let asked = if options.capture.is_some() { Asked::on_tape() } else { Asked::default() };
+    let mut desk = desk(config, catalogue, &header, &shared.ledger, &asked)?;
+    let mut tape = super::record::begin(options, &header, asked)?;
+    super::inventory::recall(&reader, config, |input| {
+        tape.iter().for_each(Tape::begin);
+        desk.take(&input, &mut Vec::new(), &mut Vec::new());
+        tape.iter_mut().for_each(|tape| tape.put(&input));
+    })?;
     let Hands { control, counters, scope, mounts, proofs, passed, cgroups, coverage } = hands;
-    let Shared { ledger, stopping, stored, show } = shared;
+    let Shared { ledger, stopping, stored, show, reloads, turn, glance } = shared;
     let catalogue = Arc::clone(catalogue);
     let around = Surroundings {
-        builder,
+        tape,
         store,
+        signing,
         stored,
         control,
         counters,
@@ -240,14 +255,64 @@ pub(super) fn worker(
         mounts,
         scope,
         patrol: Patrol::new(proofs, nanos(config.canary.every), boot_ns()),
-        passed,
+        misses: MissWatch::new(passed, boot_ns()),
         cgroups,
         watched: config.scope.cgroups.clone(),
         coverage,
+        reloads,
+        turn,
         ledger,
         wall_offset_ns,
         stopping,
         show,
+        glance,
     };
-    Ok(Worker::new(stages, around))
+    Ok(Worker::new(desk, around))
+}
+
+/// The stages of this host, and what their records are made with.
+fn desk(
+    config: &Config,
+    catalogue: &Arc<Catalogue>,
+    header: &Header,
+    ledger: &Arc<Ledger>,
+    asked: &Asked,
+) -> Result<Desk<Taped<Describer>, Taped<Files>>, Failure> {
+    let root = Path::new("/");
+    let pods = Pods::start(root, config.kubernetes.clone(), Arc::clone(ledger));
+    let pods = pods.map_err(Failure::system("start a thread"))?;
+    let key = match &config.credentials.fingerprint_key {
+        Some(path) => FingerprintKey::read(path),
+        None => FingerprintKey::of_host(&config.store.path.join("fingerprint.key")),
+    };
+    let describer = Describer::new(Arc::clone(catalogue), key?);
+    let describer = describer.reading_environments(config.credentials.environment);
+    let files = Files::new(root).with_pods(pods);
+    let digests = Digests::start().map_err(Failure::system("start a thread"))?;
+    let outside = Outside {
+        describer: Taped::new(describer, asked.clone()),
+        host: Taped::new(files, asked.clone()),
+        digests: (digests, asked.clone()),
+    };
+    Ok(Desk::of(header, outside, REDACTION, Arc::clone(ledger)))
+}
+
+/// The only way bytes of the host get into a record.
+pub(super) const REDACTION: Redaction = Redaction { argv: redact::argv, printable: redact::printable };
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn scales(config: &Config) -> Scales {
+    Scales {
+        quiet_ns: nanos(config.chain.quiet),
+        pending_ns: nanos(PENDING),
+        max_actions: config.chain.max_actions.into(),
+        max_open: usize::try_from(config.chain.max_open).unwrap_or(usize::MAX),
+        max_pending: PENDING_MAX,
+        processes_max: PROCESSES_MAX,
+        inventory_first_ns: nanos(config.inventory.first),
+        inventory_every_ns: nanos(config.inventory.every),
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::holds::Linked;
+use super::holds::{Here, Linked};
 use super::{ChainId, RunId};
 use crate::action::{Action, ActionId};
 use crate::credential::Credential;
 use crate::event::SampleId;
+use crate::purpose::Digest;
 
 /// A connection that was asked for, as things were then.
 #[derive(Clone, Debug)]
@@ -15,11 +16,16 @@ pub(super) struct Asked {
     /// With outcome pending.
     pub(super) action: Action,
     pub(super) linked: Linked,
+    pub(super) here: Here,
     pub(super) run: u64,
     pub(super) run_id: RunId,
     pub(super) chain: ChainId,
     /// What the destination hands out, where it is a source of credentials.
     pub(super) endpoint: Option<Arc<Credential>>,
+    /// Names that the host was told for the destination.
+    pub(super) heard: Vec<Arc<str>>,
+    /// SHA-256 of the program, where it was known.
+    pub(super) digest: Option<Digest>,
 }
 
 /// Connections waiting for their outcome, in the order in which they were asked for, and those already reported without.

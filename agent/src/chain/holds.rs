@@ -3,9 +3,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{Basis, ChainId, Link, LinkFact};
+use super::serving::Unit;
+use super::weigh::{Evidence, Fit, weigh};
+use super::{Attempt, Basis, ChainId, Link, LinkFact, Relation};
 use crate::action::ActionId;
 use crate::credential::Credential;
+use crate::event::SampleId;
+use crate::lineage::Held;
+use crate::purpose::Judged;
 
 /// A credential as a process has it.
 #[derive(Clone, Debug)]
@@ -19,6 +24,12 @@ pub(super) struct Use {
     pub(super) hops: u32,
     /// It was handed over, or taken from another process.
     pub(super) received: bool,
+    /// The thread that came by it, where it was one of this process.
+    pub(super) tid: Option<u32>,
+    /// The connection it served when it came by it.
+    pub(super) unit: Option<SampleId>,
+    /// Another process has it, that was started together with this one.
+    pub(super) beside: bool,
     /// The run (by its number) and chain in which it was opened; `None` where it was held before the agent.
     pub(super) place: Option<(u64, ChainId)>,
     /// Connections the run had asked for by then.
@@ -36,8 +47,14 @@ pub(super) struct Holds {
 /// What an action is linked with.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Linked {
+    pub(super) attempt: Option<Attempt>,
+    pub(super) request: Option<ActionId>,
     pub(super) link: Option<Link>,
     pub(super) credentials: Vec<Arc<Credential>>,
+    /// It brought one of them.
+    pub(super) handed_out: bool,
+    /// What purposes say of it.
+    pub(super) judged: Option<Judged>,
 }
 
 /// Where the acting process acts.
@@ -48,6 +65,10 @@ pub(super) struct Here {
     pub(super) chain: ChainId,
     /// Connections the run had asked for before this action.
     pub(super) connections: u64,
+    /// The thread that acts.
+    pub(super) tid: u32,
+    /// The connection it serves.
+    pub(super) unit: Option<Unit>,
 }
 
 impl Holds {
@@ -58,8 +79,18 @@ impl Holds {
         self.uses.is_empty()
     }
 
+    /// How they are held: as its own, if any of them is.
+    pub(super) fn held(&self) -> Option<Held> {
+        self.uses.iter().map(|held| if held.hops == 0 { Held::Own } else { Held::Inherited }).max()
+    }
+
     pub(super) fn has(&self, credential: &Credential) -> bool {
         self.uses.iter().any(|held| held.credential.id == credential.id)
+    }
+
+    /// What processes have that were started together with one that has nothing itself.
+    pub(super) fn beside(uses: Vec<Use>) -> Self {
+        Self { uses, overflowed: false }
     }
 
     /// Adds one. When there are too many, the oldest goes whose credential is held by another opening as well.
@@ -81,6 +112,7 @@ impl Holds {
         let mut inherited = self.clone();
         for held in &mut inherited.uses {
             held.hops = held.hops.saturating_add(1);
+            held.tid = None;
         }
         inherited
     }
@@ -103,6 +135,11 @@ impl Holds {
         self.link_of(here, to, |_| true)
     }
 
+    /// The link of a connection as things were `then`, with what has become known of where it goes.
+    pub(super) fn link_then(&self, then: Here, to: &Towards) -> Linked {
+        self.link_of(then, Some(to), |held| held.time_ns <= then.time_ns)
+    }
+
     /// The link of reading a credential: with how the process came by that one.
     pub(super) fn link_to(&self, here: Here, credential: &Credential) -> Linked {
         self.link_of(here, None, |held| held.credential.id == credential.id)
@@ -110,44 +147,74 @@ impl Holds {
 
     fn link_of(&self, here: Here, to: Option<&Towards>, wanted: impl Fn(&Use) -> bool) -> Linked {
         // Sorting is stable: of two at one time, the later known comes first.
-        let mut newest_first: Vec<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
-        newest_first.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
-        let Some(newest) = newest_first.first() else {
+        let mut uses: Vec<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
+        uses.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
+        // Each credential by its newest use.
+        let mut newest: Vec<&Use> = Vec::new();
+        for held in &uses {
+            if !newest.iter().any(|known| known.credential.id == held.credential.id) {
+                newest.push(held);
+            }
+        }
+        let only = newest.len() == 1 && !self.overflowed;
+        let evidence: Vec<Evidence> = newest.iter().map(|held| evidence(held, here, to, only)).collect();
+        let weighed: Vec<(&Use, Evidence, u8)> = weigh(&evidence)
+            .into_iter()
+            .filter_map(|(place, worth)| Some((*newest.get(place)?, *evidence.get(place)?, worth)))
+            .take(Self::CREDENTIALS_MAX)
+            .collect();
+        let Some((best, known, confidence)) = weighed.first() else {
             return Linked::default();
         };
-        let mut credentials: Vec<Arc<Credential>> = Vec::new();
-        for held in &newest_first {
-            let known = credentials.iter().any(|known| known.id == held.credential.id);
-            if !known && credentials.len() < Self::CREDENTIALS_MAX {
-                credentials.push(Arc::clone(&held.credential));
-            }
-        }
-        let mut facts = Vec::new();
-        if let Some(to) = to {
-            if credentials.iter().any(|credential| names(credential, to)) {
-                facts.push(LinkFact::DestinationNamed);
-            }
-            let same_run = newest.place.is_some_and(|(run, _)| run == here.run);
-            if same_run && newest.connections == here.connections {
-                facts.push(LinkFact::FirstConnection);
-            }
-        }
-        if credentials.len() == 1 && !self.overflowed {
-            facts.push(LinkFact::OnlyCredential);
-        }
+        let of = weighed.iter().flat_map(|(one, _, _)| {
+            uses.iter().filter(|held| held.credential.id == one.credential.id).filter_map(|held| held.action)
+        });
         let link = Link {
-            of: newest_first.iter().filter_map(|held| held.action).take(Link::OF_MAX).collect(),
-            basis: basis(newest, here),
-            delay_ns: here.time_ns.saturating_sub(newest.time_ns),
-            hops: newest.hops,
-            facts,
+            relation: Relation::ObservedAfter,
+            of: of.take(Link::OF_MAX).collect(),
+            basis: basis(best, here),
+            delay_ns: here.time_ns.saturating_sub(best.time_ns),
+            hops: best.hops,
+            facts: facts(known),
+            confidence: *confidence,
+            each: weighed.iter().map(|(held, _, worth)| (held.credential.id.clone(), *worth)).collect(),
         };
-        Linked { link: Some(link), credentials }
+        let credentials = weighed.iter().map(|(held, _, _)| Arc::clone(&held.credential)).collect();
+        Linked { link: Some(link), credentials, ..Linked::default() }
     }
+}
+
+fn evidence(held: &Use, here: Here, to: Option<&Towards>, only: bool) -> Evidence {
+    let same_run = held.place.is_some_and(|(run, _)| run == here.run);
+    Evidence {
+        fit: to.map_or(Fit::Open, |to| fit(&held.credential, to)),
+        hops: held.hops,
+        age_ns: here.time_ns.saturating_sub(held.time_ns),
+        only,
+        first: to.is_some() && same_run && held.connections == here.connections,
+        same_thread: held.tid == Some(here.tid),
+        same_request: held.unit.zip(here.unit).map(|(then, now)| then == now.connection),
+        beside: held.beside,
+    }
+}
+
+fn facts(known: &Evidence) -> Vec<LinkFact> {
+    let facts = [
+        (known.fit == Fit::Named, LinkFact::DestinationNamed),
+        (known.fit == Fit::Expected, LinkFact::DestinationExpected),
+        (known.fit == Fit::Differs, LinkFact::DestinationDiffers),
+        (known.first, LinkFact::FirstConnection),
+        (known.only, LinkFact::OnlyCredential),
+        (known.same_thread, LinkFact::SameThread),
+        (known.same_request == Some(true), LinkFact::SameRequest),
+        (known.same_request == Some(false), LinkFact::OtherRequest),
+    ];
+    facts.into_iter().filter_map(|(holds, fact)| holds.then_some(fact)).collect()
 }
 
 fn basis(held: &Use, here: Here) -> Basis {
     match held.place {
+        Some(_) if held.beside => Basis::Beside,
         None => Basis::Held,
         // An earlier episode of this very run.
         Some((run, chain)) if run == here.run && chain != here.chain => Basis::Held,
@@ -167,26 +234,45 @@ pub(super) struct Towards {
 }
 
 /// Whether a credential names a destination: by its address, or by the name under which the host came to know it. Names
-/// are not resolved here.
-fn names(credential: &Credential, to: &Towards) -> bool {
+/// are not resolved here, and an address may have more names than the host has heard: that another is known says nothing.
+pub(super) fn fit(credential: &Credential, to: &Towards) -> Fit {
     let ip = to.ip.to_canonical();
-    credential.expects.iter().any(|(host, expected)| {
+    let fits = credential.expects.iter().map(|(host, expected)| {
+        if expected.is_some_and(|expected| expected != to.port) {
+            return Fit::Differs;
+        }
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let named =
-            to.name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(host.trim_end_matches('.')));
-        let here = named
-            || host.parse::<IpAddr>().map_or_else(
-                |_| host.eq_ignore_ascii_case("localhost") && ip.is_loopback(),
-                |named| named.to_canonical() == ip,
-            );
-        here && expected.is_none_or(|expected| expected == to.port)
-    })
+        let same = |name: &String| name.eq_ignore_ascii_case(host.trim_end_matches('.'));
+        if to.name.as_ref().is_some_and(same) {
+            return Fit::Named;
+        }
+        let address = host.parse::<IpAddr>().map(|named| named.to_canonical() == ip);
+        match address {
+            Ok(true) => Fit::Named,
+            Err(_) if !host.eq_ignore_ascii_case("localhost") => Fit::Open,
+            Err(_) if ip.is_loopback() => Fit::Named,
+            Ok(false) | Err(_) => Fit::Differs,
+        }
+    });
+    let fits: Vec<Fit> = fits.collect();
+    if fits.contains(&Fit::Named) {
+        Fit::Named
+    } else if fits.is_empty() || fits.contains(&Fit::Open) {
+        if expects(credential, to) { Fit::Expected } else { Fit::Open }
+    } else {
+        Fit::Differs
+    }
+}
+
+/// Whether credentials of that kind are expected to be used there, whatever this one says.
+fn expects(credential: &Credential, to: &Towards) -> bool {
+    credential.destinations.iter().any(|expected| expected.is(to.ip, to.port, to.name.as_deref()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Towards, names};
-    use crate::credential::Credential;
+    use super::{Fit, Towards, fit};
+    use crate::credential::{Credential, Destination};
 
     #[test]
     fn destinations_named() {
@@ -201,22 +287,60 @@ mod tests {
                 ("[fd00::1]".to_owned(), Some(443)),
                 ("db.example.com".to_owned(), None),
             ],
+            ..Credential::default()
         };
         for (ip, port, expected) in [
-            ("10.0.0.9", 5432, true),
-            ("::ffff:10.0.0.9", 5432, true),
-            ("10.0.0.9", 5433, false),
-            ("10.0.0.8", 5432, false),
-            ("127.0.0.1", 1, true),
-            ("::1", 1, true),
-            ("fd00::1", 443, true),
+            ("10.0.0.9", 5432, Fit::Named),
+            ("::ffff:10.0.0.9", 5432, Fit::Named),
+            // It may be db.example.com, by any port.
+            ("10.0.0.9", 5433, Fit::Open),
+            ("10.0.0.8", 5432, Fit::Open),
+            ("127.0.0.1", 1, Fit::Named),
+            ("::1", 1, Fit::Named),
+            ("fd00::1", 443, Fit::Named),
         ] {
             let to = Towards { ip: ip.parse().unwrap(), port, name: None };
-            assert_eq!(names(&credential, &to), expected, "{ip} {port}");
+            assert_eq!(fit(&credential, &to), expected, "{ip} {port}");
         }
         let named =
             |name: &str| Towards { ip: "10.9.9.9".parse().unwrap(), port: 443, name: Some(name.to_owned()) };
-        assert!(names(&credential, &named("DB.example.com")));
-        assert!(!names(&credential, &named("xdb.example.com")));
+        assert_eq!(fit(&credential, &named("DB.example.com")), Fit::Named);
+        assert_eq!(fit(&credential, &named("xdb.example.com")), Fit::Open);
+    }
+
+    #[test]
+    fn destinations_that_are_others() {
+        let to = |ip: &str, port| Towards { ip: ip.parse().unwrap(), port, name: None };
+        for (host, port, ip, to_port, expected) in [
+            ("10.0.0.9", Some(5432), "10.0.0.8", 5432, Fit::Differs),
+            ("10.0.0.9", None, "10.0.0.8", 5432, Fit::Differs),
+            ("db.example.com", Some(5432), "10.0.0.8", 443, Fit::Differs),
+            ("db.example.com", Some(5432), "10.0.0.8", 5432, Fit::Open),
+            ("localhost", None, "10.0.0.8", 5432, Fit::Differs),
+        ] {
+            let expects = vec![(host.to_owned(), port)];
+            let credential = Credential { expects, ..Credential::default() };
+            assert_eq!(fit(&credential, &to(ip, to_port)), expected, "{host} {port:?} {ip} {to_port}");
+        }
+        assert_eq!(fit(&Credential::default(), &to("10.0.0.8", 1)), Fit::Open);
+    }
+
+    #[test]
+    fn destinations_expected() {
+        let credential = Credential {
+            destinations: Destination::all(&["*.example.com:443", "*:5432"]),
+            ..Credential::default()
+        };
+        let to = |port, name: Option<&str>| Towards {
+            ip: "10.9.9.9".parse().unwrap(),
+            port,
+            name: name.map(str::to_owned),
+        };
+        assert_eq!(fit(&credential, &to(443, Some("db.example.com"))), Fit::Expected);
+        assert_eq!(fit(&credential, &to(5432, None)), Fit::Expected);
+        assert_eq!(fit(&credential, &to(443, None)), Fit::Open, "a kind may be used elsewhere");
+        let expects = vec![("10.0.0.9".to_owned(), None)];
+        let named = Credential { expects, ..credential.clone() };
+        assert_eq!(fit(&named, &to(5432, None)), Fit::Differs, "what it names itself counts for more");
     }
 }

@@ -35,6 +35,12 @@ impl Ids {
                 field(b"container");
                 field(id.as_bytes());
             }
+            RunKey::Entered { container, root } => {
+                field(b"entered");
+                field(container.as_bytes());
+                field(&root.tgid.to_le_bytes());
+                field(&root.tick.to_le_bytes());
+            }
             RunKey::Session { login_uid, actor } => {
                 field(b"session");
                 field(&login_uid.to_le_bytes());
@@ -55,5 +61,20 @@ impl Ids {
         let wall_ms = time_ns.saturating_add_signed(self.wall_offset_ns) / 1_000_000;
         let low = u128::from_be_bytes(random) & ((1 << 80) - 1);
         Ulid((u128::from(wall_ms) & ((1 << 48) - 1)) << 80 | low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for id in [Ulid(0), Ulid(1), Ulid(u128::MAX), Ulid(0x0001_9999_dead_beef)] {
+            assert_eq!(Ulid::from_text(&id.to_string()), Some(id));
+        }
+        for text in ["", "0", "0000000000000000000000000U", "\u{1F980}0000000000000000000000"] {
+            assert_eq!(Ulid::from_text(text), None, "{text}");
+        }
     }
 }

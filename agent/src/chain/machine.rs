@@ -1,25 +1,34 @@
 //! The machine: which process belongs to which run, and what becomes a note.
 
+mod awaited;
 mod connecting;
+#[cfg(test)]
+mod fill;
+mod judging;
 mod membership;
 mod naming;
 mod recording;
 mod secrets;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use self::awaited::Awaited;
+use super::attempts::{Command, Jobs, Started};
 use super::connections::Connections;
 use super::holds::Holds;
 use super::ids::Ids;
+use super::reaching::Reaching;
 use super::run::{Open, Run};
+use super::serving::{Serving, Unit};
 use super::{ChainId, CloseReason, Gap, GapKind, Note};
-use crate::action::ActionDeed;
+use crate::action::{ActionDeed, ActionId};
 use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
 use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
-use crate::lineage::{KnownBy, Process, Slot, Table};
+use crate::lineage::{Held, KnownBy, Process, Slot, Table};
 use crate::names::Named;
+use crate::purpose::{Digest, Purposes};
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +37,7 @@ pub struct Limits {
     pub quiet_ns: u64,
     /// A connection without an outcome for so long is reported without one.
     pub pending_ns: u64,
-    /// Most actions recorded of one chain.
+    /// Most actions recorded of one chain; half as many again of what gives way last.
     pub max_actions: u64,
     /// Most chains open at once.
     pub max_open: usize,
@@ -57,6 +66,8 @@ pub struct Subject {
     pub facts: Arc<Facts>,
     /// Whose it is, and in which run.
     pub standing: Standing,
+    /// SHA-256 of its program, where a purpose asks for it and it is known by now.
+    pub digest: Option<Digest>,
 }
 
 /// An event, with what the earlier stages found.
@@ -70,11 +81,13 @@ pub struct Observed<'a> {
     pub by: Option<&'a Subject>,
     /// Of a [`Deed::Fork`], the new process.
     pub child: Option<&'a Subject>,
-    /// Of a deed with a file, what that holds; of a [`What::Seeded`], what its open files hold; of a [`Deed::Connect`],
-    /// what the destination hands out.
+    /// Of a deed with a file or a key, what that holds; of a [`What::Seeded`], what its open files and its environment hold;
+    /// of a [`Deed::Exec`], what its environment holds; of a [`Deed::Connect`], what the destination hands out.
     pub credentials: &'a [Arc<Credential>],
     /// Of a [`Deed::Connect`] or [`Deed::Send`], the destination's name; of a [`Deed::Hello`], the one that was said.
     pub name: Option<&'a Named>,
+    /// Every name that the host was told for that destination.
+    pub heard: &'a [Arc<str>],
 }
 
 /// What became of actions and state so far. Numbers only grow.
@@ -86,7 +99,8 @@ pub struct Counts {
     pub unchained: u64,
     /// Actions beyond the bound of their chain.
     pub folded: u64,
-    /// Chains ended, and connections reported without an outcome, because there were too many.
+    /// Chains ended, connections reported without an outcome, and names of pods no longer looked for, because there were too
+    /// many.
     pub evicted: u64,
 }
 
@@ -95,14 +109,24 @@ pub struct Counts {
 pub struct Machine {
     limits: Limits,
     ids: Ids,
+    wall_offset_ns: i64,
+    /// What actions are judged by.
+    purposes: Arc<Purposes>,
+    /// What nothing shows at present.
+    uncovered: Vec<GapKind>,
     members: HashMap<Slot, Member>,
     runs: HashMap<u64, Run>,
     runs_by_key: HashMap<Arc<RunKey>, u64>,
     /// Runs with an open chain, the one untouched for longest first.
     touched: BTreeSet<(u64, u64)>,
+    /// Those of them whose chain is about no credential: where there are too many, they end first.
+    bare: BTreeSet<(u64, u64)>,
     connections: Connections,
+    jobs: Jobs,
     /// When chains closed, the latest last: a loss is noticed after it happened, and concerns them too.
     closed: VecDeque<(u64, ChainId)>,
+    /// Chains whose actor may have a better name soon, the oldest first.
+    awaited: BTreeMap<ChainId, Awaited>,
     counts: Counts,
     runs_begun: u64,
     chains_opened: u64,
@@ -119,6 +143,17 @@ struct Member {
     /// Number of the chain that counts it among its processes.
     counted_in: u64,
     holds: Holds,
+    /// What it executed last, and the record of that.
+    command: Option<Command>,
+    executed: Option<ActionId>,
+    /// What its children did in vain.
+    started: Option<Box<Started>>,
+    /// Connections it asked for lately.
+    reaching: Option<Box<Reaching>>,
+    /// Connections it accepted.
+    serving: Option<Box<Serving>>,
+    /// The connection its maker served when it was made.
+    within: Option<Unit>,
 }
 
 impl Machine {
@@ -132,12 +167,18 @@ impl Machine {
                 ..limits
             },
             ids: Ids::new(boot_id, wall_offset_ns),
+            wall_offset_ns,
+            purposes: Arc::default(),
+            uncovered: Vec::new(),
             members: HashMap::new(),
             runs: HashMap::new(),
             runs_by_key: HashMap::new(),
             touched: BTreeSet::new(),
+            bare: BTreeSet::new(),
             closed: VecDeque::new(),
+            awaited: BTreeMap::new(),
             connections: Connections::default(),
+            jobs: Jobs::default(),
             counts: Counts::default(),
             runs_begun: 0,
             chains_opened: 0,
@@ -152,10 +193,10 @@ impl Machine {
         self.counts
     }
 
-    /// Whether a process is known to hold a credential.
+    /// How a process is known to hold a credential; `None` where it holds none.
     #[must_use]
-    pub fn holds(&self, key: ProcessKey) -> bool {
-        self.members.get(&key.into()).is_some_and(|member| !member.holds.is_empty())
+    pub fn holds(&self, key: ProcessKey) -> Option<Held> {
+        self.members.get(&key.into())?.holds.held()
     }
 
     /// Live processes, runs, open chains.
@@ -171,6 +212,7 @@ impl Machine {
         match &input.event.what {
             What::Tick | What::Answer(_) | What::Present(_) => {}
             What::Lost(loss) => self.lost(time_ns, (GapKind::Lost, loss), out),
+            What::Missed(loss) => self.lost(time_ns, (GapKind::Missed, loss), out),
             What::Silent { since_ns } => {
                 let loss = Loss { since_ns: *since_ns, counts: Vec::new(), cpus: Vec::new() };
                 self.lost(time_ns, (GapKind::ProbeSilent, &loss), out);
@@ -194,6 +236,16 @@ impl Machine {
             chain.gap(gap);
         }
         self.left(member.run, time_ns, out);
+    }
+
+    /// What nothing shows from now on: a gap of each chain that is open, and of each that opens until more is shown.
+    pub fn uncovered(&mut self, gaps: Vec<GapKind>) {
+        for (_, run) in self.by_opening() {
+            if let Some(chain) = self.chain_mut(run) {
+                gaps.iter().for_each(|gap| chain.gap(*gap));
+            }
+        }
+        self.uncovered = gaps;
     }
 
     /// Ends everything: the agent stops.
@@ -269,6 +321,10 @@ impl Machine {
             self.answered(of, outcome, from, (time_ns, seen.source), out);
             return;
         }
+        if let Deed::AcceptEnd { of } = seen.deed {
+            self.served(seen.process.key, of);
+            return;
+        }
         if let (Deed::Hello { of, .. }, Some(name)) = (&seen.deed, input.name) {
             self.spoke(*of, name, (time_ns, seen.source), out);
             return;
@@ -284,14 +340,14 @@ impl Machine {
         match &seen.deed {
             Deed::Fork { .. } => {
                 if let Some(child) = input.child {
-                    self.made(by.process.key, child, time_ns, out);
+                    self.made((by.process.key, by.facts.tid), child, time_ns, out);
                 }
             }
             Deed::Exec { .. } => {
                 self.acted(by.process.key);
-                self.act(run, by, (time_ns, seen.source), ActionDeed::Exec, out);
+                self.executed(run, seen, input, by, out);
             }
-            Deed::Open(_) | Deed::Receive(_) | Deed::Read { .. } | Deed::Unix { .. } => {
+            Deed::Open(_) | Deed::Receive(_) | Deed::Read { .. } | Deed::Unix { .. } | Deed::Key { .. } => {
                 self.secret(run, seen, input, by, out);
             }
             Deed::Memory { target, how } => {
@@ -316,15 +372,17 @@ impl Machine {
             Deed::Send { to, outcome } => {
                 self.acted(by.process.key);
                 self.open_chain(run, by, input.table, (time_ns, seen.id), out);
-                self.sent(run, by, (*to, input.name, *outcome), (time_ns, seen.source), out);
+                let there = (*to, input.name, input.heard, *outcome);
+                self.sent(run, by, there, (time_ns, seen.source), out);
             }
             Deed::Accept { from, at, transport } => {
                 self.acted(by.process.key);
                 self.open_chain(run, by, input.table, (time_ns, seen.id), out);
                 let deed = ActionDeed::Accept { from: *from, at: *at, transport: *transport };
-                self.act(run, by, (time_ns, seen.source), deed, out);
+                let action = self.act(run, by, (time_ns, seen.source), deed, out);
+                self.serves(by, Unit { connection: seen.id, action });
             }
-            Deed::Exit(_) | Deed::ConnectEnd { .. } | Deed::Hello { .. } => {}
+            Deed::Exit(_) | Deed::ConnectEnd { .. } | Deed::AcceptEnd { .. } | Deed::Hello { .. } => {}
         }
     }
 }
@@ -335,5 +393,6 @@ fn unseen(known_by: KnownBy) -> Option<GapKind> {
         KnownBy::Fork => None,
         KnownBy::Proc => Some(GapKind::OlderThanAgent),
         KnownBy::Act => Some(GapKind::UnknownParent),
+        KnownBy::Again => Some(GapKind::StateFull),
     }
 }

@@ -1,30 +1,50 @@
 //! Runs, chains and links: a pure state machine over actions. No I/O, no clock.
 
+mod attempts;
 mod connections;
 mod holds;
 mod ids;
+mod link;
 mod machine;
+mod reaching;
 mod run;
+mod serving;
+mod weigh;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::action::{Action, ActionId};
+use crate::action::{Action, ActionId, ConnectOutcome};
 use crate::actor::Actor;
 use crate::credential::Credential;
-use crate::event::{Endpoint, Kind, ProcessKey};
+use crate::event::{Endpoint, Kind, ProcessKey, Text};
 use crate::lineage::Process;
 use crate::names::Named;
+use crate::purpose::{Judged, Verdict};
 
+pub use attempts::{Attempt, RunAttempt};
+pub use link::{Basis, Link, LinkFact, Relation};
 pub use machine::{Counts, Limits, Machine, Observed, Subject};
+pub use weigh::{FAIR, STRONG};
 
 /// A 128-bit id, written as a ULID: sortable by time, and the same whenever the same stream is replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ulid(pub u128);
 
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl Ulid {
+    /// Back from what it is written as.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let digit = |letter: u8| ALPHABET.iter().position(|known| *known == letter);
+        let add = |number: u128, letter| Some(number << 5 | u128::try_from(digit(letter)?).ok()?);
+        (text.len() == 26).then(|| text.bytes().try_fold(0, add)).flatten().map(Ulid)
+    }
+}
+
 impl fmt::Display for Ulid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         for digit in (0..26).rev() {
             let index = usize::try_from((self.0 >> (digit * 5)) & 31).unwrap_or(0);
             write!(f, "{}", char::from(*ALPHABET.get(index).unwrap_or(&b'0')))?;
@@ -45,9 +65,9 @@ pub enum Note {
     Opened(Box<Opened>),
     /// An action of a chain.
     Acted(Box<Acted>),
-    /// More is known of the actor of a chain than when it was told.
+    /// More is known of the actor of a chain than when it was told. Comes while it is open, or soon after.
     Completed(Box<Completed>),
-    /// A chain ends. Nothing of it comes after this, but for connections it had reported as pending.
+    /// A chain ends. Nothing of it comes after this, but for connections it had reported as pending and names of its actor.
     Closed(Box<Closed>),
     /// Something may be missing.
     Gap(Gap),
@@ -72,6 +92,8 @@ pub struct Opened {
     pub lineage: Vec<Arc<Process>>,
     /// Earlier chain of the same run, where this is a later episode.
     pub after: Option<ChainId>,
+    /// Which attempt of the same job this run is, where earlier ones failed.
+    pub attempt: Option<RunAttempt>,
     /// What is not known from the start on, e.g. that the root is older than the agent.
     pub gaps: Vec<GapKind>,
 }
@@ -104,75 +126,12 @@ pub struct Acted {
     pub credentials: Vec<Arc<Credential>>,
     /// Which credential openings it came after, and on what basis. `None` where there are none.
     pub link: Option<Link>,
-}
-
-/// Why an action stands with earlier ones. It says *observed after*, never *used for*.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The credential openings it came after, at most [`Link::OF_MAX`], newest first.
-    pub of: Vec<ActionId>,
-    /// How the process came by what the newest of them opened.
-    pub basis: Basis,
-    /// Since the newest of them.
-    pub delay_ns: u64,
-    /// Forks between the process that opened it and the one that acts.
-    pub hops: u32,
-    /// Facts that make the link stronger, e.g. that the credential itself names the destination.
-    pub facts: Vec<LinkFact>,
-}
-
-impl Link {
-    /// Most openings a link names.
-    pub const OF_MAX: usize = 16;
-}
-
-/// How a process came by a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Basis {
-    /// It opened it.
-    SameProcess,
-    /// A forebear opened it before the fork.
-    Inherited,
-    /// It was handed over as a descriptor.
-    Received,
-    /// It had it before the chain began.
-    Held,
-}
-
-impl Basis {
-    /// The name used in records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Basis::SameProcess => "same-process",
-            Basis::Inherited => "inherited",
-            Basis::Received => "received",
-            Basis::Held => "held",
-        }
-    }
-}
-
-/// A fact about a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkFact {
-    /// The credential names this destination.
-    DestinationNamed,
-    /// The process holds no other credential.
-    OnlyCredential,
-    /// No connection of the run lies between.
-    FirstConnection,
-}
-
-impl LinkFact {
-    /// The name used in records.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            LinkFact::DestinationNamed => "destination-named",
-            LinkFact::OnlyCredential => "only-credential",
-            LinkFact::FirstConnection => "first-connection",
-        }
-    }
+    /// Of a connection or an execution: which attempt it is, where earlier ones failed.
+    pub attempt: Option<Attempt>,
+    /// What purposes say of it. `None` where nobody has declared any, and of the end of a process.
+    pub judged: Option<Judged>,
+    /// The accepted connection it was done for, where that can be seen.
+    pub request: Option<ActionId>,
 }
 
 /// A chain ends.
@@ -194,6 +153,8 @@ pub struct Closed {
     pub reason: CloseReason,
     /// How the run's first process ended, where it did.
     pub root_exit: Option<crate::event::ExitStatus>,
+    /// Which attempt of the same job the run was, where earlier ones failed.
+    pub attempt: Option<RunAttempt>,
     /// What it held.
     pub summary: Summary,
 }
@@ -231,16 +192,51 @@ pub struct Summary {
     pub actions: u64,
     /// Actions beyond the bound of a chain: counted, not recorded.
     pub folded: u64,
-    /// Credentials opened, inherited or held, in the order of first use.
+    /// Credentials opened, inherited or held, each version of them, in the order of first use.
     pub credentials: Vec<Arc<Credential>>,
+    /// Credentials that were opened only to be written, each once, in the order of the first time.
+    pub written: Vec<Arc<Credential>>,
     /// Destinations, in the order of first attempt.
     pub destinations: Vec<Reached>,
+    /// Of each credential, what was reached after it: those with a link that is at least [`FAIR`].
+    pub fan_out: Vec<FanOut>,
     /// Programs started.
     pub programs: u64,
+    /// Which, and how often, in the order of their first start.
+    pub executed: Vec<Executed>,
+    /// Connections that were tried again after they failed.
+    pub retries: u64,
     /// Processes of the run that acted.
     pub processes: u64,
     /// What may be missing.
     pub gaps: Vec<GapKind>,
+    /// Actions by verdict; `None` where none was judged.
+    pub verdicts: Option<Box<Verdicts>>,
+}
+
+/// How the actions of a chain were judged. An action that is recorded again, to complete it, counts once, with its last
+/// verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Within.
+    pub within: u64,
+    /// Outside.
+    pub outside: u64,
+    /// Undeclared.
+    pub undeclared: u64,
+    /// Purposes that allowed one or came nearest to it, in the order of their first action.
+    pub purposes: Vec<Arc<str>>,
+}
+
+impl Verdicts {
+    /// How many of a verdict.
+    pub fn count(&mut self, verdict: Verdict) -> &mut u64 {
+        match verdict {
+            Verdict::Within => &mut self.within,
+            Verdict::Outside => &mut self.outside,
+            Verdict::Undeclared => &mut self.undeclared,
+        }
+    }
 }
 
 /// A destination of a chain.
@@ -254,6 +250,26 @@ pub struct Reached {
     pub attempts: u64,
     /// Connections there were.
     pub established: u64,
+    /// What became of the last.
+    pub outcome: Option<ConnectOutcome>,
+}
+
+/// One credential and the systems that were reached after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOut {
+    /// Its id.
+    pub credential: String,
+    /// Places in [`Summary::destinations`], in the order of the first connection.
+    pub destinations: Vec<usize>,
+}
+
+/// A program that was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// Its path.
+    pub exe: Text,
+    /// How often.
+    pub count: u64,
 }
 
 /// Something may be missing.
@@ -290,11 +306,62 @@ pub enum GapKind {
     AgentStopped,
     /// Records of the store were given up, for their age or their size.
     Dropped,
+    /// Records of the store were lost, since a file was damaged.
+    Damaged,
     /// A probe that was proven at start does not fire any more.
     ProbeSilent,
+    /// The kernel passed probes by, since they were interrupted at work on that CPU.
+    Missed,
+    /// No tier shows that processes are made.
+    ForkNotCovered,
+    /// … that they take programs.
+    ExecNotCovered,
+    /// … that they end.
+    ExitNotCovered,
+    /// … that they open credentials.
+    OpenNotCovered,
+    /// … that they ask for connections.
+    ConnectNotCovered,
+    /// … what becomes of these.
+    OutcomeNotCovered,
 }
 
 impl GapKind {
+    /// Every kind.
+    pub const ALL: [GapKind; 16] = [
+        GapKind::Lost,
+        GapKind::OlderThanAgent,
+        GapKind::UnknownParent,
+        GapKind::Truncated,
+        GapKind::StateFull,
+        GapKind::AgentStopped,
+        GapKind::Dropped,
+        GapKind::Damaged,
+        GapKind::ProbeSilent,
+        GapKind::Missed,
+        GapKind::ForkNotCovered,
+        GapKind::ExecNotCovered,
+        GapKind::ExitNotCovered,
+        GapKind::OpenNotCovered,
+        GapKind::ConnectNotCovered,
+        GapKind::OutcomeNotCovered,
+    ];
+
+    /// The gap of every chain while nothing shows a signal. `None` of those that most chains do without: they stand in the
+    /// coverage record alone, or the gap would be in each chain of a host and be read by nobody.
+    #[must_use]
+    pub fn not_covered(signal: &str) -> Option<Self> {
+        Some(match signal {
+            "fork" => GapKind::ForkNotCovered,
+            "exec" => GapKind::ExecNotCovered,
+            "exit" => GapKind::ExitNotCovered,
+            "secret.open" => GapKind::OpenNotCovered,
+            "connect" => GapKind::ConnectNotCovered,
+            "connect.outcome" => GapKind::OutcomeNotCovered,
+            _ => return None,
+        })
+    }
+
     /// The name used in records.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -306,7 +373,15 @@ impl GapKind {
             GapKind::StateFull => "state-full",
             GapKind::AgentStopped => "agent-stopped",
             GapKind::Dropped => "dropped",
+            GapKind::Damaged => "damaged",
             GapKind::ProbeSilent => "probe-silent",
+            GapKind::Missed => "missed",
+            GapKind::ForkNotCovered => "fork-not-covered",
+            GapKind::ExecNotCovered => "exec-not-covered",
+            GapKind::ExitNotCovered => "exit-not-covered",
+            GapKind::OpenNotCovered => "open-not-covered",
+            GapKind::ConnectNotCovered => "connect-not-covered",
+            GapKind::OutcomeNotCovered => "outcome-not-covered",
         }
     }
 }

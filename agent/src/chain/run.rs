@@ -1,14 +1,18 @@
 //! A run, and the chain it may have open.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{ChainId, GapKind, Reached, RunId, Summary};
+use super::attempts::{Destinations, Job};
+use super::holds::{Holds, Use};
+use super::{ChainId, Executed, FAIR, FanOut, GapKind, Link, Reached, RunAttempt, RunId, Summary};
 use crate::action::{Action, ActionDeed, ConnectOutcome};
 use crate::actor::{Actor, RunKey};
 use crate::credential::Credential;
-use crate::event::{Endpoint, ExitStatus, ProcessKey};
+use crate::event::{Endpoint, ExitStatus, ProcessKey, SampleId, Text};
 use crate::lineage::{Process, Slot};
 use crate::names::Named;
+use crate::purpose::Judged;
 
 /// One execution of an actor's job.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ pub(super) struct Run {
     pub(super) last: Option<ChainId>,
     /// Connections asked for.
     pub(super) connections: u64,
+    /// What its processes came by, the latest last: those started together with them may have it through a pipe.
+    pub(super) recent: VecDeque<Recent>,
+    /// Destinations that did not answer.
+    pub(super) unanswered: Destinations,
     /// When the last process ended, once it has.
     pub(super) ended_ns: Option<u64>,
 }
@@ -34,6 +42,9 @@ pub(super) struct Begun {
     pub(super) root: Arc<Process>,
     pub(super) lineage: Vec<Arc<Process>>,
     pub(super) root_exit: Option<ExitStatus>,
+    /// The job it is a run of, where a repetition would be a retry.
+    pub(super) job: Option<Job>,
+    pub(super) attempt: Option<RunAttempt>,
 }
 
 /// An open chain.
@@ -50,9 +61,51 @@ pub(super) struct Open {
     pub(super) pending: u64,
 }
 
+/// What a process of a run came by.
+#[derive(Debug)]
+pub(super) struct Recent {
+    process: ProcessKey,
+    parent: Option<ProcessKey>,
+    held: Use,
+}
+
 impl Run {
+    const RECENT_MAX: usize = 16;
+    /// A shell makes the processes of a pipeline within a few milliseconds.
+    const TOGETHER_NS: u64 = 100_000_000;
+
+    pub(super) fn came_by(&mut self, process: &Process, held: Use) {
+        if self.recent.len() >= Self::RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { process: process.key, parent: process.parent, held });
+    }
+
+    /// What those have that were started together with a process, by the same parent. A server that makes a process for each
+    /// request starts many together: what one of them opened for another request than `unit` is no business of this one.
+    pub(super) fn beside(&self, process: &Process, unit: Option<SampleId>) -> Holds {
+        let beside = self.recent.iter().filter(|recent| {
+            let apart = recent.process.start_ns.abs_diff(process.key.start_ns);
+            let siblings = process.parent.is_some() && recent.parent == process.parent;
+            let other_request = recent.held.unit.zip(unit).is_some_and(|(theirs, own)| theirs != own);
+            siblings && !other_request && recent.process != process.key && apart <= Self::TOGETHER_NS
+        });
+        let held = beside.map(|recent| Use { beside: true, tid: None, ..recent.held.clone() });
+        Holds::beside(held.collect())
+    }
+
     pub(super) fn new(key: Arc<RunKey>) -> Self {
-        Self { key, live: 0, begun: None, chain: None, last: None, connections: 0, ended_ns: None }
+        Self {
+            key,
+            live: 0,
+            begun: None,
+            chain: None,
+            last: None,
+            connections: 0,
+            recent: VecDeque::new(),
+            unanswered: Destinations::default(),
+            ended_ns: None,
+        }
     }
 
     pub(super) fn is_root(&self, key: ProcessKey) -> bool {
@@ -63,6 +116,8 @@ impl Run {
 
 /// Most credentials and destinations a summary names.
 const NAMED_MAX: usize = 256;
+/// Most versions of one credential: a file that is written anew for each opening hides no other.
+const VERSIONS_MAX: usize = 16;
 
 impl Open {
     pub(super) fn gap(&mut self, gap: GapKind) {
@@ -74,11 +129,62 @@ impl Open {
     pub(super) fn credentials(&mut self, credentials: &[Arc<Credential>]) {
         for credential in credentials {
             let known = &mut self.summary.credentials;
-            if known.iter().any(|known| known.id == credential.id) {
+            // What was rotated meanwhile is another: the old one was used, too.
+            // Of one whose version is not known, as where it was opened to be written, nobody can say that it is another.
+            let same = |known: &&mut Arc<Credential>| {
+                known.id == credential.id
+                    && (known.version == credential.version
+                        || known.version.is_none()
+                        || credential.version.is_none())
+            };
+            if let Some(known) = known.iter_mut().find(same) {
+                if known.version.is_none() {
+                    *known = Arc::clone(credential);
+                }
                 continue;
             }
-            if known.len() < NAMED_MAX {
+            let versions = known.iter().filter(|known| known.id == credential.id).count();
+            if known.len() < NAMED_MAX && versions < VERSIONS_MAX {
                 known.push(Arc::clone(credential));
+            } else {
+                self.gap(GapKind::StateFull);
+            }
+        }
+    }
+
+    /// Nothing of it concerns a credential.
+    pub(super) fn is_bare(&self) -> bool {
+        self.summary.credentials.is_empty() && self.summary.written.is_empty()
+    }
+
+    fn wrote(&mut self, credential: &Arc<Credential>) {
+        let known = &mut self.summary.written;
+        if known.iter().any(|known| known.id == credential.id) {
+            return;
+        }
+        if known.len() < NAMED_MAX {
+            known.push(Arc::clone(credential));
+        } else {
+            self.gap(GapKind::StateFull);
+        }
+    }
+
+    /// An action was judged; `before` is what was said of it until now.
+    pub(super) fn judged(&mut self, now: Option<&Judged>, before: Option<&Judged>) {
+        let Some(now) = now else {
+            return;
+        };
+        let verdicts = self.summary.verdicts.get_or_insert_default();
+        if let Some(before) = before {
+            let count = verdicts.count(before.verdict);
+            *count = count.saturating_sub(1);
+        }
+        *verdicts.count(now.verdict) += 1;
+        if let Some(name) = &now.purpose
+            && !verdicts.purposes.contains(name)
+        {
+            if verdicts.purposes.len() < NAMED_MAX {
+                verdicts.purposes.push(Arc::clone(name));
             } else {
                 self.gap(GapKind::StateFull);
             }
@@ -94,7 +200,40 @@ impl Open {
                 known.name = name.cloned();
             }
         } else if known.len() < NAMED_MAX {
-            known.push(Reached { to, name: name.cloned(), attempts: 1, established: 0 });
+            known.push(Reached { to, name: name.cloned(), attempts: 1, established: 0, outcome: None });
+        } else {
+            self.gap(GapKind::StateFull);
+        }
+    }
+
+    /// A connection was asked for, or something sent, after these credentials.
+    pub(super) fn fan_out(&mut self, to: Endpoint, link: Option<&Link>) {
+        let Some(place) = self.summary.destinations.iter().position(|known| known.to == to) else {
+            return;
+        };
+        let fair = link.into_iter().flat_map(|link| &link.each).filter(|(_, worth)| *worth >= FAIR);
+        for (credential, _) in fair {
+            let known = &mut self.summary.fan_out;
+            let of = known.iter_mut().find(|known| known.credential == *credential);
+            if let Some(of) = of {
+                if !of.destinations.contains(&place) {
+                    of.destinations.push(place);
+                }
+            } else if known.len() < NAMED_MAX {
+                known.push(FanOut { credential: credential.clone(), destinations: vec![place] });
+            } else {
+                self.gap(GapKind::StateFull);
+            }
+        }
+    }
+
+    fn executed(&mut self, exe: &Text) {
+        self.summary.programs += 1;
+        let known = &mut self.summary.executed;
+        if let Some(known) = known.iter_mut().find(|known| known.exe == *exe) {
+            known.count += 1;
+        } else if known.len() < NAMED_MAX {
+            known.push(Executed { exe: exe.clone(), count: 1 });
         } else {
             self.gap(GapKind::StateFull);
         }
@@ -116,13 +255,17 @@ impl Open {
             | ActionDeed::SecretReceive { file, .. }
             | ActionDeed::SecretRead { file, .. }
             | ActionDeed::SecretSocket { file, .. } => truncated |= file.path.truncated,
-            ActionDeed::Exec => self.summary.programs += 1,
+            ActionDeed::SecretWrite { file, credential } => {
+                truncated |= file.path.truncated;
+                self.wrote(credential);
+            }
+            ActionDeed::SecretKey { key, .. } => truncated |= key.description.truncated,
+            ActionDeed::Exec { .. } => self.executed(&process.exe),
             ActionDeed::Connect { to, outcome, .. } => {
-                if *outcome == ConnectOutcome::Established {
-                    let mut known = self.summary.destinations.iter_mut();
-                    if let Some(known) = known.find(|known| known.to == *to) {
-                        known.established += 1;
-                    }
+                let mut known = self.summary.destinations.iter_mut();
+                if let Some(known) = known.find(|known| known.to == *to) {
+                    known.established += u64::from(*outcome == ConnectOutcome::Established);
+                    known.outcome = Some(*outcome);
                 }
             }
             ActionDeed::ExecFailed { program, .. } => truncated |= program.truncated,

@@ -47,11 +47,27 @@ pub enum Code {
     NotUtf8,
     /// The file is too long.
     TooLong,
+    /// Not a host or an address, with a port.
+    BadAddress,
+    /// Not an actor's id.
+    BadActor,
+    /// Not a credential.
+    BadCredential,
+    /// Not a program.
+    BadProgram,
+    /// Not a destination.
+    BadDestination,
+    /// Not a time of the week.
+    BadTime,
+    /// Not a date.
+    BadDate,
+    /// Two purposes of one name.
+    DuplicatePurpose,
 }
 
 impl Code {
-    /// All of them, in the order of their numbers. Numbers are never reused.
-    pub const ALL: [(Code, &'static str); 20] = [
+    /// All of them, in the order of their numbers: `C` of every file, `P` of files with purposes. Numbers are never reused.
+    pub const ALL: [(Code, &'static str); 28] = [
         (Code::Syntax, "C001"),
         (Code::DuplicateKey, "C002"),
         (Code::UnknownKey, "C003"),
@@ -72,6 +88,14 @@ impl Code {
         (Code::DuplicateItem, "C018"),
         (Code::NotUtf8, "C019"),
         (Code::TooLong, "C020"),
+        (Code::BadAddress, "C021"),
+        (Code::BadActor, "P001"),
+        (Code::BadCredential, "P002"),
+        (Code::BadProgram, "P003"),
+        (Code::BadDestination, "P004"),
+        (Code::BadTime, "P005"),
+        (Code::BadDate, "P006"),
+        (Code::DuplicatePurpose, "P007"),
     ];
 
     /// `C001` and so on.
@@ -139,16 +163,16 @@ impl std::error::Error for Diagnostics {}
 
 /// Collects mistakes while a file is read.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(crate) struct Report {
     found: Vec<(Range<usize>, Code, String, Option<String>)>,
 }
 
 impl Report {
-    pub(super) fn add(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
         self.found.push((span, code, message.into(), None));
     }
 
-    pub(super) fn add_help(
+    pub(crate) fn add_help(
         &mut self,
         code: Code,
         span: Range<usize>,
@@ -158,15 +182,15 @@ impl Report {
         self.found.push((span, code, message.into(), Some(help.into())));
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    pub(super) fn has(&self, code: Code) -> bool {
+    pub(crate) fn has(&self, code: Code) -> bool {
         self.found.iter().any(|(_, found, ..)| *found == code)
     }
 
-    pub(super) fn finish(mut self, name: &str, text: &str) -> Diagnostics {
+    pub(crate) fn finish(mut self, name: &str, text: &str) -> Diagnostics {
         self.found.sort_by_key(|(span, code, ..)| (span.start, *code));
         let breaks = text.match_indices('\n').map(|(at, _)| at).collect::<Vec<_>>();
         let line = |span: &Range<usize>| breaks.partition_point(|at| *at < span.start);

@@ -3,24 +3,44 @@
 //! Every mistake is reported at once, each with its line and column. `keys` is the one table of keys: the reader, the
 //! reference page and the tests of the shipped file all stand on it.
 
+mod changes;
 mod diagnostic;
-mod keys;
+mod folder;
+pub(crate) mod keys;
 pub(crate) mod pattern;
-mod raw;
+pub(crate) mod raw;
+mod reference;
+mod sinks;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod unit;
 mod validate;
 
+pub(crate) use validate::{is_name, path_fault};
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use changes::Change;
+pub(crate) use diagnostic::Report;
 pub use diagnostic::{Code, Diagnostic, Diagnostics};
-pub use keys::reference;
+pub use folder::{Refused, Source, Sources, sources};
+#[cfg(test)]
+pub(crate) use keys::FINDINGS;
+pub(crate) use raw::{closest, shape, tree};
+pub use reference::reference;
+pub(crate) use reference::tables;
+pub use sinks::{
+    Auth, Compression, Filter, Format, Http, Kafka, Mechanism, OcsfVersion, Otlp, OtlpProtocol, PartitionBy,
+    Rotate, Sasl, Secret, Severity, SinkConfig, SinkKind, Syslog, SyslogTo, TlsFiles,
+};
+pub use telemetry::{Listen, TelemetryConfig, is_loopback};
+pub(crate) use unit::{duration, size};
 
 /// Longest config that is read; a longer one is not a config.
-const TEXT_MAX: u64 = 1 << 20;
+pub(crate) const TEXT_MAX: u64 = 1 << 20;
 
 /// What the agent is built from. Everything in it has been checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,10 +55,18 @@ pub struct Config {
     pub store: StoreConfig,
     /// How runs are cut into chains.
     pub chain: ChainConfig,
+    /// What deviates.
+    pub findings: FindingsConfig,
     /// How often the probes are proven while the agent runs.
     pub canary: CanaryConfig,
+    /// How often the inventory is told.
+    pub inventory: InventoryConfig,
+    /// What service accounts are for.
+    pub purposes: PurposesConfig,
     /// Where records go; without any they stay in the store.
     pub sinks: Vec<SinkConfig>,
+    /// Metrics and health over HTTP.
+    pub telemetry: TelemetryConfig,
     /// The agent's own log.
     pub log: LogConfig,
 }
@@ -51,12 +79,22 @@ pub struct Scope {
 }
 
 /// Credentials beside the built-in catalogue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// Absolute paths or globs.
     pub paths: Vec<String>,
     /// A catalogue of one's own, in the format of the built-in one and beside it.
     pub catalogue: Option<PathBuf>,
+    /// The key of fingerprints; without it the state directory has one of this host.
+    pub fingerprint_key: Option<PathBuf>,
+    /// Whether the names of secrets in the environments of services are looked for.
+    pub environment: bool,
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Credentials { paths: Vec::new(), catalogue: None, fingerprint_key: None, environment: true }
+    }
 }
 
 /// How pods are named, beside what lies on the node.
@@ -68,6 +106,8 @@ pub struct Kubernetes {
     pub token: Option<PathBuf>,
     /// A file with the authorities that may sign the kubelet's certificate.
     pub ca: Option<PathBuf>,
+    /// The SPIFFE trust domain in which this cluster's service accounts have their IDs.
+    pub trust_domain: Option<String>,
 }
 
 /// Where a list of pods is.
@@ -101,6 +141,15 @@ pub struct ChainConfig {
     pub max_open: u32,
 }
 
+/// What deviates from what is usual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingsConfig {
+    /// How long something must be known before what differs from it is a finding.
+    pub learn: Duration,
+    /// Kinds that are not looked for, by name.
+    pub off: Vec<String>,
+}
+
 /// The canary that proves while the agent runs that probes fire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CanaryConfig {
@@ -108,35 +157,20 @@ pub struct CanaryConfig {
     pub every: Duration,
 }
 
-/// One way out for records.
+/// The inventory of accounts and credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SinkConfig {
-    /// Unique; names the sink's cursor in the store.
-    pub name: String,
-    /// Where to.
-    pub kind: SinkKind,
-    /// In which schema.
-    pub format: Format,
+pub struct InventoryConfig {
+    /// How long after the start all of it is told.
+    pub first: Duration,
+    /// How long after that it is told again.
+    pub every: Duration,
 }
 
-/// Where a sink writes.
+/// Where the declarations of purposes are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkKind {
-    /// Standard output.
-    Stdout,
-    /// A file, appended to.
-    File {
-        /// Absolute.
-        path: PathBuf,
-    },
-}
-
-/// Schema of a sink's records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// spoor's own records, one JSON object a line.
-    #[default]
-    Native,
+pub struct PurposesConfig {
+    /// A file, or a directory of files.
+    pub path: PathBuf,
 }
 
 /// The agent's own log.
@@ -193,9 +227,27 @@ impl Default for ChainConfig {
     }
 }
 
+impl Default for FindingsConfig {
+    fn default() -> Self {
+        FindingsConfig { learn: Duration::from_secs(7 * 24 * 60 * 60), off: Vec::new() }
+    }
+}
+
 impl Default for CanaryConfig {
     fn default() -> Self {
         CanaryConfig { every: Duration::from_secs(5 * 60) }
+    }
+}
+
+impl Default for InventoryConfig {
+    fn default() -> Self {
+        InventoryConfig { first: Duration::from_secs(3 * 60), every: Duration::from_secs(24 * 60 * 60) }
+    }
+}
+
+impl Default for PurposesConfig {
+    fn default() -> Self {
+        PurposesConfig { path: PathBuf::from("/etc/spoor/purposes.d") }
     }
 }
 
@@ -227,22 +279,34 @@ pub enum ConfigError {
 /// # Errors
 /// Where the file cannot be read, or has any mistake; all of them are told.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let (name, text) = text(path, TEXT_MAX)?;
+    parse(&name, &text).map_err(ConfigError::Invalid)
+}
+
+/// The name of a file in diagnostics, and its text: at most one byte more than `most`, which then is a mistake.
+pub(crate) fn text(path: &Path, most: u64) -> Result<(String, String), ConfigError> {
     let unreadable = |io| ConfigError::Unreadable { path: path.to_owned(), io };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    // One byte more than allowed, so that `parse` sees that there was more.
-    file.take(TEXT_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    // One byte more than allowed, so that who reads it sees that there was more.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let name = path.display().to_string();
-    match String::from_utf8(bytes) {
-        Ok(text) => parse(&name, &text).map_err(ConfigError::Invalid),
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(error.as_bytes());
-            let mut report = diagnostic::Report::default();
-            report.add(Code::NotUtf8, at..at + 1, "the file is not UTF-8 from here on");
-            Err(ConfigError::Invalid(report.finish(&name, &text)))
-        }
-    }
+    let text = decode(&name, bytes).map_err(ConfigError::Invalid)?;
+    Ok((name, text))
+}
+
+/// Bytes of a file as text.
+///
+/// # Errors
+/// Where they are not UTF-8; the place is told.
+pub fn decode(name: &str, bytes: Vec<u8>) -> Result<String, Diagnostics> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let mut report = Report::default();
+        report.add(Code::NotUtf8, at..at + 1, "the file is not UTF-8 from here on");
+        report.finish(name, &text)
+    })
 }
 
 /// Checks the text of a config file; `name` is what the diagnostics call it.
@@ -250,12 +314,12 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Where the text has any mistake; all of them are told.
 pub fn parse(name: &str, text: &str) -> Result<Config, Diagnostics> {
-    let mut report = diagnostic::Report::default();
+    let mut report = Report::default();
     if text.len() as u64 > TEXT_MAX {
         report.add(Code::TooLong, 0..0, "the file is longer than 1 MiB");
         return Err(report.finish(name, text));
     }
-    let raw = raw::read(text, keys::KEYS, &mut report);
+    let raw = raw::read(text, keys::SECTIONS, &keys::KEYS, &mut report);
     let config = validate::validate(&raw, &mut report);
     if report.is_empty() { Ok(config) } else { Err(report.finish(name, text)) }
 }

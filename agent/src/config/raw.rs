@@ -8,13 +8,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Code, Report};
-use super::keys::{Key, SECTIONS, Section, Type};
+use super::keys::{Key, Section, Type};
 
 /// A value with its place.
 #[derive(Debug)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Range<usize>,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Range<usize>,
 }
 
 /// A value of the shape its key asks for.
@@ -22,14 +22,15 @@ pub(super) struct At<T> {
 pub(super) enum Value {
     Text(String),
     Count(u64),
+    Flag(bool),
     List(Vec<At<String>>),
 }
 
 /// One table of the file.
 #[derive(Debug)]
-pub(super) struct Table {
-    pub(super) section: &'static str,
-    pub(super) span: Range<usize>,
+pub(crate) struct Table {
+    pub(crate) section: &'static str,
+    pub(crate) span: Range<usize>,
     found: Vec<Found>,
 }
 
@@ -43,29 +44,36 @@ struct Found {
 }
 
 impl Table {
-    pub(super) fn text(&self, key: &str) -> Option<(&str, Range<usize>)> {
+    pub(crate) fn text(&self, key: &str) -> Option<(&str, Range<usize>)> {
         match self.value(key)? {
             At { value: Value::Text(text), span } => Some((text, span.clone())),
-            At { value: Value::Count(_) | Value::List(_), .. } => None,
+            At { value: Value::Count(_) | Value::Flag(_) | Value::List(_), .. } => None,
         }
     }
 
-    pub(super) fn count(&self, key: &str) -> Option<(u64, Range<usize>)> {
+    pub(crate) fn count(&self, key: &str) -> Option<(u64, Range<usize>)> {
         match self.value(key)? {
             At { value: Value::Count(count), span } => Some((*count, span.clone())),
-            At { value: Value::Text(_) | Value::List(_), .. } => None,
+            At { value: Value::Text(_) | Value::Flag(_) | Value::List(_), .. } => None,
         }
     }
 
-    pub(super) fn list(&self, key: &str) -> &[At<String>] {
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        match self.value(key)? {
+            At { value: Value::Flag(flag), .. } => Some(*flag),
+            At { value: Value::Text(_) | Value::Count(_) | Value::List(_), .. } => None,
+        }
+    }
+
+    pub(crate) fn list(&self, key: &str) -> &[At<String>] {
         match self.value(key) {
             Some(At { value: Value::List(list), .. }) => list,
-            Some(At { value: Value::Text(_) | Value::Count(_), .. }) | None => &[],
+            Some(At { value: Value::Text(_) | Value::Count(_) | Value::Flag(_), .. }) | None => &[],
         }
     }
 
     /// Place of the key, also where its value was no good.
-    pub(super) fn mentions(&self, key: &str) -> Option<Range<usize>> {
+    pub(crate) fn mentions(&self, key: &str) -> Option<Range<usize>> {
         let found = self.found.iter().find(|found| found.key == key)?;
         Some(found.at.clone())
     }
@@ -76,7 +84,27 @@ impl Table {
 }
 
 /// Reads the text; what it does not understand goes to the report.
-pub(super) fn read(text: &str, keys: &'static [Key], report: &mut Report) -> Vec<Table> {
+pub(crate) fn read(
+    text: &str,
+    sections: &'static [Section],
+    keys: &'static [Key],
+    report: &mut Report,
+) -> Vec<Table> {
+    let tree = tree(text, report);
+    let mut tables = Vec::new();
+    for (name, value) in tree.get_ref().iter() {
+        let Some(section) = sections.iter().find(|section| section.name == name.get_ref().as_ref()) else {
+            unknown_section(name, sections, keys, report);
+            continue;
+        };
+        read_section(section, name.span(), value, keys, report, &mut tables);
+    }
+    tables.sort_by_key(|table| table.span.start);
+    tables
+}
+
+/// What TOML makes of a text, as far as it is TOML.
+pub(crate) fn tree<'a>(text: &'a str, report: &mut Report) -> Spanned<DeTable<'a>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let span = error.span().unwrap_or(0..0);
@@ -86,19 +114,15 @@ pub(super) fn read(text: &str, keys: &'static [Key], report: &mut Report) -> Vec
             report.add(Code::Syntax, span, format!("not TOML: {}", error.message()));
         }
     }
-    let mut tables = Vec::new();
-    for (name, value) in tree.get_ref().iter() {
-        let Some(section) = SECTIONS.iter().find(|section| section.name == name.get_ref().as_ref()) else {
-            unknown_section(name, keys, report);
-            continue;
-        };
-        read_section(section, name.span(), value, keys, report, &mut tables);
-    }
-    tables.sort_by_key(|table| table.span.start);
-    tables
+    tree
 }
 
-fn unknown_section(name: &Spanned<toml::de::DeString<'_>>, keys: &'static [Key], report: &mut Report) {
+fn unknown_section(
+    name: &Spanned<toml::de::DeString<'_>>,
+    sections: &'static [Section],
+    keys: &'static [Key],
+    report: &mut Report,
+) {
     let word = name.get_ref().as_ref();
     let message = format!("unknown section `{word}`");
     if let Some(key) = keys.iter().find(|key| key.name == word) {
@@ -106,9 +130,9 @@ fn unknown_section(name: &Spanned<toml::de::DeString<'_>>, keys: &'static [Key],
         report.add_help(Code::UnknownKey, name.span(), message, help);
         return;
     }
-    let help = closest(word, SECTIONS.iter().map(|section| section.name)).map_or_else(
+    let help = closest(word, sections.iter().map(|section| section.name)).map_or_else(
         || {
-            let names = SECTIONS.iter().map(|section| section.name).collect::<Vec<_>>();
+            let names = sections.iter().map(|section| section.name).collect::<Vec<_>>();
             format!("there are: {}", names.join(", "))
         },
         |near| format!("did you mean `{near}`?"),
@@ -200,16 +224,30 @@ fn unknown_key(
 fn read_value(key: &Key, value: &Spanned<DeValue<'_>>, report: &mut Report) -> Option<At<Value>> {
     let span = value.span();
     let read = match (key.kind, value.get_ref()) {
-        (Type::Cgroups | Type::Globs, DeValue::Array(items)) => read_list(key, items, report),
+        (
+            Type::Cgroups | Type::Globs | Type::Texts | Type::Words(_) | Type::Items { .. },
+            DeValue::Array(items),
+        ) => read_list(key, items, report),
         (Type::Count, DeValue::Integer(number)) => {
             let digits = number.as_str().replace('_', "");
             let digits = digits.trim_start_matches('+');
             u64::from_str_radix(digits, number.radix()).ok().map(Value::Count)
         }
+        (Type::Flag, DeValue::Boolean(flag)) => Some(Value::Flag(*flag)),
         (
-            Type::Path | Type::PathOrUrl | Type::Duration | Type::Size | Type::Word(_) | Type::Name,
+            Type::Path
+            | Type::PathOrUrl
+            | Type::Duration
+            | Type::Size
+            | Type::Word(_)
+            | Type::Name
+            | Type::TrustDomain
+            | Type::Listen
+            | Type::Text
+            | Type::Date,
             DeValue::String(text),
         ) => Some(Value::Text(text.clone().into_owned())),
+        (Type::Date, DeValue::Datetime(date)) => Some(Value::Text(date.to_string())),
         (..) => None,
     };
     if let Some(value) = read {
@@ -223,6 +261,10 @@ fn read_value(key: &Key, value: &Spanned<DeValue<'_>>, report: &mut Report) -> O
     let example = match (key.kind, key.default) {
         (Type::Cgroups, _) => "[\"/system.slice/backup.service\"]",
         (Type::Globs, _) => "[\"/srv/app/secrets/**\"]",
+        (Type::Items { example, .. }, _) => example,
+        (Type::Date, _) => "2026-12-31",
+        (Type::Texts, _) => "[\"…\"]",
+        (Type::Listen, _) => "\"127.0.0.1:9464\"",
         (_, Some(default)) => default,
         (_, None) => "\"…\"",
     };
@@ -246,7 +288,7 @@ fn read_list(key: &Key, items: &toml::de::DeArray<'_>, report: &mut Report) -> O
     Some(Value::List(list))
 }
 
-fn shape(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn shape(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
         DeValue::Integer(_) => "a whole number",
@@ -259,7 +301,7 @@ fn shape(value: &DeValue<'_>) -> &'static str {
 }
 
 /// The word that was probably meant.
-fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // The distance costs the product of the lengths, and a key can be as long as the file.
     if word.len() > 64 {
         return None;

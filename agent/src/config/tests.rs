@@ -31,7 +31,7 @@ fn the_shipped_file_changes_nothing_and_names_every_key() {
         let head = if section.many { format!("[[{}]]", section.name) } else { format!("[{}]", section.name) };
         let (_, rest) =
             SHIPPED.split_once(&head).unwrap_or_else(|| panic!("{head} is not in the shipped file"));
-        let own = rest.split("\n[").next().unwrap().split("\n# [[").next().unwrap();
+        let own = rest.split("\n[").next().unwrap();
         for key in KEYS.iter().filter(|key| key.section == section.name) {
             let line = format!("# {} = ", key.name);
             assert!(own.contains(&line), "`{line}` is not under {head}");
@@ -55,7 +55,17 @@ fn the_shipped_file_uncommented_is_a_config() {
     let config = parse("t", &text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.store, StoreConfig::default());
     assert_eq!(config.credentials.catalogue, Some(PathBuf::from("/etc/spoor/credentials.toml")));
-    assert_eq!(config.sinks.len(), 1);
+    assert_eq!(config.sinks.len(), 8);
+    let syslog = SyslogTo::Tls(
+        "logs.example.com:6514".into(),
+        TlsFiles {
+            ca: Some("/etc/spoor/ca.pem".into()),
+            own: Some(("/etc/spoor/own.pem".into(), "/etc/spoor/own.key".into())),
+        },
+    );
+    assert!(
+        config.sinks.iter().any(|sink| matches!(&sink.kind, SinkKind::Syslog(found) if found.to == syslog))
+    );
 }
 
 #[test]
@@ -76,6 +86,8 @@ fn everything_said_arrives() {
         [credentials]
         paths = ["/srv/app/secrets/**", "/etc/backup/token"]
         catalogue = "/etc/spoor/more.toml"
+        fingerprint_key = "/etc/spoor/key"
+        environment = false
         [store]
         path = "/data"
         keep = "2w"
@@ -84,12 +96,21 @@ fn everything_said_arrives() {
         pods = "https://127.0.0.1:10250/pods"
         token = "/run/token"
         ca = "/run/ca.crt"
+        trust_domain = "example.org"
         [chain]
         quiet = "90s"
         max_actions = 1_000
         max_open = 0x100
         [canary]
         every = "1h"
+        [findings]
+        learn = "2w"
+        off = ["fan-out"]
+        [inventory]
+        first = "1m"
+        every = "12h"
+        [purposes]
+        path = "/srv/purposes"
         [[sink]]
         name = "local"
         type = "file"
@@ -98,6 +119,8 @@ fn everything_said_arrives() {
         name = "out"
         type = "stdout"
         format = "native"
+        [telemetry]
+        listen = "127.0.0.1:9464"
         [log]
         level = "debug"
         probes = "warn"
@@ -107,11 +130,14 @@ fn everything_said_arrives() {
         credentials: Credentials {
             paths: vec!["/srv/app/secrets/**".into(), "/etc/backup/token".into()],
             catalogue: Some("/etc/spoor/more.toml".into()),
+            fingerprint_key: Some("/etc/spoor/key".into()),
+            environment: false,
         },
         kubernetes: Kubernetes {
             pods: Some(PodsSource::Url("https://127.0.0.1:10250/pods".into())),
             token: Some("/run/token".into()),
             ca: Some("/run/ca.crt".into()),
+            trust_domain: Some("example.org".into()),
         },
         store: StoreConfig {
             path: "/data".into(),
@@ -119,15 +145,18 @@ fn everything_said_arrives() {
             max_bytes: 500_000_000,
         },
         chain: ChainConfig { quiet: Duration::from_secs(90), max_actions: 1000, max_open: 256 },
+        findings: FindingsConfig { learn: Duration::from_secs(14 * 86_400), off: vec!["fan-out".into()] },
         canary: CanaryConfig { every: Duration::from_secs(3_600) },
+        inventory: InventoryConfig { first: Duration::from_secs(60), every: Duration::from_secs(43_200) },
+        purposes: PurposesConfig { path: "/srv/purposes".into() },
         sinks: vec![
-            SinkConfig {
-                name: "local".into(),
-                kind: SinkKind::File { path: "/var/log/spoor/records.jsonl".into() },
-                format: Format::Native,
-            },
-            SinkConfig { name: "out".into(), kind: SinkKind::Stdout, format: Format::Native },
+            SinkConfig::plain(
+                "local",
+                SinkKind::File { path: "/var/log/spoor/records.jsonl".into(), rotate: None },
+            ),
+            SinkConfig::plain("out", SinkKind::Stdout),
         ],
+        telemetry: TelemetryConfig { listen: Some(Listen::Tcp(([127, 0, 0, 1], 9464).into())) },
         log: LogConfig { level: Level::Debug, probes: Some(Level::Warn) },
     };
     assert_eq!(parse("t", text).unwrap(), expected);
@@ -217,6 +246,122 @@ spoor.toml: 9 mistakes";
     assert_eq!(parse("spoor.toml", text).unwrap_err().to_string(), expected);
 }
 
+/// What a sink says is wrong: codes, in their order.
+fn sink_codes(keys: &str) -> Vec<&'static str> {
+    codes(&format!("[[sink]]\nname = \"a\"\n{keys}"))
+}
+
+#[test]
+fn each_type_of_sink_has_its_keys() {
+    for good in [
+        "type = \"syslog\"\ntransport = \"local\"",
+        "type = \"syslog\"\ntransport = \"udp\"\naddress = \"[::1]:514\"\nmax_record = \"480B\"",
+        "type = \"webhook\"\nurl = \"https://a/b\"\ntoken_credential = \"hook\"",
+        "type = \"webhook\"\nurl = \"http://127.0.0.1:80\"\ntoken_file = \"/t\"",
+        "type = \"otlp\"\nurl = \"http://collector:4318\"",
+        "type = \"otlp\"\nurl = \"https://a:4317\"\nprotocol = \"grpc\"\ncompression = \"gzip\"\nformat = \"otel\"",
+        "type = \"otlp\"\nurl = \"https://[::1]/\"\nprotocol = \"grpc\"\nmax_request = \"64MiB\"",
+        "type = \"otlp\"\nurl = \"https://a/v1/logs\"\nprotocol = \"http/json\"",
+        "type = \"splunk\"\nurl = \"https://a\"\ncompression = \"gzip\"",
+        "type = \"kafka\"\nbrokers = [\"a:9093\", \"[::1]:9093\"]\ntopic = \"spoor.records\"\nformat = \"cef\"",
+        "type = \"kafka\"\nbrokers = [\"localhost:1\"]\ntopic = \"T\"\ntls = false\nsasl = \"plain\"\nuser = \"u\"\ntoken_file = \"/t\"",
+        "type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"T\"\ntls = false\nsasl = \"scram-sha-512\"\nuser = \"u\"\ntoken_credential = \"t\"",
+        "type = \"stdout\"\nformat = \"ocsf\"\nocsf_version = \"1.1.0\"\nactors = [\"systemd:*\"]",
+    ] {
+        assert_eq!(sink_codes(good), [""; 0], "{good}");
+    }
+    for (bad, codes) in [
+        ("type = \"syslog\"\ntransport = \"tcp\"", "C006"),
+        ("type = \"syslog\"\ntransport = \"tcp\"\naddress = \"here\"", "C021"),
+        ("type = \"syslog\"\ntransport = \"udp\"\naddress = \"a:1\"\nmax_record = \"64KiB\"", "C009"),
+        ("type = \"webhook\"", "C006"),
+        ("type = \"webhook\"\nurl = \"ftp://a\"", "C021"),
+        ("type = \"webhook\"\nurl = \"https://me:sesame@a\"", "C021"),
+        ("type = \"webhook\"\nurl = \"http://a\"\ntoken_file = \"/t\"", "C021"),
+        ("type = \"webhook\"\nurl = \"https://a\"\ncertificate = \"/c\"", "C006"),
+        ("type = \"webhook\"\nurl = \"https://a\"\ntoken_credential = \"../x\"", "C014"),
+        ("type = \"elasticsearch\"\nurl = \"https://a\"", "C006"),
+        ("type = \"elasticsearch\"\nurl = \"https://a\"\nindex = \"Logs\"", "C014"),
+        ("type = \"elasticsearch\"\nurl = \"https://a\"\nindex = \"l\"\nformat = \"cef\"", "C016"),
+        ("type = \"otlp\"\nurl = \"https://a\"\nformat = \"ecs\"", "C016"),
+        ("type = \"otlp\"\nurl = \"https://a\"\nprotocol = \"http\"", "C013"),
+        ("type = \"otlp\"\nurl = \"https://a/v1/logs\"\nprotocol = \"grpc\"", "C021"),
+        ("type = \"otlp\"\nurl = \"https://a:b\"\nprotocol = \"grpc\"", "C021"),
+        ("type = \"otlp\"\nprotocol = \"grpc\"", "C006"),
+        ("type = \"otlp\"\nurl = \"http://a:4317\"\nprotocol = \"grpc\"\ntoken_file = \"/t\"", "C021"),
+        ("type = \"otlp\"\nurl = \"https://a\"\nmax_request = \"1KiB\"", "C009"),
+        ("type = \"otlp\"\nurl = \"https://a\"\ncompression = \"zstd\"", "C013"),
+        ("type = \"webhook\"\nurl = \"https://a\"\nprotocol = \"grpc\"", "C016"),
+        ("type = \"webhook\"\nurl = \"https://a\"\nmax_request = \"1MiB\"", "C016"),
+        ("type = \"file\"\npath = \"/a\"\ncompression = \"gzip\"", "C016"),
+        ("type = \"stdout\"\nurl = \"https://a\"", "C016"),
+        ("type = \"stdout\"\nocsf_version = \"1.1.0\"", "C016"),
+        ("type = \"stdout\"\nactors = [\"[\"]", "C017"),
+        ("type = \"stdout\"\nmin_severity = \"loud\"", "C013"),
+        ("type = \"file\"\npath = \"/a\"\nrotate_bytes = \"1KiB\"", "C009"),
+        ("type = \"file\"\npath = \"/a\"\nrotate_keep = 3", "C006"),
+        ("type = \"splunk\"\nurl = \"https://a\"\nacknowledge = \"yes\"", "C005"),
+        ("type = \"kafka\"\ntopic = \"t\"", "C006"),
+        ("type = \"kafka\"\nbrokers = []\ntopic = \"t\"", "C021"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\", \"here\"]\ntopic = \"t\"", "C021"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]", "C006"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"a/b\"", "C014"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\ncompression = \"zip\"", "C013"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\nmax_record = \"1GiB\"", "C009"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\ntls = false\nca = \"/c\"", "C016"),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\nuser = \"u\"", "C006"),
+        (
+            "type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\nsasl = \"plain\"\ntoken_file = \"/t\"",
+            "C006",
+        ),
+        ("type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\nsasl = \"plain\"\nuser = \"u\"", "C006"),
+        (
+            "type = \"kafka\"\nbrokers = [\"a:1\"]\ntopic = \"t\"\ntls = false\nsasl = \"plain\"\nuser = \"u\"\ntoken_file = \"/t\"",
+            "C021",
+        ),
+        ("type = \"stdout\"\ntls = true", "C016"),
+    ] {
+        assert_eq!(sink_codes(bad), [codes], "{bad}");
+    }
+}
+
+#[test]
+fn the_way_to_a_collector_says_how_records_are_encoded() {
+    for (word, protocol, format) in [
+        ("", OtlpProtocol::HttpProtobuf, Format::OtelProtobuf),
+        ("protocol = \"grpc\"", OtlpProtocol::Grpc, Format::OtelProtobuf),
+        ("protocol = \"http/protobuf\"", OtlpProtocol::HttpProtobuf, Format::OtelProtobuf),
+        ("protocol = \"http/json\"", OtlpProtocol::HttpJson, Format::Otel),
+    ] {
+        let text = format!("[[sink]]\nname = \"a\"\ntype = \"otlp\"\nurl = \"http://a:1\"\n{word}");
+        let sink = parse("t", &text).unwrap().sinks.remove(0);
+        assert_eq!(sink.format, format, "{word}");
+        let SinkKind::Otlp(otlp) = sink.kind else { panic!("{word}") };
+        assert_eq!((otlp.protocol, otlp.max_request, otlp.http.gzip), (protocol, 4 << 20, false));
+    }
+}
+
+#[test]
+fn a_secret_in_a_url_is_not_printed() {
+    let text = "[[sink]]\nname = \"a\"\ntype = \"webhook\"\nurl = \"https://me:sesame@a\"";
+    let told = parse("t", text).unwrap_err();
+    let message = told.to_string().lines().next().unwrap().to_owned();
+    assert!(message.contains("has a user or password") && !message.contains("sesame"), "{message}");
+}
+
+#[test]
+fn two_sinks_may_share_a_receiver_and_not_a_file() {
+    let two = |keys: &str, more: &str| {
+        codes(&format!("[[sink]]\nname = \"a\"\n{keys}\n[[sink]]\nname = \"b\"\n{keys}\n{more}"))
+    };
+    let hook = "type = \"webhook\"\nurl = \"https://a\"";
+    assert_eq!(two(hook, ""), ["C015"]);
+    assert_eq!(two(hook, "format = \"ecs\""), [""; 0]);
+    assert_eq!(two(hook, "types = [\"gap\"]"), [""; 0]);
+    let file = "type = \"file\"\npath = \"/a\"";
+    assert_eq!(two(file, "format = \"ecs\"\nrotate_bytes = \"1MiB\""), ["C015"]);
+}
+
 #[test]
 fn a_syntax_error_does_not_hide_the_others() {
     let found = codes("[store]\nkeep = \nkeeep = \"1d\"\n[log]\nlevel = \"loud\"\n");
@@ -257,7 +402,11 @@ fn each_mistake_has_its_code() {
         ("[scope]\ncgroups = [\"/sys/fs/cgroup/a\"]", "C011"),
         (&long, "C012"),
         ("[log]\nlevel = \"off\"", "C013"),
-        ("[[sink]]\nname = \"a\"\ntype = \"kafka\"", "C013"),
+        ("[findings]\noff = [\"fun-out\"]", "C013"),
+        ("[findings]\noff = [\"fan-out\", \"fan-out\"]", "C018"),
+        ("[findings]\noff = \"fan-out\"", "C005"),
+        ("[findings]\nlearn = \"53w\"", "C009"),
+        ("[[sink]]\nname = \"a\"\ntype = \"pigeon\"", "C013"),
         ("[[sink]]\nname = \"\"\ntype = \"stdout\"", "C014"),
         (&format!("{sink}[[sink]]\nname = \"a\"\ntype = \"file\"\npath = \"/a\""), "C015"),
         (&format!("{sink}[[sink]]\nname = \"b\"\ntype = \"stdout\""), "C015"),
@@ -279,7 +428,9 @@ fn codes_stay() {
     let expected = "C001 Syntax\nC002 DuplicateKey\nC003 UnknownKey\nC004 RetiredKey\nC005 WrongType\nC006 MissingKey\n\
         C007 BadDuration\nC008 BadSize\nC009 OutOfRange\nC010 BadPath\nC011 BadCgroup\nC012 TooMany\nC013 BadWord\n\
         C014 BadName\nC015 DuplicateSink\nC016 NotForThisType\nC017 BadGlob\nC018 DuplicateItem\nC019 NotUtf8\n\
-        C020 TooLong";
+        C020 TooLong\nC021 BadAddress\n\
+        P001 BadActor\nP002 BadCredential\nP003 BadProgram\nP004 BadDestination\nP005 BadTime\n\
+        P006 BadDate\nP007 DuplicatePurpose";
     assert_eq!(list, expected);
     for (code, number) in Code::ALL {
         assert_eq!(code.as_str(), number);
@@ -299,7 +450,7 @@ fn a_retired_key_says_its_new_name() {
     }];
     let text = "[store]\nretention = \"1d\"";
     let mut report = Report::default();
-    raw::read(text, TABLE, &mut report);
+    raw::read(text, SECTIONS, TABLE, &mut report);
     let found = report.finish("t", text);
     assert_eq!(found.list[0].code, Code::RetiredKey);
     assert_eq!(found.list[0].message, "`retention` is called `keep` since 0.2.0");
@@ -326,6 +477,32 @@ fn a_terminal_obeys_nothing_in_a_diagnostic() {
 }
 
 #[test]
+fn who_is_not_asked_who_they_are_is_on_this_host() {
+    let listen =
+        |text: &str| parse("t", &format!("[telemetry]\nlisten = \"{text}\"\n")).map(|c| c.telemetry.listen);
+    for good in
+        ["127.0.0.1:9464", "127.9.9.9:1", "[::1]:9464", "[::ffff:127.0.0.1]:80", "/run/spoor/metrics.sock"]
+    {
+        let found = listen(good).unwrap_or_else(|error| panic!("{error}")).unwrap();
+        assert_eq!(found.to_string(), good);
+    }
+    let long = format!("/{}", "a".repeat(107));
+    for (bad, why) in [
+        ("0.0.0.0:9464", "error[C021]: `0.0.0.0:9464` is not of loopback"),
+        ("[::]:9464", "not of loopback"),
+        ("10.0.0.9:9464", "not of loopback"),
+        ("localhost:9464", "error[C021]: `localhost:9464` is not an address with a port"),
+        ("127.0.0.1", "not an address with a port"),
+        ("127.0.0.1:0", "from 1 to 65535"),
+        ("./metrics.sock", "C010"),
+        (&long, "107 bytes"),
+    ] {
+        let said = listen(bad).unwrap_err().to_string();
+        assert!(said.contains(why), "{bad}: {said}");
+    }
+}
+
+#[test]
 fn a_flood_of_mistakes_is_cut() {
     let text = (0..20_000).map(|n| format!("key{n} = 1\n")).collect::<String>();
     let found = parse("t", &text).unwrap_err();
@@ -337,7 +514,7 @@ fn a_flood_of_mistakes_is_cut() {
 fn the_reference_names_every_key() {
     let page = reference();
     assert!(page.contains(&format!("; at most {}.", spoor_wire::control::SCOPE_MAX)), "the scope's bound");
-    for key in KEYS {
+    for key in KEYS.iter() {
         assert!(page.contains(&format!("| `{}` |", key.name)));
         assert!(SECTIONS.iter().any(|section| section.name == key.section));
     }

@@ -18,17 +18,28 @@ const SIZE: [(&str, u64); 9] = [
 ];
 
 /// `15m`, `14d`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let (_, seconds) = TIME.iter().find(|(name, _)| *name == unit)?;
     number.checked_mul(*seconds).map(Duration::from_secs)
 }
 
 /// `2GiB`, `500 MB`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let (_, bytes) = SIZE.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     number.checked_mul(*bytes)
+}
+
+/// A size as people write it, in the largest unit of 1024 that it is a whole number of.
+pub(super) fn named(bytes: u64) -> String {
+    let fits = |unit: u64| unit <= bytes && bytes.is_multiple_of(unit);
+    let (name, unit) = ["TiB", "GiB", "MiB", "KiB"]
+        .into_iter()
+        .zip([1_u64 << 40, 1 << 30, 1 << 20, 1 << 10])
+        .find(|(_, unit)| fits(*unit))
+        .unwrap_or(("B", 1));
+    format!("{}{name}", bytes / unit)
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {

@@ -1,14 +1,14 @@
 //! From what the file says to what the agent is built from. Pure: asks nothing of the host.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Code, Report};
-use super::keys::SINK_TYPES;
+use super::keys::FINDINGS;
 use super::raw::{At, Table};
-use super::{Config, Format, Kubernetes, Level, PodsSource, SinkConfig, SinkKind, unit};
+use super::{Config, Kubernetes, Level, PodsSource, sinks, telemetry, unit};
 
 /// Most declared paths.
 const PATHS_MAX: usize = 1024;
@@ -30,21 +30,33 @@ pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
             "credentials" => {
                 config.credentials.paths = globs(table.list("paths"), report);
                 config.credentials.catalogue = path(table, "catalogue", report);
+                config.credentials.fingerprint_key = path(table, "fingerprint_key", report);
+                set(&mut config.credentials.environment, table.flag("environment"));
             }
             "kubernetes" => {
                 config.kubernetes = Kubernetes {
                     pods: pods(table, report),
                     token: path(table, "token", report),
                     ca: path(table, "ca", report),
+                    trust_domain: trust_domain(table, report),
                 };
             }
             "store" => store(table, &mut config, report),
             "chain" => chain(table, &mut config, report),
+            "findings" => {
+                set(&mut config.findings.learn, duration(table, "learn", WEEK * 52, report));
+                config.findings.off = words(table.list("off"), FINDINGS, report);
+            }
             "canary" => set(&mut config.canary.every, duration(table, "every", WEEK, report)),
+            "inventory" => {
+                set(&mut config.inventory.first, duration(table, "first", WEEK, report));
+                set(&mut config.inventory.every, duration(table, "every", WEEK, report));
+            }
+            "purposes" => set(&mut config.purposes.path, path(table, "path", report)),
             "sink" => {
                 sinks_seen += 1;
                 match sinks_seen {
-                    0..=SINKS_MAX => sink(table, &mut config.sinks, report),
+                    0..=SINKS_MAX => sinks::sink(table, &mut config.sinks, report),
                     SINKS_OVER => {
                         let message = format!("there are more than {SINKS_MAX} sinks");
                         report.add(Code::TooMany, table.span.clone(), message);
@@ -52,6 +64,7 @@ pub(super) fn validate(tables: &[Table], report: &mut Report) -> Config {
                     _ => {}
                 }
             }
+            "telemetry" => config.telemetry.listen = telemetry::listen(table, report),
             "log" => {
                 set(&mut config.log.level, level(table, "level", report));
                 if let Some((word, _)) = table.text("probes") {
@@ -85,9 +98,14 @@ fn pods(table: &Table, report: &mut Report) -> Option<PodsSource> {
 fn store(table: &Table, config: &mut Config, report: &mut Report) {
     set(&mut config.store.path, path(table, "path", report));
     set(&mut config.store.keep, duration(table, "keep", WEEK * 520, report));
-    let Some((text, span)) = table.text("max_bytes") else {
-        return;
-    };
+    set(&mut config.store.max_bytes, size(table, "max_bytes", 1 << 20..=NO_DISK, report));
+}
+
+/// No disk is that large; `SQLite` counts in signed numbers.
+const NO_DISK: u64 = i64::MAX.unsigned_abs();
+
+pub(super) fn size(table: &Table, key: &str, fits: RangeInclusive<u64>, report: &mut Report) -> Option<u64> {
+    let (text, span) = table.text(key)?;
     match unit::size(text) {
         None => report.add_help(
             Code::BadSize,
@@ -95,15 +113,15 @@ fn store(table: &Table, config: &mut Config, report: &mut Report) {
             format!("`{text}` is not a size"),
             "a whole number and B, KiB, MiB, GiB, TiB, KB, MB, GB or TB, as in \"2GiB\"",
         ),
-        Some(bytes) if bytes < 1 << 20 => {
-            report.add(Code::OutOfRange, span, "the store needs at least 1MiB");
+        Some(bytes) if bytes < *fits.start() => {
+            report.add(Code::OutOfRange, span, format!("`{key}` is at least {}", unit::named(*fits.start())));
         }
-        // SQLite counts in signed numbers.
-        Some(bytes) if bytes > i64::MAX.unsigned_abs() => {
-            report.add(Code::OutOfRange, span, "no disk is that large");
+        Some(bytes) if bytes > *fits.end() => {
+            report.add(Code::OutOfRange, span, format!("`{key}` is at most {}", unit::named(*fits.end())));
         }
-        Some(bytes) => config.store.max_bytes = bytes,
+        Some(bytes) => return Some(bytes),
     }
+    None
 }
 
 fn chain(table: &Table, config: &mut Config, report: &mut Report) {
@@ -112,70 +130,40 @@ fn chain(table: &Table, config: &mut Config, report: &mut Report) {
     set(&mut config.chain.max_open, count(table, "max_open", report));
 }
 
-fn sink(table: &Table, sinks: &mut Vec<SinkConfig>, report: &mut Report) {
-    let missing = |key: &str, report: &mut Report| {
-        // After a syntax error the key may only have been lost on the way.
-        if table.mentions(key).is_none() && !report.has(Code::Syntax) {
-            let message = format!("this sink has no `{key}`");
-            report.add(Code::MissingKey, table.span.clone(), message);
-        }
-    };
-    let name = sink_name(table, sinks, report);
-    if name.is_none() {
-        missing("name", report);
-    }
-    let file = path(table, "path", report);
-    let kind = match table.text("type") {
-        None => {
-            missing("type", report);
-            None
-        }
-        Some(("stdout", _)) => {
-            if let Some(at) = table.mentions("path") {
-                report.add(Code::NotForThisType, at, "a sink of type `stdout` has no `path`");
-            }
-            Some(SinkKind::Stdout)
-        }
-        Some(("file", _)) => {
-            if file.is_none() {
-                missing("path", report);
-            }
-            file.map(|path| SinkKind::File { path })
-        }
-        Some((word, span)) => {
-            bad_word(word, span, SINK_TYPES, report);
-            None
-        }
-    };
-    let format = Format::Native;
-    if let Some((word, span)) = table.text("format")
-        && word != "native"
-    {
-        bad_word(word, span, &["native"], report);
-    }
-    if let Some(kind) = &kind
-        && sinks.iter().any(|other| other.kind == *kind)
-    {
-        let at = table.mentions("path").or_else(|| table.mentions("type"));
-        let at = at.unwrap_or_else(|| table.span.clone());
-        report.add(Code::DuplicateSink, at, "another sink writes there already");
-    }
-    if let (Some(name), Some(kind)) = (name, kind) {
-        sinks.push(SinkConfig { name, kind, format });
-    }
-}
-
-fn sink_name(table: &Table, sinks: &[SinkConfig], report: &mut Report) -> Option<String> {
-    let (name, span) = table.text("name")?;
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        let message = format!("`{name}` is not a name for a sink");
-        report.add_help(Code::BadName, span, message, "1 to 64 of a-z, 0-9 and -");
-    } else if sinks.iter().any(|other| other.name == name) {
-        let message = format!("another sink is called `{name}` already");
-        report.add(Code::DuplicateSink, span, message);
+fn trust_domain(table: &Table, report: &mut Report) -> Option<String> {
+    let (name, span) = table.text("trust_domain")?;
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    if name.is_empty() || name.len() > 255 || !name.chars().all(fits) {
+        let message = format!("`{name}` is not a trust domain");
+        report.add_help(
+            Code::BadName,
+            span,
+            message,
+            "1 to 255 of a-z, 0-9, `.`, `-` and `_`, without `spiffe://`",
+        );
     }
     Some(name.to_owned())
+}
+
+/// Whether a text is a name: 1 to 64 of a-z, 0-9 and -.
+pub(crate) fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= 64 && text.chars().all(fits)
+}
+
+/// Words of a list that are known.
+fn words(found: &[At<String>], known: &[&str], report: &mut Report) -> Vec<String> {
+    let mut words = Vec::new();
+    for At { value, span } in found {
+        if !known.contains(&value.as_str()) {
+            bad_word(value, span.clone(), known, report);
+        } else if words.contains(value) {
+            report.add(Code::DuplicateItem, span.clone(), "this is here twice");
+        } else {
+            words.push(value.clone());
+        }
+    }
+    words
 }
 
 fn level(table: &Table, key: &str, report: &mut Report) -> Option<Level> {
@@ -192,7 +180,7 @@ fn level(table: &Table, key: &str, report: &mut Report) -> Option<Level> {
     level
 }
 
-fn bad_word(word: &str, span: Range<usize>, words: &[&str], report: &mut Report) {
+pub(super) fn bad_word(word: &str, span: Range<usize>, words: &[&str], report: &mut Report) {
     let help = match words {
         [only] => format!("there is only: {only}"),
         _ => format!("one of: {}", words.join(", ")),
@@ -230,7 +218,7 @@ fn count(table: &Table, key: &str, report: &mut Report) -> Option<u32> {
     fits
 }
 
-fn path(table: &Table, key: &str, report: &mut Report) -> Option<PathBuf> {
+pub(super) fn path(table: &Table, key: &str, report: &mut Report) -> Option<PathBuf> {
     let (text, span) = table.text(key)?;
     match path_fault(text) {
         None => Some(PathBuf::from(text)),
@@ -242,7 +230,7 @@ fn path(table: &Table, key: &str, report: &mut Report) -> Option<PathBuf> {
 }
 
 /// Why a text is no absolute path with one meaning.
-fn path_fault(text: &str) -> Option<&'static str> {
+pub(crate) fn path_fault(text: &str) -> Option<&'static str> {
     if text.starts_with('~') {
         Some("is not absolute: nobody expands `~` for a daemon")
     } else if !text.starts_with('/') {
@@ -294,7 +282,7 @@ fn globs(items: &[At<String>], report: &mut Report) -> Vec<String> {
     list(items, check, report)
 }
 
-fn list(
+pub(super) fn list(
     items: &[At<String>],
     check: impl Fn(&str) -> Option<(Code, &'static str)>,
     report: &mut Report,

@@ -1,4 +1,4 @@
-//! The catalogue: kinds of credentials, their globs, and the rules the kernel is given.
+//! The catalogue: all kinds of credentials, which of them a path is, and the rules the kernel is given.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -7,55 +7,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use globset::{GlobSet, GlobSetBuilder};
-use serde::Deserialize;
 use spoor_wire::rule::NameKey;
 
+use super::carried::Variables;
 use super::endpoint::{self, Endpoint};
-use super::parse::{Facts, Parser};
-use super::watch::{self, Named, Watch};
+use super::form::{self, Form};
+use super::kind::Kind;
+use super::parse::Facts;
+use super::watch::{self, Watch};
 use super::{Credential, describe};
-use crate::config::{Credentials, pattern};
+use crate::config::{ConfigError, Credentials, Diagnostics, pattern, text};
 
-const BUILTIN: &str = include_str!("../../../deploy/credentials.toml");
-/// Longest catalogue that is read.
-const TEXT_MAX: u64 = 4 << 20;
+pub(super) const BUILTIN: &str = include_str!("../../../deploy/credentials.toml");
 /// Begins a path whose beginning is missing.
 const CUT: &[u8] = "…".as_bytes();
 
 /// Id of the kind of what the config names.
 pub const DECLARED: &str = "declared";
 
-/// A kind of credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// Stable name: `aws-access-key`, `declared`, …
-    pub id: String,
-    /// What it is, for people.
-    pub about: String,
-    /// How its identifiers are read.
-    pub parser: Parser,
-    /// 3 gives a host, a cluster or other identities away; 2 an identity; 1 little.
-    pub sensitivity: u8,
-    /// What its globs name are unix sockets: connecting to one counts, and nothing that is opened.
-    pub socket: bool,
-    /// Where it is handed out over the network.
-    pub endpoints: Vec<Endpoint>,
-    pub(super) mounts: Vec<String>,
-    pub(super) watches: Vec<Watch>,
-    /// Files that a scan can look for.
-    pub(super) named: Vec<Named>,
-    globs: Vec<String>,
-    except: Vec<String>,
-}
-
 /// All kinds, and the decision which of them a path is.
 ///
-/// A rule number is twice the kind's place; odd where the kernel's match is enough (an inode, a name in its directory,
+/// A rule number is twice the kind's number; odd where the kernel's match is enough (an inode, a name in its directory,
 /// a directory that belongs to the kind as a whole), even where the path has the last word.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
+    /// In the order in which they claim a path.
     pub(super) kinds: Vec<Kind>,
+    /// Of each kind, the number of its rules. The kernel holds rules for as long as it runs, so a kind keeps its number in a
+    /// newer catalogue, and no number is given twice.
+    numbers: Vec<u32>,
+    next_number: u32,
     pub(super) endpoints: HashMap<Endpoint, usize>,
+    pub(super) variables: Variables,
     globs: GlobSet,
     glob_kinds: Vec<usize>,
     except: GlobSet,
@@ -74,81 +57,20 @@ pub enum CatalogueError {
         #[source]
         io: std::io::Error,
     },
-    /// The file is no catalogue.
-    #[error("{name} is no catalogue: {error}")]
-    Syntax {
+    /// The file has mistakes.
+    #[error("{0}")]
+    Mistakes(Diagnostics),
+    /// A path of the config cannot be watched.
+    #[error("`{path}` {fault}")]
+    Path {
         /// Which.
-        name: String,
-        /// Why, with line and column.
-        error: Box<toml::de::Error>,
-    },
-    /// The file is of another version.
-    #[error("{name} is of version {found}; this release reads version 1")]
-    Version {
-        /// Which.
-        name: String,
-        /// What it says.
-        found: u32,
-    },
-    /// A kind is there twice, has a bad name, or takes the name of the config's own paths.
-    #[error("`{id}` is not a name for a kind, or not the only one of that name")]
-    Name {
-        /// Which.
-        id: String,
-    },
-    /// A glob cannot be watched.
-    #[error("`{glob}` of {id} {fault}")]
-    Glob {
-        /// Kind.
-        id: String,
-        /// Which.
-        glob: String,
+        path: String,
         /// Why.
         fault: &'static str,
-    },
-    /// An endpoint is none.
-    #[error("`{endpoint}` of {id} {fault}")]
-    Endpoint {
-        /// Kind.
-        id: String,
-        /// Which.
-        endpoint: String,
-        /// Why.
-        fault: &'static str,
-    },
-    /// A kind does not say where it is. An empty list says so: nowhere.
-    #[error("{id} names no place: it needs `globs`, `mounts` or `endpoints`")]
-    Nowhere {
-        /// Which.
-        id: String,
     },
     /// All globs together are more than the matcher takes.
     #[error("the globs do not fit together: {0}")]
     Globs(#[from] globset::Error),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileForm {
-    version: u32,
-    #[serde(default)]
-    credential: Vec<KindForm>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KindForm {
-    id: String,
-    about: String,
-    sensitivity: u8,
-    parser: Parser,
-    globs: Option<Vec<String>>,
-    #[serde(default)]
-    except: Vec<String>,
-    mounts: Option<Vec<String>>,
-    endpoints: Option<Vec<String>>,
-    #[serde(default)]
-    socket: bool,
 }
 
 impl Catalogue {
@@ -165,17 +87,68 @@ impl Catalogue {
     /// Where the config's catalogue or paths cannot be used.
     pub fn new(config: &Credentials) -> Result<Catalogue, CatalogueError> {
         let mut kinds = vec![declared(&config.paths)?];
-        if let Some(path) = &config.catalogue {
-            let text = read(path)?;
-            kinds.extend(read_kinds(&path.display().to_string(), &text)?);
-        }
-        let own = kinds.iter().map(|kind| kind.id.clone()).collect::<HashSet<_>>();
-        let builtin = read_kinds("the built-in catalogue", BUILTIN)?;
-        kinds.extend(builtin.into_iter().filter(|kind| !own.contains(&kind.id)));
+        kinds.extend(forms(config.catalogue.as_deref())?.into_iter().map(Kind::new));
         let (globs, glob_kinds) = globset(&kinds, |kind| &kind.globs)?;
         let (except, except_kinds) = globset(&kinds, |kind| &kind.except)?;
-        let endpoints = endpoint::owners(&kinds);
-        Ok(Catalogue { kinds, endpoints, globs, glob_kinds, except, except_kinds })
+        let (endpoints, variables) = (endpoint::owners(&kinds), Variables::of(&kinds));
+        // The catalogue's length is bounded by its file's.
+        let next_number = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
+        let numbers = (0..next_number).collect();
+        Ok(Catalogue {
+            kinds,
+            numbers,
+            next_number,
+            endpoints,
+            variables,
+            globs,
+            glob_kinds,
+            except,
+            except_kinds,
+        })
+    }
+
+    /// The same, for a kernel that holds rules of `before`.
+    #[must_use]
+    pub fn after(mut self, before: &Catalogue) -> Catalogue {
+        let mut next = before.next_number;
+        let number = |kind: &Kind| {
+            let known = before.kinds.iter().zip(&before.numbers).find(|(known, _)| known.id == kind.id);
+            known.map_or_else(
+                || {
+                    next += 1;
+                    next - 1
+                },
+                |(_, number)| *number,
+            )
+        };
+        self.numbers = self.kinds.iter().map(number).collect();
+        self.next_number = next;
+        self
+    }
+
+    /// Whether it decides everything as the other one does.
+    #[must_use]
+    pub fn same(&self, other: &Catalogue) -> bool {
+        self.kinds == other.kinds
+    }
+
+    /// The number of a kind's rules.
+    pub(super) fn number(&self, index: usize) -> u32 {
+        self.numbers.get(index).copied().unwrap_or(u32::MAX / 2)
+    }
+
+    /// The kind that a rule is of.
+    pub(super) fn place(&self, rule: u32) -> Option<usize> {
+        self.numbers.iter().position(|number| *number == rule / 2)
+    }
+
+    /// Checks the text of one's own catalogue; `name` is what the diagnostics call it.
+    ///
+    /// # Errors
+    /// Where the text has any mistake; all of them are told.
+    pub fn check(name: &str, text: &str) -> Result<(), Diagnostics> {
+        let builtin = form::read("the built-in catalogue", BUILTIN, &[])?;
+        form::read(name, text, &builtin).map(drop)
     }
 
     /// All kinds.
@@ -193,9 +166,12 @@ impl Catalogue {
                 if let Watch::Name(key) = watch
                     && seen.insert(*key)
                 {
-                    names.push((*key, rule(index, false)));
+                    names.push((*key, rule(self.number(index), false)));
                 }
             }
+            names.extend(
+                kind.keys.rules(rule(self.number(index), false)).filter(|(key, _)| seen.insert(*key)),
+            );
         }
         names
     }
@@ -218,11 +194,11 @@ impl Catalogue {
     pub fn rule_of(&self, path: &[u8]) -> Option<u32> {
         let kind = self.decide(0, path, false)?;
         let index = self.kinds.iter().position(|known| std::ptr::eq(known, kind))?;
-        Some(rule(index, false))
+        Some(rule(self.number(index), false))
     }
 
     fn decide(&self, rule: u32, path: &[u8], socket: bool) -> Option<&Kind> {
-        let own = usize::try_from(rule / 2).ok().filter(|index| *index < self.kinds.len())?;
+        let own = self.place(rule)?;
         // What the config names is meant whatever it is; it is the first kind.
         let is_form =
             |index: usize| index == 0 || self.kinds.get(index).is_some_and(|kind| kind.socket == socket);
@@ -263,14 +239,13 @@ impl Catalogue {
     }
 }
 
-/// Number of a kind's rule.
-pub(super) fn rule(kind: usize, sure: bool) -> u32 {
-    // The catalogue's length is bounded by its file's.
-    u32::try_from(kind * 2 + usize::from(sure)).unwrap_or(u32::MAX)
+/// A rule of the kind of that number.
+pub(super) fn rule(number: u32, sure: bool) -> u32 {
+    number.saturating_mul(2).saturating_add(u32::from(sure))
 }
 
 /// Kubernetes writes volumes as `..data -> ..2024_05_01`, and a file's real path has that directory in it.
-fn without_link_dirs(path: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn without_link_dirs(path: &[u8]) -> Option<Vec<u8>> {
     let linked = |name: &&[u8]| name.len() > 2 && name.starts_with(b"..");
     let names = || path.split(|byte| *byte == b'/');
     names().any(|name| linked(&name)).then(|| {
@@ -294,65 +269,39 @@ fn globset(
     Ok((builder.build()?, owners))
 }
 
-fn read(path: &Path) -> Result<String, CatalogueError> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let file = std::fs::File::open(path);
-    file.and_then(|file| file.take(TEXT_MAX).read_to_string(&mut text))
-        .map_err(|io| CatalogueError::Unreadable { path: path.to_owned(), io })?;
-    Ok(text)
-}
-
-fn read_kinds(name: &str, text: &str) -> Result<Vec<Kind>, CatalogueError> {
-    let form: FileForm = toml::from_str(text)
-        .map_err(|error| CatalogueError::Syntax { name: name.to_owned(), error: Box::new(error) })?;
-    if form.version != 1 {
-        return Err(CatalogueError::Version { name: name.to_owned(), found: form.version });
-    }
-    let mut seen = HashSet::from([DECLARED.to_owned()]);
-    let mut kinds = Vec::new();
-    for form in form.credential {
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let named = !form.id.is_empty() && form.id.len() <= 64 && form.id.chars().all(fits);
-        if !named || !seen.insert(form.id.clone()) {
-            return Err(CatalogueError::Name { id: form.id });
+/// The entries of one's own catalogue and the built-in one, in the order in which they claim a path. Who changes a
+/// built-in kind changes it where it is, but for where it lies: that comes first, as all that is one's own.
+fn forms(own: Option<&Path>) -> Result<Vec<Form>, CatalogueError> {
+    let mistakes = CatalogueError::Mistakes;
+    let mut builtin = form::read("the built-in catalogue", BUILTIN, &[]).map_err(mistakes)?;
+    let Some(path) = own else {
+        return Ok(builtin);
+    };
+    let (name, text) = read(path)?;
+    let mut first = Vec::new();
+    for form in form::read(&name, &text, &builtin).map_err(mistakes)? {
+        match builtin.iter().position(|known| known.id == form.id) {
+            Some(at) if form.off => drop(builtin.remove(at)),
+            Some(at) if form.places() => {
+                let base = builtin.remove(at);
+                first.push(form.over(&base));
+            }
+            Some(at) => {
+                if let Some(known) = builtin.get_mut(at) {
+                    *known = form.over(known);
+                }
+            }
+            None => first.push(form),
         }
-        kinds.push(kind(form)?);
     }
-    Ok(kinds)
+    first.extend(builtin);
+    Ok(first)
 }
 
-fn kind(form: KindForm) -> Result<Kind, CatalogueError> {
-    let fault =
-        |glob: &str, fault| CatalogueError::Glob { id: form.id.clone(), glob: glob.to_owned(), fault };
-    let (mut globs, mut watches, mut named) = (Vec::new(), Vec::new(), Vec::new());
-    if form.globs.is_none() && form.mounts.is_none() && form.endpoints.is_none() {
-        return Err(CatalogueError::Nowhere { id: form.id });
-    }
-    for glob in form.globs.iter().flatten() {
-        let compiled = watch::compile(glob).map_err(|why| fault(glob, why))?;
-        globs.extend(compiled.globs);
-        watches.extend(compiled.watches);
-        named.extend(compiled.named);
-    }
-    watches.extend(form.mounts.iter().flatten().filter_map(|text| watch::mounted_in(text)));
-    let endpoints = endpoint::parse_all(&form.id, &form.endpoints.unwrap_or_default())?;
-    let mut except = Vec::new();
-    for glob in &form.except {
-        except.extend(pattern::expand(glob).map_err(|why| fault(glob, why))?);
-    }
-    Ok(Kind {
-        id: form.id,
-        about: form.about,
-        parser: form.parser,
-        sensitivity: form.sensitivity,
-        socket: form.socket,
-        endpoints,
-        mounts: form.mounts.unwrap_or_default(),
-        watches,
-        named,
-        globs,
-        except,
+fn read(path: &Path) -> Result<(String, String), CatalogueError> {
+    text(path, form::TEXT_MAX).map_err(|error| match error {
+        ConfigError::Unreadable { path, io } => CatalogueError::Unreadable { path, io },
+        ConfigError::Invalid(mistakes) => CatalogueError::Mistakes(mistakes),
     })
 }
 
@@ -360,24 +309,12 @@ fn declared(paths: &[String]) -> Result<Kind, CatalogueError> {
     let mut kind = Kind {
         id: DECLARED.to_owned(),
         about: "Named in the config".to_owned(),
-        parser: Parser::Guess,
         sensitivity: 2,
-        socket: false,
-        endpoints: Vec::new(),
-        mounts: Vec::new(),
-        watches: Vec::new(),
-        named: Vec::new(),
-        globs: Vec::new(),
-        except: Vec::new(),
+        ..Kind::default()
     };
     for path in paths {
-        let compiled = watch::declared(path).map_err(|fault| CatalogueError::Glob {
-            id: DECLARED.to_owned(),
-            glob: path.clone(),
-            fault,
-        })?;
-        kind.globs.extend(compiled.globs);
-        kind.watches.extend(compiled.watches);
+        let fault = |fault| CatalogueError::Path { path: path.clone(), fault };
+        kind.add(watch::declared(path).map_err(fault)?);
     }
     Ok(kind)
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::Credential;
-use super::catalogue::{Catalogue, CatalogueError, Kind};
+use super::catalogue::Catalogue;
+use super::kind::Kind;
 
 /// An address and a port of it, or all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,13 +49,6 @@ pub(super) fn owners(kinds: &[Kind]) -> HashMap<Endpoint, usize> {
     owners
 }
 
-/// The endpoints of a kind as its file has them.
-pub(super) fn parse_all(id: &str, texts: &[String]) -> Result<Vec<Endpoint>, CatalogueError> {
-    let fault =
-        |text: &str, fault| CatalogueError::Endpoint { id: id.to_owned(), endpoint: text.to_owned(), fault };
-    texts.iter().map(|text| Endpoint::parse(text).map_err(|why| fault(text, why))).collect()
-}
-
 impl Catalogue {
     /// The credential that a host hands out there, if it does. One that names the port comes before one for all ports.
     #[must_use]
@@ -63,13 +57,8 @@ impl Catalogue {
         let owner = |port| self.endpoints.get(&Endpoint { address, port });
         let kind = self.kinds.get(*owner(Some(port)).or_else(|| owner(None))?)?;
         let shown = SocketAddr::new(address, port).to_string();
-        Some(Arc::new(Credential {
-            id: format!("{}:{shown}", kind.id),
-            kind: kind.id.clone(),
-            path: Vec::new(),
-            identifiers: vec![("endpoint".to_owned(), shown)],
-            expects: Vec::new(),
-        }))
+        let credential = kind.credential(&shown);
+        Some(Arc::new(Credential { identifiers: vec![("endpoint".to_owned(), shown)], ..credential }))
     }
 
     /// All of them, each once, always in the same order.

@@ -31,7 +31,7 @@ impl Scanner {
         let homes = homes.filter(|home| home.parent().is_some()).collect::<Vec<_>>();
         // The config's own kind has been dealt with, and comes first in any case.
         for (index, kind) in catalogue.kinds().enumerate().skip(1) {
-            self.kind = index;
+            self.kind = catalogue.number(index);
             for Named { home, parts } in &kind.named {
                 if *home {
                     for home in &homes {
@@ -108,6 +108,7 @@ impl Scanner {
         if !own || home.is_none() && has_foreign_link(path) {
             return self.problem(ScanProblem::Foreign { path: path.to_owned() });
         }
+        self.rests(&real, &meta);
         // As with what the config names: without a generation, only a file with other names is worth the risk.
         let generation = generation_of(&real);
         if generation.is_none() && meta.nlink() < 2 {
@@ -125,7 +126,7 @@ impl Scanner {
 }
 
 /// The file of exactly this path, without a link anywhere in it: its owner may swap directories while we look.
-fn pinned(real: &Path) -> Option<Metadata> {
+pub(super) fn pinned(real: &Path) -> Option<Metadata> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file: File = OpenOptions::new().read(true).custom_flags(flags.bits()).open(real).ok()?;
     let is = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;

@@ -3,6 +3,7 @@
 //! Names alone do not do: a mount point hides the names above it, a hard link has another name, a wildcard has none. The
 //! scan is bounded, and what it could not do is told.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +15,7 @@ use super::catalogue::{Catalogue, rule};
 use super::generation::generation_of;
 use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
+use super::resting::RestingFiles;
 use super::watch::Watch;
 use crate::config::pattern::{self, Part};
 
@@ -37,6 +39,8 @@ pub struct Scan {
     pub missing: Vec<String>,
     /// What could not be done.
     pub problems: Vec<ScanProblem>,
+    /// Credentials at rest.
+    pub resting: RestingFiles,
 }
 
 /// What a scan could not do.
@@ -93,7 +97,7 @@ impl Catalogue {
             scanner.problem(ScanProblem::TooMany { what: "home directories", most: HOMES_MAX });
         }
         for (index, kind) in self.kinds.iter().enumerate() {
-            scanner.kind = index;
+            scanner.kind = self.number(index);
             // The first kind is the config's: what it names may be a directory, or missing, and links are followed.
             scanner.declared = index == 0;
             for watch in &kind.watches {
@@ -122,7 +126,7 @@ fn homes(passwd: &[u8]) -> Vec<PathBuf> {
 #[derive(Default)]
 pub(super) struct Scanner {
     mounts: Vec<Mount>,
-    pub(super) kind: usize,
+    pub(super) kind: u32,
     declared: bool,
     visited: usize,
     /// Places looked at for files, and files found.
@@ -132,6 +136,7 @@ pub(super) struct Scanner {
     missing: Vec<String>,
     problems: Vec<ScanProblem>,
     full: bool,
+    pub(super) resting: RestingFiles,
 }
 
 impl Scanner {
@@ -170,6 +175,7 @@ impl Scanner {
         match std::fs::symlink_metadata(&real) {
             Ok(meta) if meta.is_dir() => self.dir(&real, None, true),
             Ok(meta) => {
+                self.rests(&real, &meta);
                 let key = self.inode_key(&real, &meta);
                 // An inode number is given to another file as soon as this one is replaced. Where the file system tells no
                 // generation, only a file with other names is worth that risk; this name is watched in its directory.
@@ -249,6 +255,9 @@ impl Scanner {
             Ok(meta) if meta.is_dir() => {
                 let key = self.inode_key(dir, &meta);
                 self.add(Key::Dir(key), whole);
+                if whole {
+                    self.walk(dir);
+                }
             }
             Ok(_) => {}
             Err(io) => self.unreadable(dir, io),
@@ -324,7 +333,7 @@ impl Scanner {
         }
     }
 
-    pub(super) fn inode_key(&self, real: &Path, meta: &std::fs::Metadata) -> InodeKey {
+    pub(super) fn inode_key(&self, real: &Path, meta: &Metadata) -> InodeKey {
         let mut dev = mounts::s_dev(meta.dev());
         // On btrfs `stat` tells a number of the subvolume. The last of the deepest mounts is the one on top.
         let holds = |mount: &&Mount| real.starts_with(Path::new(std::ffi::OsStr::from_bytes(&mount.point)));
@@ -361,7 +370,8 @@ impl Scanner {
 
     pub(super) fn finish(self) -> Scan {
         let (inodes, dirs, entries) = self.marks.sorted();
-        Scan { inodes, dirs, entries, missing: self.missing, problems: self.problems }
+        let Scanner { missing, problems, resting, .. } = self;
+        Scan { inodes, dirs, entries, missing, problems, resting }
     }
 }
 
@@ -372,7 +382,7 @@ mod tests {
 
     fn catalogue(paths: &[&str]) -> Catalogue {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        Catalogue::new(&Credentials { paths, catalogue: None }).unwrap()
+        Catalogue::new(&Credentials { paths, ..Credentials::default() }).unwrap()
     }
 
     fn key_of(path: &Path) -> InodeKey {

@@ -7,11 +7,13 @@ use spoor_wire::body::{
     MEMORY_DESCRIPTOR, MEMORY_ENVIRON, MEMORY_FILE, READ_MAP, SPAN_TRUNCATED, SPAN_UNREADABLE,
 };
 use spoor_wire::header::TASK_KTHREAD;
-use spoor_wire::{Accept, ConnectEnd, Exit, Kind, Memory, Open, RawBody, RawEvent, Send, Span, Task};
+use spoor_wire::{
+    Accept, Connect, ConnectEnd, Exit, Kind, Memory, Open, RawBody, RawEvent, Send, Span, Task,
+};
 
 use super::{
-    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, IdentityChange, Marks, Matched, MemoryWay,
-    OpenedFile, ProcessKey, SampleId, Seen, SendOutcome, Text, Transport, What,
+    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, IdentityChange, KernelKey, KeyWay, Marks,
+    Matched, MemoryWay, OpenedFile, ProcessKey, SampleId, Seen, SendOutcome, Text, Transport, What,
 };
 
 /// A checked sample that still makes no sense.
@@ -26,6 +28,9 @@ pub enum ConvertError {
     /// No such way to another's memory.
     #[error("memory got at in an unknown way {0}")]
     Memory(u32),
+    /// No such thing to do with a key.
+    #[error("key used in an unknown way {0}")]
+    Key(u32),
 }
 
 /// Makes an owned event of a checked sample.
@@ -41,8 +46,10 @@ pub fn convert(raw: &RawEvent<'_>) -> Result<Event, ConvertError> {
         time_ns: header.time_ns,
         what: What::Seen(Box::new(Seen {
             // A connection is named by its own number, which its end repeats.
-            id: if let RawBody::Connect(connect) = &raw.body {
-                connection(connect.conn_id)
+            id: if let RawBody::Connect(Connect { conn_id, .. }) | RawBody::Accept(Accept { conn_id, .. }) =
+                &raw.body
+            {
+                connection(*conn_id)
             } else {
                 SampleId { cpu: header.cpu, seq: header.seq }
             },
@@ -79,6 +86,10 @@ fn deed(raw: &RawEvent<'_>) -> Result<Deed, ConvertError> {
         }
         RawBody::Exit(exit) => Deed::Exit(exit_status(*exit)),
         RawBody::Open { fixed, path } => file_deed(raw.kind, fixed, opened(fixed, path)?),
+        RawBody::Key { fixed, kind, description } => Deed::Key {
+            key: Box::new(KernelKey::of(fixed, text(kind, fixed.kind), text(description, fixed.description))),
+            way: KeyWay::of(fixed.how).ok_or(ConvertError::Key(fixed.how))?,
+        },
         RawBody::Memory(memory) => memory_deed(memory)?,
         RawBody::Identity(identity) => Deed::Identity(Box::new(IdentityChange::of(identity))),
         RawBody::Connect(connect) => {
@@ -87,6 +98,7 @@ fn deed(raw: &RawEvent<'_>) -> Result<Deed, ConvertError> {
         RawBody::ConnectEnd(end) => connect_end(end),
         RawBody::Send(send) => send_deed(send)?,
         RawBody::Accept(accept) => accept_deed(accept)?,
+        RawBody::AcceptEnd(end) => Deed::AcceptEnd { of: connection(end.conn_id) },
         RawBody::Payload { fixed, data } => {
             Deed::Hello { of: connection(fixed.conn_id), bytes: data.to_vec() }
         }

@@ -4,13 +4,17 @@
 //! was found in `/proc` at start, what was lost, and that time has passed.
 
 mod convert;
+mod file;
 mod identity;
+mod keys;
 mod network;
 
 use std::net::IpAddr;
 
 pub use convert::{ConvertError, convert};
+pub use file::{Matched, OpenedFile};
 pub use identity::{IdentityChange, Ids};
+pub use keys::{KernelKey, KeyWay};
 pub use network::{Endpoint, SendOutcome, Transport};
 pub use spoor_wire::{Fault, Kind, Source};
 
@@ -109,12 +113,15 @@ pub enum What {
     Seeded(Box<Seeded>),
     /// Events were lost between `since_ns` and the event's time.
     Lost(Loss),
+    /// Probes were passed by, between `since_ns` and the event's time: they were interrupted at work on that CPU, and the kernel
+    /// runs none within itself. What they would have told is not known.
+    Missed(Loss),
     /// A probe that was proven at start does not fire any more, at least since then, ns of `CLOCK_BOOTTIME`.
     Silent {
         /// From when on.
         since_ns: u64,
     },
-    /// `/proc` was read again after a loss: these processes are there. The rows come before, as [`What::Seeded`].
+    /// `/proc` was read again after a loss, from the event's time on: these processes are there. The rows come before, as [`What::Seeded`].
     Present(Vec<ProcessKey>),
     /// The host received an answer of a name server: its bytes, as they came.
     Answer(Vec<u8>),
@@ -131,7 +138,7 @@ pub struct Seen {
     pub source: Source,
     /// Marks of the acting process.
     pub marks: Marks,
-    /// The acting process. Of a [`Deed::ConnectEnd`] and a [`Deed::Hello`], which may be seen in an interrupt, at most
+    /// The acting process. Of a [`Deed::ConnectEnd`], [`Deed::AcceptEnd`] and [`Deed::Hello`], which may be seen in an interrupt, at most
     /// `key` is set.
     pub process: Facts,
     /// What it did.
@@ -202,7 +209,7 @@ pub enum Deed {
     },
     /// Ended.
     Exit(ExitStatus),
-    /// Opened a credential for reading.
+    /// Opened a credential: to read it, or only to write it ([`OpenedFile::only_written`]).
     Open(OpenedFile),
     /// Was handed an open credential.
     Receive(OpenedFile),
@@ -219,6 +226,13 @@ pub enum Deed {
         file: OpenedFile,
         /// The error number, where the kernel refused.
         refused: Option<i32>,
+    },
+    /// Found a key of the kernel's key rings, read it, or put it there.
+    Key {
+        /// Which.
+        key: Box<KernelKey>,
+        /// What it did.
+        way: KeyWay,
     },
     /// Got at the memory or environment of another process, which holds a credential.
     Memory {
@@ -249,6 +263,11 @@ pub enum Deed {
         at: (IpAddr, u16),
         /// By which protocol.
         transport: Transport,
+    },
+    /// Closed a connection that it had accepted, or that was accepted for it.
+    AcceptEnd {
+        /// The [`Deed::Accept`]'s sample.
+        of: SampleId,
     },
     /// Began to speak TLS on a connection.
     Hello {
@@ -317,46 +336,6 @@ pub enum ConnectFailure {
     Abandoned,
 }
 
-/// A file as the kernel knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenedFile {
-    /// Absolute path, root first; `truncated` where its beginning is missing.
-    pub path: Text,
-    /// Device, the kernel's `s_dev`.
-    pub dev: u32,
-    /// Inode.
-    pub ino: u64,
-    /// Generation of the inode.
-    pub generation: u32,
-    /// The rule that matched.
-    pub rule: u32,
-    /// How it matched.
-    pub matched: Matched,
-    /// Flags of the open call, as the kernel keeps them.
-    pub flags: u32,
-    /// Type and permissions.
-    pub mode: u32,
-    /// Owner.
-    pub owner: u32,
-    /// Hard links.
-    pub links: u32,
-    /// Opened by a stacked file system (overlayfs), in the course of an opening on top of it.
-    pub backing: bool,
-}
-
-/// How a file was found to be a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matched {
-    /// By device and inode.
-    Inode,
-    /// By its name in a directory.
-    Entry,
-    /// Below a marked directory.
-    Directory,
-    /// By the names of its path.
-    Name,
-}
-
 /// A process found in `/proc`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seeded {
@@ -372,6 +351,12 @@ pub struct Seeded {
     pub open: Vec<OpenedFile>,
     /// Read after a loss: what was known before may be wrong.
     pub again: bool,
+}
+
+/// Whether events of a kind tell which processes there are: without one of them `/proc` has to.
+#[must_use]
+pub const fn tells_who_is_there(kind: Kind) -> bool {
+    matches!(kind, Kind::Fork | Kind::Exec | Kind::Exit)
 }
 
 /// What did not arrive.

@@ -4,34 +4,25 @@
 //! At least once, in order. After an orderly stop nothing comes twice; after a crash, what came since the cursor was
 //! last written does, and `host.id` with `seq` tells. A sink that fell behind what retention has dropped goes on with the oldest
 //! record there is; the gap record of the dropped file comes to it like any other.
+//!
+//! What a receiver refuses for good is set aside in the store's state, counted and listed (`spoor sinks`), and the sink goes on.
+//! What fails for any other reason is tried again, ever more slowly. docs/SINKS.md tells the rules of each receiver.
 
+mod connection;
+mod deliver;
+mod encodings;
 mod file;
+mod http;
+mod kafka;
+mod portion;
 mod sink;
 mod stdout;
+mod stop;
+mod syslog;
 #[cfg(test)]
 mod tests;
+mod ways;
 
-use std::path::PathBuf;
-
-pub use sink::{Sink, SinkEnd, SinkError};
-
-/// A sink as the config names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SinkSpec {
-    /// Its name, under which the store keeps its cursor.
-    pub name: String,
-    /// Where to.
-    pub target: Target,
-}
-
-/// Where records go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// Lines to standard output.
-    Stdout,
-    /// Lines to the end of a file, which may be rotated away at any time.
-    File {
-        /// Where it lies.
-        path: PathBuf,
-    },
-}
+pub use encodings::{Encodings, Filters};
+pub use sink::{Around, Sink, SinkEnd, SinkError};
+pub use stop::Stop;

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
-use super::sink::{Taken, lines};
-use crate::store::Stored;
+use super::deliver::{Deliver, DeliverError, Failure, Fate, Outcome};
+use super::encodings::Item;
+use super::file::lines;
 
 /// Writes to standard output, or in tests to something like it.
 pub(super) struct StreamTarget {
@@ -24,10 +26,12 @@ impl StreamTarget {
     pub(super) fn new(stream: Box<dyn Write + Send>) -> Self {
         Self { stream, ahead: 0 }
     }
+}
 
+impl Deliver for StreamTarget {
     /// Writes a batch: all of it, or as far as it went. A stream takes nothing back, so that it goes on within the line.
-    pub(super) fn write(&mut self, records: &[Stored]) -> Taken {
-        let bytes = lines(records);
+    fn deliver(&mut self, batch: &[Arc<Item>]) -> Outcome {
+        let bytes = lines(batch);
         let mut at = self.ahead;
         let error = loop {
             let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) else {
@@ -41,8 +45,8 @@ impl StreamTarget {
             }
         };
         let mut whole = 0;
-        for record in records {
-            let length = record.body.len() + 1;
+        for item in batch {
+            let length = item.bytes.len() + 1;
             if at < length {
                 break;
             }
@@ -51,8 +55,15 @@ impl StreamTarget {
         }
         self.ahead = at;
         match error {
-            None => Taken::all(records),
-            Some(error) => Taken::failed(whole, error),
+            None => Outcome::taken(batch.len()),
+            Some(error) => {
+                let closed = error.kind() == io::ErrorKind::BrokenPipe;
+                let why = DeliverError::io("cannot write to standard output")(error);
+                Outcome {
+                    fates: vec![Fate::Taken; whole],
+                    failure: Some(Failure { why, after: None, closed }),
+                }
+            }
         }
     }
 }

@@ -1,3 +1,20 @@
+mod certificates;
+mod collector;
+mod faults;
+mod frame;
+mod kafka;
+mod kafka_broker;
+mod kafka_cluster;
+mod kills;
+mod queries;
+mod receivers;
+mod servers;
+mod sinks_grpc;
+mod sinks_http;
+mod sinks_otlp;
+mod sinks_syslog;
+mod table;
+
 use std::fs;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -9,11 +26,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::stdout::StreamTarget;
 use super::*;
+use crate::config::{Filter, SinkConfig, SinkKind};
 use crate::record::testing::{backup, builder};
 use crate::record::{Builder, Record};
 use crate::store::{Reader, Retention, Store};
 use crate::telemetry::Ledger;
+use certificates::Authority;
 
 /// A store with a builder before it and what sinks wait for behind it.
 struct Bench {
@@ -22,8 +42,10 @@ struct Bench {
     builder: Builder,
     made: Vec<Record>,
     stored: watch::Sender<u64>,
-    stop: watch::Sender<Option<Instant>>,
+    stop: watch::Sender<Option<Stop>>,
     ledger: Arc<Ledger>,
+    encodings: Arc<Encodings>,
+    filters: watch::Sender<Filters>,
 }
 
 impl Bench {
@@ -38,6 +60,8 @@ impl Bench {
             stored: watch::channel(0).0,
             stop: watch::channel(None).0,
             ledger: Arc::default(),
+            encodings: Arc::default(),
+            filters: watch::channel(Filters::default()).0,
         }
     }
 
@@ -45,28 +69,53 @@ impl Bench {
         self.dir.path().join("records.jsonl")
     }
 
+    /// An authority that has signed a certificate for `server`.
+    fn authority(&self) -> Authority {
+        let authority = Authority::new(&self.dir.path().join("tls"));
+        authority.sign("server");
+        authority
+    }
+
     /// Stores a whole night more.
     fn night(&mut self) {
-        let records: Vec<_> = backup().iter().map(|note| self.builder.note(note)).collect();
+        let records = backup().iter().map(|note| self.builder.note(note)).collect();
+        self.keep(records);
+    }
+
+    fn keep(&mut self, mut records: Vec<Record>) {
         self.store.append(&records).unwrap();
+        // The store says in each what came before it.
+        let reader = Reader::open(&self.dir.path().join("store")).unwrap();
+        for record in &mut records {
+            record.body = reader.at(record.seq).unwrap().unwrap();
+        }
         self.made.extend(records);
         self.stored.send_replace(self.store.last_seq());
     }
 
-    fn sink(&self, target: Target) -> Sink {
-        let spec = SinkSpec { name: "test".to_owned(), target };
+    fn sink(&self, kind: SinkKind) -> Sink {
+        self.sink_of(SinkConfig::plain("test", kind))
+    }
+
+    fn sink_of(&self, config: SinkConfig) -> Sink {
         let reader = Reader::open(&self.dir.path().join("store")).unwrap();
-        let (stored, stop) = (self.stored.subscribe(), self.stop.subscribe());
-        Sink::new(spec, &self.store, reader, stored, stop, Arc::clone(&self.ledger)).unwrap()
+        let around = Around {
+            stored: self.stored.subscribe(),
+            stop: self.stop.subscribe(),
+            ledger: Arc::clone(&self.ledger),
+            encodings: Arc::clone(&self.encodings),
+            filters: self.filters.subscribe(),
+        };
+        Sink::new(config, &self.store, reader, around).unwrap()
     }
 
     fn run(&self) -> JoinHandle<SinkEnd> {
         let path = self.path();
-        tokio::spawn(self.sink(Target::File { path }).run())
+        tokio::spawn(self.sink(SinkKind::File { path, rotate: None }).run())
     }
 
     async fn end(&self, sink: JoinHandle<SinkEnd>) -> SinkEnd {
-        self.stop.send_replace(Some(Instant::now() + Duration::from_secs(20)));
+        self.stop.send_replace(Some(Stop::drained(Duration::from_secs(20))));
         let end = sink.await.unwrap();
         self.stop.send_replace(None);
         end
@@ -90,6 +139,28 @@ async fn until(what: &str, so: impl Fn() -> bool) {
 
 fn length(path: &Path) -> usize {
     fs::read(path).map_or(0, |bytes| bytes.len())
+}
+
+#[tokio::test]
+async fn a_newer_filter_holds_for_what_is_read_from_then_on() {
+    let mut bench = Bench::new();
+    bench.night();
+    let sink = bench.run();
+    let all = bench.made.len() as u64;
+    until("all of the first night", || bench.ledger.records_forwarded.get() == all).await;
+    let only = |kind: &str| Filter { types: vec![kind.to_owned()], ..Filter::default() };
+    let others = |name: &str, kind: &str| Filters::from([(name.to_owned(), only(kind))]);
+    bench.filters.send_replace(others("another", "heartbeat"));
+    bench.night();
+    until("all of the second", || bench.ledger.records_forwarded.get() == all * 2).await;
+    bench.filters.send_replace(others("test", "chain"));
+    bench.night();
+    assert_eq!(bench.end(sink).await, SinkEnd::Drained);
+    let text = fs::read_to_string(bench.path()).unwrap();
+    let chain = |line: &&str| line.contains("\"type\":\"chain\"");
+    let third: Vec<&str> = text.lines().skip(2 * bench.made.len() / 3).collect();
+    let expected = text.lines().take(bench.made.len() / 3).filter(chain).count();
+    assert!(expected > 0 && third.len() == expected && third.iter().all(chain), "{third:#?}");
 }
 
 #[tokio::test]
@@ -164,9 +235,9 @@ async fn what_can_never_be_written_ends_at_the_deadline() {
     let mut bench = Bench::new();
     bench.night();
     let path = bench.dir.path().join("no/such/folder");
-    let sink = tokio::spawn(bench.sink(Target::File { path }).run());
+    let sink = tokio::spawn(bench.sink(SinkKind::File { path, rotate: None }).run());
     until("a retry", || bench.ledger.forward_retries.get() >= 1).await;
-    bench.stop.send_replace(Some(Instant::now() + Duration::from_millis(50)));
+    bench.stop.send_replace(Some(Stop::drained(Duration::from_millis(50))));
     assert_eq!(sink.await.unwrap(), SinkEnd::Deadline);
     assert_eq!(bench.store.cursor("test").unwrap(), 0);
 }
@@ -175,7 +246,7 @@ async fn what_can_never_be_written_ends_at_the_deadline() {
 async fn a_closed_pipe_ends_the_sink_and_nothing_else() {
     let mut bench = Bench::new();
     let (mut reader, writer) = io::pipe().unwrap();
-    let sink = bench.sink(Target::Stdout).with_stream(Box::new(writer));
+    let sink = bench.sink(SinkKind::Stdout).with_output(Box::new(StreamTarget::new(Box::new(writer))));
     let sink = tokio::spawn(sink.run());
     bench.night();
     let mut bytes = vec![0; bench.lines().len()];
@@ -197,9 +268,11 @@ async fn a_reader_that_does_not_read_cannot_hold_up_the_stop() {
         bench.night();
     }
     let (reader, writer) = io::pipe().unwrap();
-    let sink = tokio::spawn(bench.sink(Target::Stdout).with_stream(Box::new(writer)).run());
+    let sink = tokio::spawn(
+        bench.sink(SinkKind::Stdout).with_output(Box::new(StreamTarget::new(Box::new(writer)))).run(),
+    );
     tokio::task::yield_now().await;
-    bench.stop.send_replace(Some(Instant::now() + Duration::from_millis(200)));
+    bench.stop.send_replace(Some(Stop::drained(Duration::from_millis(200))));
     assert_eq!(sink.await.unwrap(), SinkEnd::Deadline);
     drop(reader);
 }
@@ -229,7 +302,9 @@ async fn a_stream_that_takes_parts_gets_each_byte_once() {
     bench.night();
     let got = Arc::new(Mutex::new(Vec::new()));
     let stream = Stuttering(Arc::clone(&got), false);
-    let sink = tokio::spawn(bench.sink(Target::Stdout).with_stream(Box::new(stream)).run());
+    let sink = tokio::spawn(
+        bench.sink(SinkKind::Stdout).with_output(Box::new(StreamTarget::new(Box::new(stream)))).run(),
+    );
     assert_eq!(bench.end(sink).await, SinkEnd::Drained);
     assert_eq!(String::from_utf8(got.lock().unwrap().clone()).unwrap(), bench.lines());
     assert!(bench.ledger.forward_retries.get() > 0);

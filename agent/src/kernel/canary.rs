@@ -11,7 +11,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
@@ -26,6 +27,8 @@ use super::control::Control;
 pub const CANARY_ARGUMENT: &str = "__canary";
 /// The rule the canary's file matches by.
 pub(super) const CANARY_RULE: u32 = u32::MAX;
+/// How long it may take from its end, as probes see it, until it can be waited for.
+const ENDING: Duration = Duration::from_secs(1);
 /// The broadcast address is no host: a TCP connection there fails before a packet is sent.
 pub(super) const NOWHERE: Ipv4Addr = Ipv4Addr::BROADCAST;
 /// Where the canary's socket may lie: file systems in memory first, whose inodes are the kernel's own.
@@ -90,13 +93,24 @@ impl Canary {
         })
     }
 
+    /// How it ended. Its end is seen by a probe a moment before it can be waited for.
+    fn end(&mut self) -> Option<ExitStatus> {
+        let deadline = Instant::now() + ENDING;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+                found => return found.ok().flatten(),
+            }
+        }
+    }
+
     /// Takes it back. Gives what it could not do, where there was something.
     pub(super) fn land(mut self, control: &mut Control) -> Option<String> {
         for key in &self.keys {
             control.forget_file(*key);
         }
         drop(self.socket.take());
-        let ended = self.child.try_wait().ok().flatten();
+        let ended = self.end();
         // It has ended, or it hangs and must.
         drop(self.child.kill());
         let output = self.child.wait_with_output().ok()?;

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
-use spoor_wire::control::{Mark, names};
-use spoor_wire::rule::{EntryKey, InodeKey, NameKey};
+use spoor_wire::control::{MARK_CANARY, Mark, names};
+use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
+use super::lapse::Lapses;
 use super::loader::{Kernel, LoadError};
 use super::pod::AsPod;
 use crate::event::ProcessKey;
@@ -25,13 +26,27 @@ pub struct Control {
     known: Rules<InodeKey>,
     /// What is in the rule maps now, so that a rescan writes only what changed.
     written: Written,
+    lapsed: Lapsed,
+    /// Other names are watched than at the last scan: what that found may be nothing now.
+    renamed: bool,
 }
+
+type InodeIndex = (u32, u64, u32);
+type EntryIndex = (u32, u64, u64);
 
 #[derive(Default)]
 struct Written {
-    inodes: BTreeMap<(u32, u64, u32), u32>,
-    entries: BTreeMap<(u32, u64, u64), u32>,
-    dirs: BTreeMap<(u32, u64, u32), u32>,
+    names: BTreeMap<(u64, u32, u32), u32>,
+    inodes: BTreeMap<InodeIndex, u32>,
+    entries: BTreeMap<EntryIndex, u32>,
+    dirs: BTreeMap<InodeIndex, u32>,
+}
+
+#[derive(Default)]
+struct Lapsed {
+    inodes: Lapses<InodeIndex>,
+    entries: Lapses<EntryIndex>,
+    dirs: Lapses<InodeIndex>,
 }
 
 fn inode_key((dev, ino, generation): (u32, u64, u32)) -> InodeKey {
@@ -84,36 +99,47 @@ impl Control {
             names: kernel.take(names::RULE_NAME)?,
             known: kernel.take(names::KNOWN)?,
             written: Written::default(),
+            lapsed: Lapsed::default(),
+            renamed: false,
         })
     }
 
-    /// Adds rules by the names of a path.
-    ///
-    /// # Errors
-    /// [`MapError`] where the map is full.
-    pub fn add_names(&mut self, rules: impl IntoIterator<Item = (NameKey, u32)>) -> Result<(), MapError> {
-        for (key, rule) in rules {
-            self.names.insert(AsPod(key), rule, 0)?;
-        }
-        Ok(())
+    /// Watches files by the names of their paths; names that are not named any more are forgotten. Gives the number of rules
+    /// for which there was no room.
+    pub fn set_names(&mut self, rules: impl IntoIterator<Item = (NameKey, u32)>) -> u64 {
+        let wanted =
+            rules.into_iter().map(|(key, rule)| ((key.hash, key.depth, key.anchored), rule)).collect();
+        let key = |(hash, depth, anchored)| NameKey { hash, depth, anchored };
+        self.renamed = true;
+        update(&mut self.names, &mut self.written.names, &wanted, key)
     }
 
-    /// Makes files, names in directories, and directories be watched; what is not named any more is forgotten. Gives
-    /// the number of rules for which there was no room.
+    /// Makes files, names in directories, and directories be watched; what is not found any more holds for a while, and
+    /// is forgotten. Gives the number of rules for which there was no room.
     pub fn set_watch(
         &mut self,
         inodes: &[(InodeKey, u32)],
         entries: &[(EntryKey, u32)],
         dirs: &[(InodeKey, u32)],
+        now_ns: u64,
     ) -> u64 {
-        let Written { inodes: had_inodes, entries: had_entries, dirs: had_dirs } = &mut self.written;
-        let by_inode = |rules: &[(InodeKey, u32)]| {
+        let by_inode = |rules: &[(InodeKey, u32)]| -> BTreeMap<InodeIndex, u32> {
             rules.iter().map(|(k, r)| ((k.dev, k.ino, k.generation), *r)).collect()
         };
-        let wanted = entries.iter().map(|(k, r)| ((k.dev, k.dir_ino, k.name), *r)).collect();
-        update(&mut self.inodes, had_inodes, &by_inode(inodes), inode_key)
-            + update(&mut self.entries, had_entries, &wanted, entry_key)
-            + update(&mut self.dirs, had_dirs, &by_inode(dirs), inode_key)
+        let (mut inodes, mut dirs) = (by_inode(inodes), by_inode(dirs));
+        let mut entries = entries.iter().map(|(k, r)| ((k.dev, k.dir_ino, k.name), *r)).collect();
+        let Control { written: had, lapsed, .. } = self;
+        if std::mem::take(&mut self.renamed) {
+            *lapsed = Lapsed::default();
+        } else {
+            let room = RULES_MAX as usize;
+            lapsed.inodes.hold(&had.inodes, &mut inodes, room, now_ns, |(.., generation)| generation != 0);
+            lapsed.entries.hold(&had.entries, &mut entries, room, now_ns, |_| false);
+            lapsed.dirs.hold(&had.dirs, &mut dirs, room, now_ns, |_| false);
+        }
+        update(&mut self.inodes, &mut had.inodes, &inodes, inode_key)
+            + update(&mut self.entries, &mut had.entries, &entries, entry_key)
+            + update(&mut self.dirs, &mut had.dirs, &dirs, inode_key)
     }
 
     /// Watches one file, beside [`Self::set_watch`].
@@ -149,6 +175,25 @@ impl Control {
         self.marks.insert(process.tgid, AsPod(mark), 0)
     }
 
+    /// Takes what a process and its children do for a canary's, or no longer.
+    ///
+    /// # Errors
+    /// [`MapError`]
+    pub fn spare(&mut self, process: ProcessKey, spared: bool) -> Result<(), MapError> {
+        if spared {
+            return self.mark(process, MARK_CANARY);
+        }
+        match self.marks.get(&process.tgid, 0) {
+            Ok(AsPod(Mark { start_ns, flags, .. })) => {
+                let mark = Mark { start_ns, flags: flags & !MARK_CANARY, pad: 0 };
+                self.marks.insert(process.tgid, AsPod(mark), 0)
+            }
+            // It has ended.
+            Err(MapError::KeyNotFound) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The agent's next children are its canary, or no longer.
     pub(super) fn arm(&mut self, armed: bool) -> Result<(), MapError> {
         self.armed.set(0, u32::from(armed), 0)
@@ -175,6 +220,10 @@ pub struct Counters {
     produced: PerCpuArray<MapData, u64>,
     dropped: PerCpuArray<MapData, u64>,
     faults: PerCpuArray<MapData, u64>,
+}
+
+fn fault_index(source: Source, fault: Fault) -> u32 {
+    u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8)
 }
 
 fn sum(table: &PerCpuArray<MapData, u64>, index: u32) -> u64 {
@@ -224,17 +273,23 @@ impl Counters {
     /// Failures inside the probes, by attach point and reason; those that never happened are left out.
     #[must_use]
     pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
-        let index =
-            |source: Source, fault: Fault| u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8);
         let all = Source::ALL.into_iter().flat_map(|source| Fault::ALL.map(|fault| (source, fault)));
-        all.map(|(source, fault)| (source, fault, sum(&self.faults, index(source, fault))))
+        all.map(|(source, fault)| (source, fault, sum(&self.faults, fault_index(source, fault))))
             .filter(|(.., count)| *count != 0)
             .collect()
+    }
+
+    /// How often a probe found a table full that must not be: asked for at each tick, so no more is read than that.
+    #[must_use]
+    pub fn crowded(&self) -> u64 {
+        let full = [Fault::MarkFull, Fault::ConnFull];
+        let each = Source::ALL.into_iter().flat_map(|source| full.map(|fault| fault_index(source, fault)));
+        each.map(|index| sum(&self.faults, index)).sum()
     }
 }
 
 /// Turns growing drop counters into losses: what was lost since the last look.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct LossWatch {
     seen: BTreeMap<u8, u64>,
     on: BTreeMap<u32, u64>,

@@ -10,10 +10,10 @@ use super::control::Control;
 use super::loader::Kernel;
 use super::probes::{Need, Signal, Tier, Way, needs};
 use super::ring::Feed;
-use crate::event::{Deed, Event, SampleId, Seen, Source, What};
+use crate::event::{Deed, Event, KeyWay, SampleId, Seen, Source, What};
 
-/// How long the canary's deeds are waited for.
-const PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long the canary's deeds are waited for; no longer than it lives. On a slow machine with other things to do, that is seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Most events of others kept while the canary is out; the rest is dropped, and counted by the caller.
 const KEPT_MAX: usize = 200_000;
 
@@ -206,6 +206,7 @@ pub struct Evidence {
     closed_port: u16,
     asked: Vec<(SampleId, IpAddr, u16)>,
     ended: BTreeSet<u16>,
+    keys: BTreeSet<KeyWay>,
     pub(super) exited: bool,
     /// What is proven.
     pub shown: BTreeSet<Proof>,
@@ -216,7 +217,8 @@ impl Evidence {
     #[must_use]
     pub fn new(tgid: u32, open_port: u16, closed_port: u16) -> Self {
         let (asked, ended, shown) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        Evidence { tgid, open_port, closed_port, asked, ended, exited: false, shown }
+        let keys = BTreeSet::new();
+        Evidence { tgid, open_port, closed_port, asked, ended, keys, exited: false, shown }
     }
 
     /// Takes an event into account. True where it is the canary's.
@@ -258,14 +260,20 @@ impl Evidence {
             Deed::Receive(file) => (file.rule == CANARY_RULE).then_some(Signal::Receive),
             Deed::Read { file, .. } => (file.rule == CANARY_RULE).then_some(Signal::Read),
             Deed::Unix { file, .. } => (file.rule == CANARY_RULE).then_some(Signal::Unix),
+            // Three calls, each with a program of its own.
+            Deed::Key { way, .. } => {
+                self.keys.insert(*way);
+                (self.keys.len() == 3).then_some(Signal::Key)
+            }
             Deed::Memory { target, .. } => (target.tgid == self.tgid).then_some(Signal::Memory),
             Deed::ExecFailed { .. } => Some(Signal::ExecFailed),
             Deed::Identity(_) => Some(Signal::Identity),
             Deed::Send { .. } => Some(Signal::Send),
+            // Whether it ends with the state tracepoint, outcomes prove.
             Deed::Accept { .. } => Some(Signal::Accept),
             Deed::Hello { .. } => Some(Signal::Names),
             Deed::ConnectEnd { of, outcome, .. } => self.end(*of, outcome.is_ok()),
-            Deed::Fork { .. } => None,
+            Deed::Fork { .. } | Deed::AcceptEnd { .. } => None,
         }
     }
 

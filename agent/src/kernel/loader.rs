@@ -1,7 +1,7 @@
 //! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
 //! loaded is decided by [`super::coverage`].
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
 use aya::maps::{MapData, ProgramArray};
@@ -14,7 +14,9 @@ use spoor_wire::control::names;
 use super::attach::{attach, unload};
 use super::btf::{Btf, BtfError};
 use super::cgroups::Cgroups;
+use super::keys;
 use super::offsets::{self, Missing};
+use super::passed::Passed;
 use super::pod::AsPod;
 use super::preflight::Host;
 use super::probes::{Attach, Program, Way};
@@ -138,6 +140,7 @@ impl Kernel {
     /// # Errors
     /// [`LoadError`]
     pub fn load(host: &Host, options: Options) -> Result<Self, LoadError> {
+        keys::anchor();
         let offsets = AsPod(offsets::resolve(&Btf::parse(&host.btf)?)?);
         let settings = AsPod(Settings { agent_tgid: std::process::id(), scoped: options.scoped.into() });
         let btf = aya::Btf::parse(&host.btf, aya::Endianness::default())?;
@@ -227,7 +230,7 @@ impl Kernel {
             let fd = program.fd().ok()?;
             Some((name.to_owned(), fd.as_fd().as_raw_fd()))
         });
-        Passed(programs.collect())
+        Passed::of(programs)
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
@@ -245,24 +248,5 @@ impl Kernel {
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
         attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))
             .map_err(|why| why.of(program.name))
-    }
-}
-
-/// Programs by name and descriptor, which are good for as long as the [`Kernel`] is.
-#[derive(Clone, Debug, Default)]
-pub struct Passed(Vec<(String, RawFd)>);
-
-impl Passed {
-    /// Events that passed a program by because it was running already on that CPU, by program; the kernel counts them
-    /// from 5.12 on. Programs without any are left out.
-    #[must_use]
-    pub fn counts(&self) -> Vec<(String, u64)> {
-        let count = |fd: RawFd| -> Option<u64> {
-            let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let line = info.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            line.trim().parse().ok()
-        };
-        let all = self.0.iter().filter_map(|(name, fd)| Some((name.clone(), count(*fd)?)));
-        all.filter(|(_, count)| *count != 0).collect()
     }
 }

@@ -96,7 +96,12 @@ fn all(f: &mut Finder<'_>, upid_size: u32, subsys_pids: u32) -> Offsets {
         cred__cap_effective: f.need(&[("cred", "cap_effective")]),
         cred__cap_permitted: f.need(&[("cred", "cap_permitted")]),
         cred__user_ns: f.need(&[("cred", "user_ns")]),
+        // CONFIG_KEYS
+        cred__session_keyring: f.want("cred", "session_keyring"),
         user_namespace__ns_inum: f.need(&[("user_namespace", "ns.inum")]),
+        user_namespace__parent: f.need(&[("user_namespace", "parent")]),
+        // CONFIG_KEYS, from 5.3.
+        user_namespace__user_keyring_register: f.want("user_namespace", "user_keyring_register"),
         pid__level: f.need(&[("pid", "level")]),
         pid__numbers: f.need(&[("pid", "numbers")]),
         pid__tasks: f.need(&[("pid", "tasks")]),
@@ -175,5 +180,15 @@ fn all(f: &mut Finder<'_>, upid_size: u32, subsys_pids: u32) -> Offsets {
         unix_sock__path_dentry: f.want("unix_sock", "path.dentry"),
         msghdr__msg_name: f.need(&[("msghdr", "msg_name")]),
         msghdr__msg_namelen: f.need(&[("msghdr", "msg_namelen")]),
+        // CONFIG_KEYS
+        key__serial: f.want("key", "serial"),
+        key__serial_node: f.want("key", "serial_node"),
+        key__type: f.want("key", "type"),
+        key__description: f.want("key", "description"),
+        key__uid: f.want("key", "uid"),
+        key_type__name: f.want("key_type", "name"),
+        rb_node__parent_color: f.want("rb_node", "__rb_parent_color"),
+        rb_node__rb_right: f.want("rb_node", "rb_right"),
+        rb_node__rb_left: f.want("rb_node", "rb_left"),
     }
 }

@@ -9,9 +9,9 @@ const KERNEL_MIN: (u32, u32) = (5, 8);
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// Inode number of the initial pid namespace, a constant of the kernel.
 const INIT_PID_NS: u64 = 0xEFFF_FFFC;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
+pub(super) const CAP_SYS_ADMIN: u32 = 21;
+pub(super) const CAP_PERFMON: u32 = 38;
+pub(super) const CAP_BPF: u32 = 39;
 
 /// Why spoor cannot run here. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +24,8 @@ pub enum PreflightError {
     NotPermitted,
     /// Kernel too old.
     #[error(
-        "this kernel ({release}) is too old: spoor needs 5.8 or newer, or an enterprise kernel that carries BPF ring \
-         buffers and BTF"
+        "this kernel ({release}) is too old: spoor needs 5.8 or newer; an enterprise kernel of an older number may carry \
+         what is needed, and was never tried"
     )]
     KernelTooOld {
         /// `uname -r`
@@ -34,7 +34,7 @@ pub enum PreflightError {
     /// No type description.
     #[error(
         "this kernel ({release}) has no readable BTF at {}: {error}; it must be built with CONFIG_DEBUG_INFO_BTF=y \
-         (Debian from 11, Ubuntu from 20.10, RHEL from 8.2 are), and /sys must be mounted",
+         (Debian from 11, Ubuntu from 20.10, RHEL from 9 are), and /sys must be mounted",
         path.display()
     )]
     NoBtf {
@@ -151,7 +151,7 @@ fn read(path: &str) -> Result<String, PreflightError> {
 ///
 /// # Errors
 /// [`PreflightError::Proc`]
-fn boot_id() -> Result<[u8; 16], PreflightError> {
+pub fn boot_id() -> Result<[u8; 16], PreflightError> {
     let text = read("/proc/sys/kernel/random/boot_id")?;
     let digits: String = text.chars().filter(|digit| *digit != '-').collect();
     let value = u128::from_str_radix(&digits, 16).unwrap_or(0);
@@ -159,21 +159,18 @@ fn boot_id() -> Result<[u8; 16], PreflightError> {
 }
 
 /// Major and minor number of a release such as `5.10.0-44-cloud-amd64`; `None` where it does not start with one.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 fn privileged(status: &str) -> bool {
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let Some(set) = line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()) else {
-        return false;
-    };
+    let set = super::facts::capabilities(status);
     let has = |capability: u32| set >> capability & 1 == 1;
     has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON))
 }
 
-fn lockdown(file: Option<&str>) -> Lockdown {
+pub(super) fn lockdown(file: Option<&str>) -> Lockdown {
     match file.and_then(|text| text.split(['[', ']']).nth(1)) {
         Some("integrity") => Lockdown::Integrity,
         Some("confidentiality") => Lockdown::Confidentiality,

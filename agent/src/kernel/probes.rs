@@ -1,6 +1,7 @@
 //! The probe table: which programs make up which signal in which tier, and what a tier cannot see.
 
 mod files;
+mod keys;
 mod network;
 mod programs;
 
@@ -29,6 +30,8 @@ pub enum Signal {
     Read,
     /// Unix sockets that stand for credentials are connected to.
     Unix,
+    /// Keys of the kernel's key rings are found, read, and put there.
+    Key,
     /// Connections are asked for.
     Connect,
     /// Connections succeed or fail.
@@ -43,7 +46,7 @@ pub enum Signal {
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Signal; 15] = [
+    pub const ALL: [Signal; 16] = [
         Signal::Fork,
         Signal::Exec,
         Signal::Exit,
@@ -54,6 +57,7 @@ impl Signal {
         Signal::Receive,
         Signal::Read,
         Signal::Unix,
+        Signal::Key,
         Signal::Connect,
         Signal::Outcome,
         Signal::Send,
@@ -75,6 +79,7 @@ impl Signal {
             Signal::Receive => "secret.receive",
             Signal::Read => "secret.read",
             Signal::Unix => "connect.unix",
+            Signal::Key => "secret.key",
             Signal::Connect => "connect",
             Signal::Outcome => "connect.outcome",
             Signal::Send => "send",
@@ -169,6 +174,8 @@ pub enum Slot {
     Send = 8,
     /// A connection is accepted.
     Accept = 9,
+    /// A key is used.
+    Key = 10,
 }
 
 impl Slot {
@@ -184,6 +191,7 @@ impl Slot {
             Slot::Creds => "setuid",
             Slot::Send => "send",
             Slot::Accept => "accept",
+            Slot::Key => "keyctl",
         }
     }
 }
@@ -244,5 +252,5 @@ const fn program(name: &'static str, attach: Attach) -> Program {
 
 /// Everything spoor attaches.
 pub fn needs() -> impl Iterator<Item = &'static Need> {
-    programs::NEEDS.iter().chain(files::NEEDS).chain(network::NEEDS)
+    programs::NEEDS.iter().chain(files::NEEDS).chain(keys::NEEDS).chain(network::NEEDS)
 }

@@ -1,10 +1,6 @@
-//! The reader: one thread that empties both rings, decodes, and hands events on in the order of kernel time.
-//!
-//! Samples of two rings and many CPUs do not come in order. The reader holds each back for [`HOLD_NS`] after it was made,
-//! so that whatever happened before it has arrived: nothing is seen before its cause.
+//! The reader: one thread that empties both rings, decodes, and hands events on in the order of kernel time (`order.rs`):
+//! nothing is seen before its cause.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,17 +15,16 @@ use spoor_wire::control::names;
 
 use super::control::{Counters, LossWatch};
 use super::loader::{Kernel, LoadError};
+use super::order::Order;
+use super::privileges;
 use crate::event::{Event, What, convert};
 use crate::telemetry::Ledger;
 
-/// How long a sample is held back, ns. Between a probe's clock reading and its submission lie microseconds; this leaves
-/// room for a preempted probe.
-const HOLD_NS: u64 = 5_000_000;
 /// Longest sleep, ms: samples that wake nobody wait at most this long.
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
-/// Most samples taken in one go before what is due is handed on.
+/// Most samples taken from one ring in one go before what is due is handed on.
 const BURST: usize = 4_096;
 /// Batches that may wait for the pipeline. When it is that far behind, the reader waits, the rings fill, and the kernel
 /// counts what it cannot keep: loss is counted in one place.
@@ -51,32 +46,7 @@ pub struct Reader {
     counters: Arc<Counters>,
     ledger: Arc<Ledger>,
     losses: LossWatch,
-    held: BinaryHeap<Reverse<Held>>,
-    /// Order of arrival, which settles equal times.
-    arrivals: u64,
-}
-
-struct Held {
-    time_ns: u64,
-    arrival: u64,
-    event: Event,
-}
-
-impl PartialEq for Held {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Held {}
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Held {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.time_ns, self.arrival).cmp(&(other.time_ns, other.arrival))
-    }
+    order: Order<2>,
 }
 
 /// A running reader.
@@ -111,8 +81,7 @@ impl Reader {
             counters,
             ledger,
             losses: LossWatch::default(),
-            held: BinaryHeap::new(),
-            arrivals: 0,
+            order: Order::new(),
         })
     }
 
@@ -128,9 +97,13 @@ impl Reader {
             epoll.add(ring.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, token))?;
         }
         let (sender, feed) = sync_channel(BATCHES);
-        let thread = std::thread::Builder::new()
-            .name("spoor-reader".into())
-            .spawn(move || self.run(&epoll, &sender))?;
+        let thread = std::thread::Builder::new().name("spoor-reader".into()).spawn(move || {
+            // It was made while the agent may still load; reading takes nothing of that.
+            if let Err(error) = privileges::give_up() {
+                tracing::warn!("the reader keeps privileges that it does not need: {error}");
+            }
+            self.run(&epoll, &sender);
+        })?;
         Ok((ReaderHandle { stop, thread }, feed))
     }
 
@@ -138,28 +111,38 @@ impl Reader {
         let mut next_tick = boot_ns();
         loop {
             let stopping = self.wait(epoll);
-            while self.drain() == BURST {
-                self.hand_on(sender, boot_ns().saturating_sub(HOLD_NS));
+            // A host that makes more than is read keeps this going: time passes all the same, and losses are told.
+            while !self.drain() {
+                next_tick = self.tick(next_tick);
+                if !hand_on(sender, self.order.ready()) {
+                    return;
+                }
             }
-            let now = boot_ns();
             if stopping {
-                self.account(now);
-                self.hand_on(sender, u64::MAX);
+                self.account(boot_ns());
+                hand_on(sender, self.order.rest());
                 return;
             }
-            if now >= next_tick {
-                self.account(now);
-                next_tick = now + TICK_NS;
-            }
-            if !self.hand_on(sender, now.saturating_sub(HOLD_NS)) {
+            next_tick = self.tick(next_tick);
+            if !hand_on(sender, self.order.ready()) {
                 return;
             }
         }
     }
 
+    /// Accounts where it is time for it. Gives when it is next.
+    fn tick(&mut self, due_ns: u64) -> u64 {
+        let now = boot_ns();
+        if now < due_ns {
+            return due_ns;
+        }
+        self.account(now);
+        now + TICK_NS
+    }
+
     /// Sleeps until there is something to do. True when it is time to stop.
     fn wait(&self, epoll: &Epoll) -> bool {
-        let due = self.held.peek().map(|Reverse(first)| (first.time_ns + HOLD_NS).saturating_sub(boot_ns()));
+        let due = self.order.due_ns().map(|at| at.saturating_sub(boot_ns()));
         let sleep_ms = due.map_or(SLEEP_MS, |ns| ns / 1_000_000 + 1).min(SLEEP_MS);
         let mut events = [EpollEvent::empty(); 3];
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
@@ -168,24 +151,30 @@ impl Reader {
         events.iter().take(ready).any(|event| event.data() == 0)
     }
 
-    /// Takes what is in the rings, at most [`BURST`] samples. The vital ring first: what it holds explains the rest.
-    fn drain(&mut self) -> usize {
-        let Reader { rings, ledger, held, arrivals, .. } = self;
-        let mut taken = 0;
-        for ring in rings {
+    /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
+    fn drain(&mut self) -> bool {
+        let Reader { rings, ledger, order, .. } = self;
+        let mut all = true;
+        for (place, ring) in rings.iter_mut().enumerate() {
+            let began = boot_ns();
+            let mut taken = 0;
             while taken < BURST {
                 let Some(sample) = ring.next() else { break };
                 taken += 1;
                 ledger.samples_read.one();
-                let Some(event) = decode(&sample) else {
+                let Some(event) = decode(&sample, ledger) else {
                     ledger.samples_undecodable.one();
                     continue;
                 };
-                *arrivals += 1;
-                held.push(Reverse(Held { time_ns: event.time_ns, arrival: *arrivals, event }));
+                order.came(place, event);
+            }
+            if taken == BURST {
+                all = false;
+            } else {
+                order.read_up_to(place, began);
             }
         }
-        taken
+        all
     }
 
     /// Notes what was lost, and that time has passed.
@@ -193,29 +182,19 @@ impl Reader {
         let dropped = self.counters.dropped();
         if let Some(loss) = self.losses.look(&dropped, || self.counters.dropped_on(), now) {
             self.ledger.samples_dropped.add(loss.counts.iter().map(|(_, count)| count).sum());
-            self.push(Event { time_ns: now, what: What::Lost(loss) });
+            self.order.push(Event { time_ns: now, what: What::Lost(loss) });
         }
-        self.push(Event { time_ns: now, what: What::Tick });
-    }
-
-    fn push(&mut self, event: Event) {
-        self.arrivals += 1;
-        self.held.push(Reverse(Held { time_ns: event.time_ns, arrival: self.arrivals, event }));
-    }
-
-    /// Hands on what happened up to `until`. False when nobody listens any more.
-    fn hand_on(&mut self, sender: &SyncSender<Vec<Event>>, until: u64) -> bool {
-        let mut batch = Vec::new();
-        while self.held.peek().is_some_and(|Reverse(first)| first.time_ns <= until) {
-            if let Some(Reverse(first)) = self.held.pop() {
-                batch.push(first.event);
-            }
-        }
-        batch.is_empty() || sender.send(batch).is_ok()
+        self.order.push(Event { time_ns: now, what: What::Tick });
     }
 }
 
-fn decode(sample: &[u8]) -> Option<Event> {
+/// False when nobody listens any more.
+fn hand_on(sender: &SyncSender<Vec<Event>>, batch: Vec<Event>) -> bool {
+    batch.is_empty() || sender.send(batch).is_ok()
+}
+
+fn decode(sample: &[u8], ledger: &Ledger) -> Option<Event> {
     let raw = RawEvent::decode(sample).inspect_err(|error| tracing::warn!("{error}")).ok()?;
+    ledger.by_kind.one(raw.kind);
     convert(&raw).inspect_err(|error| tracing::warn!("{error}")).ok()
 }

@@ -55,6 +55,7 @@ pub fn seed(
         What::Seeded(seeded) => seeded.process.key.start_ns,
         What::Seen(_)
         | What::Lost(_)
+        | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)
         | What::Answer(_)
@@ -64,6 +65,23 @@ pub fn seed(
 }
 
 /// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
+fn key(pid: i32, start: u64, ticks: u64) -> ProcessKey {
+    ProcessKey {
+        tgid: u32::try_from(pid).unwrap_or(0),
+        start_ns: start.saturating_mul(1_000_000_000 / ticks.max(1)),
+    }
+}
+
+/// The process that has a number now.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn process_key(pid: u32) -> std::io::Result<ProcessKey> {
+    let pid = i32::try_from(pid).map_err(std::io::Error::other)?;
+    let stat = Process::new(pid).and_then(|process| process.stat()).map_err(std::io::Error::other)?;
+    Ok(key(stat.pid, stat.starttime, procfs::ticks_per_second()))
+}
+
 fn read(
     process: &Process,
     ticks: u64,
@@ -78,7 +96,12 @@ fn read(
     if kthread || own || stat.state == 'Z' {
         return Ok(None);
     }
-    let paths = process.cgroups()?;
+    let mut paths = process.cgroups()?;
+    if let Some(cgroups) = cgroups {
+        for group in paths.0.iter_mut().filter(|group| group.hierarchy == 0) {
+            group.pathname = cgroups.from_root(std::mem::take(&mut group.pathname));
+        }
+    }
     let unified = paths.0.iter().find(|group| group.hierarchy == 0).map(|group| group.pathname.clone());
     if !scope.is_empty() && !unified.as_deref().is_some_and(|path| within(path, scope)) {
         return Ok(None);
@@ -89,10 +112,7 @@ fn read(
         let found = namespaces.0.iter().find(|(kind, _)| kind.to_str() == Some(name));
         found.and_then(|(_, space)| u32::try_from(space.identifier).ok()).unwrap_or(0)
     };
-    let key = |pid: i32, start: u64| ProcessKey {
-        tgid: u32::try_from(pid).unwrap_or(0),
-        start_ns: start.saturating_mul(1_000_000_000 / ticks.max(1)),
-    };
+    let key = |pid: i32, start: u64| key(pid, start, ticks);
     let parent = Process::new(stat.ppid).and_then(|parent| parent.stat()).ok();
     let innermost = status.nstgid.as_ref().and_then(|ids| ids.last()).copied().unwrap_or(stat.pid);
     let cgroup = chosen(&paths, unified.as_deref());
@@ -107,7 +127,7 @@ fn read(
             euid: status.euid,
             gid: status.rgid,
             login_uid: process.loginuid().ok().filter(|uid| *uid != u32::MAX),
-            session: None,
+            session: session(stat.pid),
             cgroup_id: unified.as_deref().and_then(|path| cgroups?.id(path)).unwrap_or(0),
             ns_tgid: u32::try_from(innermost).unwrap_or(0),
             pid_ns: inode("pid"),
@@ -123,6 +143,12 @@ fn read(
         again: false,
     };
     Ok(Some((seeded, passed_by)))
+}
+
+/// Audit session. (`procfs` does not read it.) Absent on kernels without audit, and where nobody logged in.
+fn session(pid: i32) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/sessionid")).ok()?;
+    text.trim().parse().ok().filter(|session| *session != u32::MAX)
 }
 
 /// Credentials that a process holds open for reading, found by the names of its descriptors, and how many descriptors the
@@ -208,7 +234,21 @@ fn chosen(paths: &procfs::ProcessCGroups, unified: Option<&str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{name_of, within};
+    use procfs::FromBufRead;
+
+    use super::{chosen, name_of, within};
+    use crate::actor::layouts;
+
+    #[test]
+    fn the_path_that_says_most_of_every_layout() {
+        for (name, layout) in layouts::layouts() {
+            let text = |key: &str| layouts::filled(layout[key].as_str().unwrap());
+            let paths = procfs::ProcessCGroups::from_buf_read(text("proc").trim_start().as_bytes()).unwrap();
+            let unified = paths.0.iter().find(|group| group.hierarchy == 0);
+            let found = chosen(&paths, unified.map(|group| group.pathname.as_str()));
+            assert_eq!(found, text("path"), "{name}");
+        }
+    }
 
     #[test]
     fn a_deleted_file_is_known_by_its_former_name() {

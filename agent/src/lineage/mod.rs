@@ -10,7 +10,8 @@ mod tests;
 use std::sync::Arc;
 
 pub use cpid::cpid;
-pub use table::{Applied, Limits, Table};
+pub(crate) use program::basename;
+pub use table::{Applied, Held, Limits, Table};
 
 use crate::event::{ProcessKey, Text};
 
@@ -73,6 +74,8 @@ pub enum KnownBy {
     Proc,
     /// It acted, and its fork had not been seen: out of scope then, or lost.
     Act,
+    /// It acted after it had been given up because the table was full: what was known of it is forgotten.
+    Again,
 }
 
 /// Ancestors of a process, nearest first, itself not among them.

@@ -4,7 +4,7 @@ mod bounds;
 mod cgroups;
 mod told;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use self::cgroups::Cgroups;
@@ -38,7 +38,9 @@ pub struct Applied {
 /// The process table.
 ///
 /// A dead process stays while a descendant of it lives. When the table is full, dead ones go first (the longest dead),
-/// then live ones that have no children in it (the one that acted least lately, roughly).
+/// then live ones that have no children in it (the one that acted least lately, roughly), and last of all those that hold
+/// a credential: a sleeping daemon is not pushed out by whoever forks. A quarter of the table is for those that came by one
+/// themselves, and a quarter for those that inherited one, so that a holder that forks pushes out its own children only.
 #[derive(Debug)]
 pub struct Table {
     limits: Limits,
@@ -51,9 +53,15 @@ pub struct Table {
     /// In the order in which to give them up; may name entries that are gone or changed.
     dead: VecDeque<(Slot, u64)>,
     live: VecDeque<(Slot, u64)>,
-    /// Processes that ended, so that a late row of `/proc` cannot bring them back.
-    tombstones: HashSet<Slot>,
+    /// Those that hold a credential by inheritance, and those that came by one themselves, in the order of their coming. They
+    /// are not in `live`, or leave it when their turn comes.
+    kept: [BTreeMap<u64, Slot>; 2],
+    /// Processes that ended, with their start as it was told, so that a late row of `/proc` cannot bring them back.
+    tombstones: HashMap<Slot, u64>,
     tombstone_order: VecDeque<Slot>,
+    /// Live processes that were given up, as many as there may be in the table: if one acts, that is said.
+    given_up: HashSet<Slot>,
+    given_up_order: VecDeque<Slot>,
     cgroups: Cgroups,
     serial: u64,
 }
@@ -65,6 +73,17 @@ struct Entry {
     ended: Option<Option<ExitStatus>>,
     serial: u64,
     touched: bool,
+    /// How it holds a credential, where that keeps it.
+    kept: Option<Held>,
+}
+
+/// How a process holds a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    /// A forebear came by it.
+    Inherited,
+    /// It came by it itself.
+    Own,
 }
 
 impl Table {
@@ -79,8 +98,11 @@ impl Table {
             holders: HashMap::new(),
             dead: VecDeque::new(),
             live: VecDeque::new(),
-            tombstones: HashSet::new(),
+            kept: Default::default(),
+            tombstones: HashMap::new(),
             tombstone_order: VecDeque::new(),
+            given_up: HashSet::new(),
+            given_up_order: VecDeque::new(),
             cgroups: Cgroups::default(),
             serial: 0,
         }
@@ -140,20 +162,20 @@ impl Table {
         match &event.what {
             What::Seen(seen) => self.seen(seen, &mut applied),
             What::Seeded(seeded) => self.seeded(seeded, &mut applied),
-            What::Present(present) => self.absent(present, &mut applied),
-            What::Lost(_) | What::Silent { .. } | What::Answer(_) | What::Tick => {}
+            What::Present(present) => self.absent(present, event.time_ns, &mut applied),
+            What::Lost(_) | What::Missed(_) | What::Silent { .. } | What::Answer(_) | What::Tick => {}
         }
         applied
     }
 
     fn seen(&mut self, seen: &Seen, applied: &mut Applied) {
-        if let Deed::ConnectEnd { .. } | Deed::Hello { .. } = seen.deed {
+        if let Deed::ConnectEnd { .. } | Deed::AcceptEnd { .. } | Deed::Hello { .. } = seen.deed {
             // Seen in an interrupt: only the key is told.
             applied.process = self.get(seen.process.key).cloned();
             return;
         }
         let slot = Slot::from(seen.process.key);
-        if self.has_ended(slot) {
+        if self.has_ended(seen.process.key) {
             // Its exit was seen already. It is told of once more, and not brought back.
             applied.late = true;
             let known = self.get(seen.process.key).cloned();
@@ -161,6 +183,7 @@ impl Table {
                 Some(known.unwrap_or_else(|| Arc::new(self.stranger(&seen.process, KnownBy::Act))));
             return;
         }
+        self.used_again(seen.process.key, applied);
         self.present(&seen.process, applied);
         match &seen.deed {
             Deed::Fork { .. } => self.forked(seen, applied),
@@ -174,6 +197,7 @@ impl Table {
             | Deed::Receive(_)
             | Deed::Read { .. }
             | Deed::Unix { .. }
+            | Deed::Key { .. }
             | Deed::Memory { .. }
             | Deed::ExecFailed { .. }
             | Deed::Identity(_)
@@ -181,6 +205,7 @@ impl Table {
             | Deed::ConnectEnd { .. }
             | Deed::Send { .. }
             | Deed::Accept { .. }
+            | Deed::AcceptEnd { .. }
             | Deed::Hello { .. } => {}
         }
         applied.process = self.get(seen.process.key).cloned();
@@ -190,7 +215,8 @@ impl Table {
     fn present(&mut self, facts: &Facts, applied: &mut Applied) {
         let slot = Slot::from(facts.key);
         if !self.entries.contains_key(&slot) {
-            let process = self.stranger(facts, KnownBy::Act);
+            let again = self.given_up.contains(&slot);
+            let process = self.stranger(facts, if again { KnownBy::Again } else { KnownBy::Act });
             self.insert(process, facts.parent, applied);
             return;
         }
@@ -213,16 +239,18 @@ impl Table {
         }
     }
 
-    /// Processes that are not among those of `/proc` have ended, and their exits were lost. One that started within the
-    /// last tick of the list may be too young to be in it.
-    fn absent(&mut self, present: &[ProcessKey], applied: &mut Applied) {
-        let Some(youngest) = present.iter().map(|key| Slot::from(*key).tick).max() else {
+    /// Processes that are not among those of `/proc` have ended, and their exits were lost. One that started after the
+    /// reading began may be too young to be in it.
+    fn absent(&mut self, present: &[ProcessKey], began_ns: u64, applied: &mut Applied) {
+        // Nobody is gone for not being in a list without anybody.
+        if present.is_empty() {
             return;
-        };
+        }
+        // Whoever was made before the reading of `/proc` began and lives is in it; who came later need not be.
+        let began = began_ns / ProcessKey::PROC_TICK_NS;
         let there: HashSet<Slot> = present.iter().map(|key| Slot::from(*key)).collect();
         let holders = self.holders.values().copied();
-        let mut gone: Vec<Slot> =
-            holders.filter(|slot| slot.tick < youngest && !there.contains(slot)).collect();
+        let mut gone: Vec<Slot> = holders.filter(|slot| slot.tick < began && !there.contains(slot)).collect();
         gone.sort_unstable();
         for slot in gone {
             if let Some(entry) = self.entries.get(&slot) {
@@ -232,8 +260,37 @@ impl Table {
         }
     }
 
-    fn has_ended(&self, slot: Slot) -> bool {
-        self.tombstones.contains(&slot) || self.entries.get(&slot).is_some_and(|entry| entry.ended.is_some())
+    /// Whether it is known to have ended. Who has its number within the same tick is another.
+    fn has_ended(&self, key: ProcessKey) -> bool {
+        let slot = Slot::from(key);
+        let known = self.entries.get(&slot);
+        if let Some(holder) = known.filter(|entry| entry.ended.is_none()) {
+            return is_before(key.start_ns, holder.process.key.start_ns);
+        }
+        let ended = known.map(|entry| entry.process.key.start_ns);
+        let ended = ended.max(self.tombstones.get(&slot).copied());
+        ended.is_some_and(|start_ns| !is_before(start_ns, key.start_ns))
+    }
+
+    /// A number may have a new holder within one tick of its former one's start: that one goes, and whom it made is not the
+    /// new one's.
+    fn used_again(&mut self, key: ProcessKey, applied: &mut Applied) {
+        let slot = Slot::from(key);
+        let Some(former) =
+            self.entries.get(&slot).filter(|entry| is_before(entry.process.key.start_ns, key.start_ns))
+        else {
+            return;
+        };
+        if former.ended.is_none() {
+            applied.replaced.push(former.process.key);
+            self.ended(slot, None, applied);
+        }
+        for child in self.children.remove(&slot).into_iter().flatten() {
+            if let Some(entry) = self.entries.get_mut(&child) {
+                entry.parent = None;
+            }
+        }
+        self.remove(slot, applied);
     }
 
     fn insert(&mut self, process: Process, parent: Option<ProcessKey>, applied: &mut Applied) {
@@ -259,7 +316,14 @@ impl Table {
         self.live.push_back((slot, self.serial));
         self.entries.insert(
             slot,
-            Entry { process: Arc::new(process), parent, ended: None, serial: self.serial, touched: false },
+            Entry {
+                process: Arc::new(process),
+                parent,
+                ended: None,
+                serial: self.serial,
+                touched: false,
+                kept: None,
+            },
         );
         self.tidy();
     }
@@ -281,7 +345,11 @@ impl Table {
     }
 
     fn ended(&mut self, slot: Slot, status: Option<ExitStatus>, applied: &mut Applied) {
-        if self.tombstones.insert(slot) {
+        let start_ns = self
+            .entries
+            .get(&slot)
+            .map_or(slot.tick * ProcessKey::PROC_TICK_NS, |entry| entry.process.key.start_ns);
+        if self.tombstones.insert(slot, start_ns).is_none() {
             self.tombstone_order.push_back(slot);
         }
         if self.tombstone_order.len() > self.limits.processes_max
@@ -292,10 +360,18 @@ impl Table {
         if self.holders.get(&slot.tgid) == Some(&slot) {
             self.holders.remove(&slot.tgid);
         }
+        self.release(slot);
         if let Some(entry) = self.entries.get_mut(&slot) {
             entry.ended = Some(status);
             self.dead.push_back((slot, entry.serial));
         }
         self.prune(slot, applied);
+        self.tidy();
     }
+}
+
+/// Whether of two that had one number the former started first. Where a start is told in ticks, nobody can say.
+fn is_before(former_ns: u64, start_ns: u64) -> bool {
+    let exact = |start_ns: u64| !start_ns.is_multiple_of(ProcessKey::PROC_TICK_NS);
+    exact(former_ns) && exact(start_ns) && former_ns < start_ns
 }

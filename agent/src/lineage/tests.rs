@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{KnownBy, Limits, Slot, Table};
+use super::{Held, KnownBy, Limits, Slot, Table};
 use crate::event::{
     Deed, Event, ExitStatus, Facts, Marks, ProcessKey, SampleId, Seeded, Seen, Source, Text, What,
 };
@@ -103,6 +103,60 @@ fn a_rounded_row_becomes_exact() {
 }
 
 #[test]
+fn a_number_used_again_within_a_tick_is_another_process() {
+    let maker = key(2, TICK);
+    let (former, latter) = (key(5, 3 * TICK + 100), key(5, 3 * TICK + 4_000_000));
+    let (orphan, own) = (key(6, 3 * TICK + 200), key(7, 3 * TICK + 5_000_000));
+    for exit_is_seen in [true, false] {
+        let mut table = table(10);
+        table.apply(&row(maker, None, "/usr/bin/maker"));
+        table.apply(&fork(maker, former, maker, 1));
+        table.apply(&exec(facts(former, None), "/usr/bin/former", "/a"));
+        table.apply(&fork(former, orphan, former, 1));
+        if exit_is_seen {
+            table.apply(&exit(former));
+        }
+        let applied = table.apply(&fork(maker, latter, maker, 1));
+        assert_eq!(applied.child.unwrap().exe, text("/usr/bin/maker"), "nothing of the former is left");
+        assert_eq!(applied.replaced, if exit_is_seen { vec![] } else { vec![former] });
+        assert_eq!(applied.gone, [former]);
+        let applied = table.apply(&exec(facts(latter, None), "/usr/bin/latter", "/a"));
+        assert!(!applied.late);
+        table.apply(&fork(latter, own, latter, 1));
+        let below: Vec<u32> = table.children(latter).iter().map(|process| process.key.tgid).collect();
+        assert_eq!(below, [7], "whom the former made is not the latter's");
+        assert!(table.ancestry(orphan).is_empty());
+        // What is told of the former too late, and a row of either.
+        assert!(table.apply(&exec(facts(former, None), "/usr/bin/other", "/a")).late);
+        assert!(table.apply(&exit(former)).late);
+        table.apply(&row(key(5, 3 * TICK), None, "/usr/bin/other"));
+        assert_eq!(table.get(latter).unwrap().exe, text("/usr/bin/latter"));
+        assert_eq!(table.get(latter).unwrap().key, latter);
+        table.apply(&exit(own));
+        let applied = table.apply(&exit(latter));
+        assert_eq!((applied.late, applied.gone), (false, vec![latter]));
+        assert!(table.apply(&exit(latter)).late && table.apply(&exit(former)).late);
+        table.apply(&exit(orphan));
+        assert_eq!(table.len(), 1, "the maker");
+    }
+}
+
+/// Its making was lost, too: it acts.
+#[test]
+fn one_that_acts_under_a_number_of_that_tick_is_another_process() {
+    let mut table = table(10);
+    let (former, latter) = (key(5, 3 * TICK + 100), key(5, 3 * TICK + 4_000_000));
+    table.apply(&exec(facts(former, None), "/usr/bin/former", "/a"));
+    let applied = table.apply(&exec(facts(latter, None), "/usr/bin/latter", "/a"));
+    assert_eq!((applied.replaced, applied.gone), (vec![former], vec![former]));
+    let process = applied.process.unwrap();
+    assert_eq!((process.key, process.known_by), (latter, KnownBy::Act));
+    // Which of two it was is not known of one whose start is told in ticks.
+    table.apply(&exit(latter));
+    assert!(table.apply(&row(key(5, 3 * TICK), None, "/usr/bin/other")).process.is_none());
+}
+
+#[test]
 fn a_row_does_not_undo_what_was_seen() {
     let mut table = table(10);
     let (maker, child) = (key(2, TICK), key(5, 3 * TICK + 1));
@@ -171,6 +225,31 @@ fn the_dead_go_before_the_living() {
 }
 
 #[test]
+fn who_holds_a_credential_goes_last() {
+    let mut table = table(8);
+    let keys: Vec<ProcessKey> = (1..12).map(|number| key(number, u64::from(number) * TICK)).collect();
+    table.apply(&row(keys[0], None, "/usr/bin/a"));
+    (1..8).for_each(|at| drop(table.apply(&fork(keys[0], keys[at], keys[0], 1))));
+    table.keep(keys[1], Held::Own);
+    table.keep(keys[2], Held::Inherited);
+    table.keep(keys[3], Held::Inherited);
+    table.keep(keys[4], Held::Inherited);
+    // A quarter is kept of each kind: the third that inherited is as good as any.
+    let evicted = |table: &mut Table, at: usize| table.apply(&fork(keys[0], keys[at], keys[0], 1)).evicted;
+    assert_eq!(evicted(&mut table, 8), [keys[4]]);
+    // Who comes by one himself leaves room among those that inherited, and who ends in both.
+    table.keep(keys[3], Held::Own);
+    table.apply(&exit(keys[2]));
+    table.keep(keys[5], Held::Inherited);
+    assert_eq!(evicted(&mut table, 9), []);
+    assert_eq!(evicted(&mut table, 10), [keys[6]]);
+    // What was given up is known again as such, and as nothing else.
+    table.apply(&exit(keys[7]));
+    table.apply(&exec(facts(keys[4], None), "/usr/bin/late", "/a"));
+    assert_eq!(table.get(keys[4]).unwrap().known_by, KnownBy::Again);
+}
+
+#[test]
 fn a_cgroup_told_once_is_known_to_those_moved_there() {
     let mut table = table(10);
     let mut moved = facts(key(5, TICK), None);
@@ -204,7 +283,10 @@ proptest! {
         for event in &events {
             let applied = table.apply(event);
             prop_assert!(table.len() <= most);
+            prop_assert!(table.fill().iter().all(|(_, size, most)| size <= most), "{:?}", table.fill());
             if let What::Seen(seen) = &event.what {
+                // Every one that acts holds something: what is spared is bounded, too.
+                table.keep(seen.process.key, if seen.process.key.tgid % 2 == 0 { Held::Own } else { Held::Inherited });
                 known.insert(Slot::from(seen.process.key));
                 if let Deed::Fork { child, .. } = seen.deed {
                     known.insert(Slot::from(child));

@@ -87,6 +87,14 @@ impl Names {
         self.standing(address, time_ns).next()
     }
 
+    /// All names of an address at a time, at most 4, the one learned last first.
+    #[must_use]
+    pub fn names_of(&self, address: IpAddr, time_ns: u64) -> Vec<Arc<str>> {
+        let entry = self.addresses.get(&address.to_canonical());
+        let names = entry.map(|entry| entry.names.as_slice()).unwrap_or_default();
+        names.iter().filter(|known| known.stands(time_ns)).map(|known| Arc::clone(&known.name)).collect()
+    }
+
     /// How many names the address has at a time, at most 4. With more than one, [`Names::name_of`] may tell another than
     /// the one meant: hosts share addresses.
     #[must_use]

@@ -5,11 +5,13 @@
 
 mod cache;
 mod dns;
+mod plain;
 mod reader;
 mod tls;
 
 pub use cache::{Counts, Names};
 pub use dns::{Answers, DnsError, answers};
+pub use plain::{plain_answer, plain_hello};
 pub use tls::{TlsError, server_name};
 
 /// Longest name, in characters.

@@ -8,7 +8,7 @@ use super::{Cast, Stages};
 use crate::actor::Host;
 use crate::chain::{MarkWish, Note, Subject};
 use crate::credential::{Credential, Describe};
-use crate::event::{Deed, Endpoint, Event, Seen};
+use crate::event::{Deed, Endpoint, Event, OpenedFile, Seen};
 use crate::lineage::Process;
 
 impl<D: Describe, H: Host> Stages<D, H> {
@@ -30,11 +30,12 @@ impl<D: Describe, H: Host> Stages<D, H> {
                     process: Arc::clone(child),
                     facts: Arc::clone(&by.facts),
                     standing: self.resolver.forked(&self.table, &seen.process, child, event.time_ns),
+                    digest: None,
                 };
                 let cast = Cast { by: Some(&by), child: Some(&child), ..Cast::default() };
                 self.observe(event, cast, notes);
                 let key = child.process.key;
-                if self.machine.holds(key) && !marks.holds() {
+                if self.machine.holds(key).is_some() && !marks.holds() {
                     wishes.push(MarkWish { key, flags: MARK_HOLDS });
                 }
             }
@@ -49,15 +50,18 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 let found = self.describe(file, process.key);
                 self.secret(event, seen, (process, found), notes);
             }
-            Deed::Unix { file, .. } => {
-                let found = self.socket(file, process.key);
+            Deed::Unix { file, refused } => self.unix(event, seen, process, (file, *refused), notes),
+            Deed::Key { key, .. } => {
+                let found = self.describer.key(key);
+                let found = self.confirmed(found);
                 self.secret(event, seen, (process, found), notes);
             }
             Deed::Connect { to } => self.connect(event, seen, (process, *to), notes, wishes),
             Deed::Send { to, .. } => {
                 let by = self.settled(event, process, &seen.process);
-                let name = self.name_of(*to, event.time_ns);
-                self.observe(event, Cast { by: Some(&by), name: name.as_ref(), ..Cast::default() }, notes);
+                let (name, heard) = self.names_of(*to, event.time_ns);
+                let cast = Cast { by: Some(&by), name: name.as_ref(), heard: &heard, ..Cast::default() };
+                self.observe(event, cast, notes);
             }
             Deed::Memory { .. } => {
                 let by = self.settled(event, process, &seen.process);
@@ -66,29 +70,88 @@ impl<D: Describe, H: Host> Stages<D, H> {
                     wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
                 }
             }
-            Deed::Accept { .. } => {
+            Deed::Accept { from, .. } => {
                 let by = self.settled(event, process, &seen.process);
+                self.resolver.accepted(process.key, from.0);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
-            Deed::Exec { .. } => {
-                let by = self.subject(event, process, &seen.process);
-                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
-                self.wish_service(&by, seen.marks.service(), wishes);
-            }
+            Deed::Exec { .. } => self.executed(event, seen, process, notes, wishes),
             Deed::ExecFailed { .. } => {
                 let by = self.subject(event, process, &seen.process);
                 self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
             }
-            // Whoever changes is who it was; some attach points tell who it is then.
-            Deed::Identity(_) | Deed::Exit(_) => {
-                let by = self.last_subject(event, process, &seen.process);
-                self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
-            }
-            Deed::ConnectEnd { .. } | Deed::Hello { .. } => {}
+            Deed::Identity(_) | Deed::Exit(_) => self.changed_or_ended(event, seen, process, notes),
+            Deed::ConnectEnd { .. } | Deed::AcceptEnd { .. } | Deed::Hello { .. } => {}
         }
     }
 
-    /// A deed with a file, which the credential stage confirmed or not.
+    /// Whoever changes is who it was; some attach points tell who it is then.
+    fn changed_or_ended(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        process: &Arc<Process>,
+        notes: &mut Vec<Note>,
+    ) {
+        let by = self.last_subject(event, process, &seen.process);
+        if let Deed::Exit(_) = seen.deed {
+            self.resolver.ended(process.key);
+        }
+        self.observe(event, Cast { by: Some(&by), ..Cast::default() }, notes);
+    }
+
+    fn unix(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        process: &Arc<Process>,
+        (file, refused): (&OpenedFile, Option<i32>),
+        notes: &mut Vec<Note>,
+    ) {
+        let found = self.socket(file, process.key);
+        if let Some(socket) = found.as_ref().filter(|_| refused.is_none()) {
+            self.resolver.reached(process.key, Some(&socket.kind));
+        }
+        self.secret(event, seen, (process, found), notes);
+    }
+
+    fn executed(
+        &mut self,
+        event: &Event,
+        seen: &Seen,
+        process: &Arc<Process>,
+        notes: &mut Vec<Note>,
+        wishes: &mut Vec<MarkWish>,
+    ) {
+        let by = self.subject(event, process, &seen.process);
+        self.resolver.executed(process, event.time_ns);
+        let credentials = self.environment(&by);
+        if !credentials.is_empty() {
+            self.resolver.settle(process.key);
+            if !seen.marks.holds() {
+                wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
+            }
+        }
+        self.observe(event, Cast { by: Some(&by), credentials: &credentials, ..Cast::default() }, notes);
+        self.wish_service(&by, seen.marks.service(), wishes);
+    }
+
+    /// What a service was handed in its environment. That of a person's programs is the person's.
+    pub(super) fn environment(&mut self, of: &Subject) -> Vec<Arc<Credential>> {
+        if !of.standing.actor.kind.is_service() {
+            return Vec::new();
+        }
+        let Some(handed) = self.describer.environment(of.process.key, &of.process.exe.bytes) else {
+            self.ledger.environments_unread.one();
+            return Vec::new();
+        };
+        if handed.cut {
+            self.ledger.environments_cut.one();
+        }
+        handed.credentials
+    }
+
+    /// A deed with a file or a key, which the credential stage confirmed or not.
     fn secret(
         &mut self,
         event: &Event,
@@ -113,13 +176,15 @@ impl<D: Describe, H: Host> Stages<D, H> {
         wishes: &mut Vec<MarkWish>,
     ) {
         let by = self.settled(event, process, &seen.process);
-        let name = self.name_of(to, event.time_ns);
+        self.resolver.reached(process.key, None);
+        let (name, heard) = self.names_of(to, event.time_ns);
         let handed = to.inet().and_then(|(ip, port)| self.describer.endpoint(ip, port));
         let credentials: Vec<Arc<Credential>> = handed.into_iter().collect();
         if !credentials.is_empty() && !seen.marks.holds() {
             wishes.push(MarkWish { key: process.key, flags: MARK_HOLDS });
         }
-        let cast = Cast { by: Some(&by), credentials: &credentials, name: name.as_ref(), child: None };
+        let name = name.as_ref();
+        let cast = Cast { by: Some(&by), credentials: &credentials, name, heard: &heard, child: None };
         self.observe(event, cast, notes);
     }
 }

@@ -32,6 +32,11 @@ impl Known {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.paths.len().max(self.order.len())
+    }
+
     /// The file with the path it was told under last; without one where nothing is known of it.
     pub(super) fn with_path(&self, file: &OpenedFile) -> OpenedFile {
         let path = self.paths.get(&(file.dev, file.ino)).cloned();

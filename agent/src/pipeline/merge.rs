@@ -21,8 +21,15 @@ pub(super) struct Merge {
 struct Act {
     time_ns: u64,
     tid: u32,
-    reading: bool,
+    way: Way,
     leaf: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Opened,
+    Written,
+    Read,
 }
 
 fn leaf(file: &OpenedFile) -> &[u8] {
@@ -32,19 +39,25 @@ fn leaf(file: &OpenedFile) -> &[u8] {
 impl Merge {
     /// Whether this is what a stacked file system did for an act that was seen already.
     pub(super) fn is_beneath(&mut self, time_ns: u64, seen: &Seen, file: &OpenedFile) -> bool {
-        let reading = matches!(seen.deed, Deed::Read { .. });
+        let way = if matches!(seen.deed, Deed::Read { .. }) {
+            Way::Read
+        } else if file.only_written() {
+            Way::Written
+        } else {
+            Way::Opened
+        };
         let tid = seen.process.tid;
         while self.late.front().is_some_and(|act| act.time_ns.saturating_add(TOGETHER_NS) < time_ns) {
             self.late.pop_front();
         }
         if file.backing {
             let mut late = self.late.iter();
-            return late.any(|act| act.tid == tid && act.reading == reading && act.leaf == leaf(file));
+            return late.any(|act| act.tid == tid && act.way == way && act.leaf == leaf(file));
         }
         if self.late.len() == REMEMBERED_MAX {
             self.late.pop_front();
         }
-        self.late.push_back(Act { time_ns, tid, reading, leaf: leaf(file).to_vec() });
+        self.late.push_back(Act { time_ns, tid, way, leaf: leaf(file).to_vec() });
         false
     }
 }

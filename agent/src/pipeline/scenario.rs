@@ -1,29 +1,31 @@
 //! Streams of events, written as a story: who is made by whom, opens, connects, ends. Each step takes a millisecond.
 
+mod host;
 mod played;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub(crate) use self::host::{fake, stages};
 pub(crate) use self::played::Played;
 use super::Stages;
-use crate::actor::{Fake, PodIdentity, Resolver};
-use crate::chain::{Limits, Machine};
-use crate::credential::{Credential, Describe};
+use crate::chain::Limits;
+use crate::credential::{Credential, Describe, Destination, Handed};
 use crate::event::{
-    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, Loss, Marks, Matched, OpenedFile, ProcessKey,
-    SampleId, Seeded, Seen, Source, Text, What,
+    ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, KernelKey, Loss, Marks, Matched, OpenedFile,
+    ProcessKey, SampleId, Seeded, Seen, Source, Text, What,
 };
-use crate::lineage::{self, Table};
-use crate::telemetry::Ledger;
 
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const SECOND: u64 = 1000 * MS;
 pub(crate) const BACKUP: u32 = 34;
 pub(crate) const ALICE: u32 = 1000;
+pub(crate) const JENKINS: u32 = 998;
 /// A pod that is known, one that is known only later, one without a service account.
 pub(crate) const POD: &str = "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc";
+/// Known five seconds after the start of a story.
+pub(crate) const POD_SOON: &str = "7a1c2e04-2890-11e9-8154-16bf8ef8d9dd";
 pub(crate) const POD_LATE: &str = "7a1c2e04-2890-11e9-8154-16bf8ef8d9dc";
 pub(crate) const POD_STATIC: &str = "bd12dd3393227d950605a2444b13c27a";
 pub(crate) const REFUSED: Result<(), ConnectFailure> = Err(ConnectFailure::Errno(111));
@@ -36,10 +38,16 @@ impl Describe for Catalogue {
     fn describe(&mut self, file: &OpenedFile, _by: ProcessKey) -> Option<Arc<Credential>> {
         let path = String::from_utf8_lossy(&file.path.bytes).into_owned();
         let name = path.rsplit('/').next()?;
+        if let Some(version) = name.strip_prefix("rotated.") {
+            let (id, kind) = ("rotated".to_owned(), "rotated".to_owned());
+            let version = (!version.is_empty()).then(|| version.to_owned());
+            return Some(Arc::new(Credential { id, kind, version, ..Credential::default() }));
+        }
         let (kind, expects) = match name {
             "credentials" => ("aws", Vec::new()),
             ".pgpass" => ("pgpass", vec![("10.0.0.9".to_owned(), Some(5432))]),
             "token" => ("token", Vec::new()),
+            "kubeconfig" => ("kubeconfig", vec![("kube.example".to_owned(), Some(6443))]),
             _ => return None,
         };
         Some(Arc::new(Credential {
@@ -48,7 +56,38 @@ impl Describe for Catalogue {
             path: path.into_bytes(),
             identifiers: Vec::new(),
             expects,
+            // Tokens are used at one place.
+            destinations: Destination::all(if kind == "token" { &["*.backup.example:443"] } else { &[] }),
+            ..Credential::default()
         }))
+    }
+
+    fn socket(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
+        let kind = match file.path.bytes.as_slice() {
+            b"/run/docker.sock" => "docker-socket",
+            b"/run/podman.sock" => "podman-socket",
+            b"/run/containerd.sock" => "containerd-socket",
+            _ => return self.describe(file, by),
+        };
+        let (id, kind) = (kind.to_owned(), kind.to_owned());
+        Some(Arc::new(Credential { id, kind, ..Credential::default() }))
+    }
+
+    fn key(&mut self, key: &KernelKey) -> Option<Arc<Credential>> {
+        let id = format!("key:{}", String::from_utf8_lossy(&key.description.bytes));
+        let known = key.kind.bytes == b"user";
+        known.then(|| Arc::new(Credential { id, kind: "key".to_owned(), ..Credential::default() }))
+    }
+
+    /// Of processes with a number from 900 to 909 a token; 910 is gone.
+    fn environment(&mut self, of: ProcessKey, _program: &[u8]) -> Option<Handed> {
+        let token =
+            || Credential { id: "vault:env:VAULT_TOKEN".into(), kind: "vault".into(), ..Default::default() };
+        match of.tgid {
+            900..=909 => Some(Handed { credentials: vec![Arc::new(token())], cut: false }),
+            910 => None,
+            _ => Some(Handed::default()),
+        }
     }
 
     fn endpoint(&self, ip: IpAddr, port: u16) -> Option<Arc<Credential>> {
@@ -60,6 +99,7 @@ impl Describe for Catalogue {
                 path: Vec::new(),
                 identifiers: Vec::new(),
                 expects: Vec::new(),
+                ..Credential::default()
             })
         })
     }
@@ -147,24 +187,61 @@ impl Scenario {
         key
     }
 
+    /// The same in a cgroup, under a number in a pid namespace.
+    pub(crate) fn seed_in(
+        &mut self,
+        (tgid, start_ns, parent): (u32, u64, ProcessKey),
+        exe: &str,
+        (cgroup_id, path): (u64, &str),
+        (ns_tgid, pid_ns): (u32, u32),
+    ) -> ProcessKey {
+        let key = self.seed(tgid, start_ns, Some(parent), exe, &[]);
+        self.move_to(key, cgroup_id, path);
+        let facts = self.facts.get_mut(&key).unwrap();
+        (facts.ns_tgid, facts.pid_ns) = (ns_tgid, pid_ns);
+        if let Some(Event { what: What::Seeded(seeded), .. }) = self.events.last_mut() {
+            seeded.process = facts.clone();
+            seeded.cgroup = text(path);
+        }
+        key
+    }
+
     /// Makes a process under a number.
     pub(crate) fn fork(&mut self, maker: ProcessKey, tgid: u32) -> ProcessKey {
         self.fork_for(maker, maker, tgid)
     }
 
+    /// Makes the first process of a pid namespace.
+    pub(crate) fn fork_first(&mut self, maker: ProcessKey, tgid: u32) -> ProcessKey {
+        self.made(maker, maker, tgid, Some((1, tgid)))
+    }
+
     /// Makes a process whose parent is not its maker.
     pub(crate) fn fork_for(&mut self, maker: ProcessKey, parent: ProcessKey, tgid: u32) -> ProcessKey {
+        self.made(maker, parent, tgid, None)
+    }
+
+    fn made(
+        &mut self,
+        maker: ProcessKey,
+        parent: ProcessKey,
+        tgid: u32,
+        in_ns: Option<(u32, u32)>,
+    ) -> ProcessKey {
         let child = ProcessKey { tgid, start_ns: self.now_ns + 17 };
         let mut facts = self.facts[&maker].clone();
         facts.key = child;
         facts.tid = tgid;
         facts.parent = Some(parent);
         facts.ns_tgid = tgid;
+        if let Some((ns_tgid, pid_ns)) = in_ns {
+            (facts.ns_tgid, facts.pid_ns) = (ns_tgid, pid_ns);
+        }
         let deed = Deed::Fork {
             child,
             parent,
             cgroup_id: facts.cgroup_id,
-            ns_tgid: tgid,
+            ns_tgid: facts.ns_tgid,
             pid_ns: facts.pid_ns,
             marks: self.marks.get(&maker).copied().unwrap_or_default(),
         };
@@ -207,9 +284,14 @@ impl Scenario {
     }
 
     pub(crate) fn exec_with(&mut self, key: ProcessKey, exe: &str, argv: &[&str]) {
+        self.exec_script(key, exe, exe, argv);
+    }
+
+    /// The file that was named is not the one that runs.
+    pub(crate) fn exec_script(&mut self, key: ProcessKey, exe: &str, named: &str, argv: &[&str]) {
         let deed = Deed::Exec {
             exe: text(exe),
-            filename: text(exe),
+            filename: text(named),
             dev: 1,
             ino: 1,
             argv: argv.iter().map(|argument| argument.as_bytes().to_vec()).collect(),
@@ -222,6 +304,13 @@ impl Scenario {
 
     pub(crate) fn open(&mut self, key: ProcessKey, path: &str) {
         self.deed(key, Source::LsmOpen, Deed::Open(file(path)));
+    }
+
+    /// Opens a file only to write it.
+    pub(crate) fn write(&mut self, key: ProcessKey, path: &str) {
+        let flags = nix::libc::O_WRONLY | nix::libc::O_CREAT | nix::libc::O_TRUNC;
+        let file = OpenedFile { flags: flags.cast_unsigned(), ..file(path) };
+        self.deed(key, Source::LsmOpen, Deed::Open(file));
     }
 
     /// Opens or connects in another thread.
@@ -237,7 +326,9 @@ impl Scenario {
     pub(crate) fn end(&mut self, of: SampleId, outcome: Result<(), ConnectFailure>) {
         let deed = Deed::ConnectEnd { of, outcome, from: None };
         let nobody = ProcessKey { tgid: 0, start_ns: 0 };
-        let mut facts = self.facts.values().next().unwrap().clone();
+        // Whose they are is of no interest; and always the same ones.
+        let (_, facts) = self.facts.iter().min_by_key(|(key, _)| **key).unwrap();
+        let mut facts = facts.clone();
         facts.key = nobody;
         self.facts.insert(nobody, facts);
         self.deed(nobody, Source::TpState, deed);
@@ -245,6 +336,12 @@ impl Scenario {
 
     pub(crate) fn exit(&mut self, key: ProcessKey, code: u8) {
         self.deed(key, Source::TpExit, Deed::Exit(ExitStatus::Code(code)));
+    }
+
+    /// Nothing more is told of a process: for stories of very many.
+    pub(crate) fn never_again(&mut self, key: ProcessKey) {
+        self.facts.remove(&key);
+        self.cgroups.remove(&key);
     }
 
     pub(crate) fn mark(&mut self, key: ProcessKey, marks: u32) {
@@ -278,7 +375,7 @@ impl Scenario {
         id
     }
 
-    fn push(&mut self, what: What) {
+    pub(crate) fn push(&mut self, what: What) {
         self.now_ns += MS;
         self.events.push(Event { time_ns: self.now_ns, what });
     }
@@ -297,40 +394,4 @@ impl Scenario {
         }
         Played { stages, notes, wishes }
     }
-}
-
-/// A pod of the namespace `shop`, and from when on it is known.
-fn pod(uid: &str, since_ns: u64, account: Option<&str>) -> (String, (u64, Arc<PodIdentity>)) {
-    let pod = PodIdentity {
-        namespace: "shop".to_owned(),
-        name: format!("{}-0", account.unwrap_or("static")),
-        service_account: account.map(str::to_owned),
-        owner: account.map(|account| format!("Deployment/{account}")),
-        ..PodIdentity::default()
-    };
-    (uid.to_owned(), (since_ns, Arc::new(pod)))
-}
-
-pub(crate) fn stages(limits: Limits, processes_max: usize) -> Stages<Catalogue, Fake> {
-    let host = Fake {
-        users: [(0, "root"), (BACKUP, "backup"), (ALICE, "alice")]
-            .map(|(uid, name)| (uid, name.to_owned()))
-            .into(),
-        timers: [("dump.service".to_owned(), "dump.timer".to_owned())].into(),
-        pods: [
-            pod(POD, 0, Some("cart")),
-            pod(POD_LATE, 1030 * SECOND, Some("till")),
-            pod(POD_STATIC, 0, None),
-        ]
-        .into(),
-        now_ns: 0,
-    };
-    let boot_id = [7; 16];
-    Stages::new(
-        Table::new(lineage::Limits { processes_max }, boot_id),
-        Resolver::new(host),
-        Catalogue,
-        Machine::new(limits, boot_id, 1_700_000_000_000_000_000),
-        Arc::new(Ledger::default()),
-    )
 }

@@ -1,5 +1,12 @@
 //! The one loop: events in, through the stages, into the store, and word to the sinks. Runs on a thread of its own.
 
+mod glance;
+mod keep;
+mod reload;
+mod sign;
+mod turn;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -7,17 +14,24 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::Stages;
+pub use glance::Glance;
+pub use reload::{Fresh, Reload, Settings};
+pub use turn::{Spare, Turn, catch_up};
+
+use super::Desk;
+use super::resting::Rest;
 use crate::actor::Host;
-use crate::chain::{Gap, GapKind, MarkWish, Note};
-use crate::credential::{Catalogue, Describe};
-use crate::event::{Event, Fault, Kind, ProcessKey, What};
+use crate::capture::{End, Input, Tape, plain};
+use crate::chain::{GapKind, MarkWish};
+use crate::credential::{Catalogue, Describe, Resting};
+use crate::event::{Event, Fault, ProcessKey, What, tells_who_is_there};
+use crate::evidence::Signing;
 use crate::kernel::{
-    Cgroups, Control, Counters, Landed, MountWatch, Passed, Patrol, ScopeWatch, boot_ns, seed,
+    Cgroups, Control, Counters, Landed, MissWatch, MountWatch, Patrol, ScopeWatch, boot_ns, seed,
 };
-use crate::record::{Builder, Coverage, Record};
+use crate::record::{Coverage, Record};
 use crate::store::{Store, StoreError};
-use crate::telemetry::Ledger;
+use crate::telemetry::{Ledger, Own};
 
 /// How often credentials are looked for anew although no mount has changed, ns.
 const RESCAN_NS: u64 = 10_000_000_000;
@@ -25,21 +39,18 @@ const RESCAN_NS: u64 = 10_000_000_000;
 const HEARTBEAT_NS: u64 = 60_000_000_000;
 /// How long after a loss `/proc` is read again, ns: what was on its way has arrived by then.
 const RECONCILE_NS: u64 = 1_000_000_000;
-/// Pause before a store without room is tried again. Meanwhile nothing is read: the rings fill, and what they refuse is
-/// counted, and becomes a gap.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How often a store without room is tried again when the agent is to stop.
-const STORE_LAST_TRIES: u32 = 3;
 
 /// Is shown records that were stored.
 pub type Show = Box<dyn FnMut(&Record) + Send>;
 
-/// What the loop writes to and asks, beside the stages.
+/// What the loop writes to and asks, beside the desk.
 pub struct Surroundings {
-    /// Makes records.
-    pub builder: Builder,
-    /// Keeps them.
+    /// Keeps what enters, for a replay.
+    pub tape: Option<Tape>,
+    /// Keeps records.
     pub store: Store,
+    /// Signs for what is kept.
+    pub signing: Signing,
     /// Tells sinks how far the store is.
     pub stored: watch::Sender<u64>,
     /// The kernel's control maps.
@@ -55,13 +66,17 @@ pub struct Surroundings {
     /// Sends canaries out while the agent runs.
     pub patrol: Patrol,
     /// Events that passed the probes by.
-    pub passed: Passed,
+    pub misses: MissWatch,
     /// The v2 hierarchy, for reading `/proc` again after a loss.
     pub cgroups: Option<Cgroups>,
     /// What is watched; empty for the whole host.
     pub watched: Vec<String>,
     /// What was found at start; told again when it changes.
     pub coverage: Coverage,
+    /// What can change while the agent runs, as it is read.
+    pub reloads: Receiver<Reload>,
+    /// What is this agent's to record, beside one before and one after it.
+    pub turn: Turn,
     /// The account.
     pub ledger: Arc<Ledger>,
     /// Wall time less boot time, ns.
@@ -70,12 +85,15 @@ pub struct Surroundings {
     pub stopping: Arc<AtomicBool>,
     /// Is shown every record that was stored.
     pub show: Option<Show>,
+    /// What the loop shows of itself.
+    pub glance: watch::Sender<Glance>,
 }
 
 /// The loop.
 pub struct Worker<D, H> {
-    stages: Stages<D, H>,
+    desk: Desk<D, H>,
     around: Surroundings,
+    rest: Rest,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
     /// When `/proc` is to be read again, after a loss.
@@ -87,12 +105,14 @@ pub struct Worker<D, H> {
 impl<D: Describe, H: Host> Worker<D, H> {
     /// A loop that has seen nothing yet.
     #[must_use]
-    pub fn new(stages: Stages<D, H>, around: Surroundings) -> Self {
+    pub fn new(desk: Desk<D, H>, around: Surroundings) -> Self {
         let now = boot_ns();
         Worker {
-            stages,
+            rest: Rest::of(&desk.inventory),
+            desk,
             around,
-            next_rescan_ns: now + RESCAN_NS,
+            // The scan of the start made rules; what lies here is listed by the next one.
+            next_rescan_ns: now,
             next_heartbeat_ns: now + HEARTBEAT_NS,
             reconcile_ns: None,
             crowded: (0, now),
@@ -103,15 +123,17 @@ impl<D: Describe, H: Host> Worker<D, H> {
     ///
     /// # Errors
     /// [`StoreError`] where not even that can be stored.
-    pub fn open(
-        &mut self,
-        first: impl FnOnce(&mut Builder) -> Record,
-        early: &[Event],
-    ) -> Result<(), StoreError> {
-        let first = first(&mut self.around.builder);
-        self.store(&[first])?;
-        let records = self.digest(early);
-        self.store(&records)
+    pub fn open(&mut self, since_ns: u64, early: &[Event]) -> Result<(), StoreError> {
+        self.take_over();
+        let first = self.cover(since_ns);
+        // It stays as it is until the next start.
+        self.around.coverage.own = None;
+        self.store(&first)?;
+        self.show_itself();
+        let mut records = self.damaged(boot_ns());
+        records.extend(self.digest(early));
+        self.store(&records)?;
+        self.sign_in_time(boot_ns())
     }
 
     /// Works until the reader ends; then closes what is open.
@@ -122,11 +144,19 @@ impl<D: Describe, H: Host> Worker<D, H> {
         loop {
             match feed.recv_timeout(Duration::from_secs(1)) {
                 Ok(batch) => {
-                    let mut records = self.digest(&batch);
-                    if batch.iter().any(|event| event.what == What::Tick) {
+                    self.spare();
+                    // Between two batches: all of one is judged by the same set.
+                    let mut records = self.reload();
+                    records.extend(self.digest(&batch));
+                    let ticks = batch.iter().any(|event| event.what == What::Tick);
+                    if ticks {
                         self.upkeep(&mut records)?;
+                        self.show_itself();
                     }
                     self.store_or_wait(&records)?;
+                    if ticks {
+                        self.sign_in_time(boot_ns())?;
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
@@ -135,33 +165,64 @@ impl<D: Describe, H: Host> Worker<D, H> {
     }
 
     fn close(mut self) -> Result<(), StoreError> {
-        let mut notes = Vec::new();
         let now = boot_ns();
-        self.stages.stop(now, &mut notes);
-        let mut records: Vec<Record> = notes.iter().map(|note| self.around.builder.note(note)).collect();
+        let mut records = Vec::new();
+        self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();
-        records.push(self.around.builder.stopped(now, &counters));
-        self.store_or_wait(&records)
+        self.enter(&Input::Beat { time_ns: now, stopped: true, counters }, &mut records);
+        self.store_or_wait(&records)?;
+        // The last record of an orderly end: what is missing after it was cut off.
+        self.sign(now)?;
+        if let Some(tape) = &mut self.around.tape {
+            tape.end(End::Stopped);
+        }
+        self.around.store.seal()
     }
 
-    /// Events to records, and marks into the kernel.
-    fn digest(&mut self, batch: &[Event]) -> Vec<Record> {
-        let (mut notes, mut wishes) = (Vec::new(), Vec::new());
-        for event in batch {
-            self.around.patrol.see(event);
-            if let What::Lost(loss) = &event.what
-                && loss.counts.iter().any(|(kind, _)| matches!(kind, Kind::Fork | Kind::Exec | Kind::Exit))
-            {
-                self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));
+    /// The only way into the desk: what enters is kept, where somebody captures.
+    fn enter(&mut self, input: &Input<'_>, records: &mut Vec<Record>) {
+        let mut wishes = Vec::new();
+        match &mut self.around.tape {
+            None => self.desk.take(input, &mut wishes, records),
+            Some(tape) => {
+                tape.begin();
+                self.desk.take(input, &mut wishes, records);
+                tape.put(input);
             }
-            self.stages.step(event, &mut notes, &mut wishes);
         }
         for MarkWish { key, flags } in wishes {
             if self.around.control.mark(key, flags).is_err() {
                 self.around.ledger.marks_refused.one();
             }
         }
-        notes.iter().map(|note| self.around.builder.note(note)).collect()
+    }
+
+    /// Tells what the probes can see.
+    fn cover(&mut self, now: u64) -> Vec<Record> {
+        let mut records = Vec::new();
+        let coverage = Cow::Owned(self.around.coverage.clone());
+        self.enter(&Input::Coverage { time_ns: now, coverage }, &mut records);
+        records
+    }
+
+    /// Events to records, and marks into the kernel.
+    fn digest(&mut self, batch: &[Event]) -> Vec<Record> {
+        let mut records = Vec::new();
+        for event in batch {
+            self.around.patrol.see(event);
+            if let What::Lost(loss) | What::Missed(loss) = &event.what
+                && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
+            {
+                self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));
+            }
+            if !self.around.turn.is_ours(event) {
+                continue;
+            }
+            // What is captured is what the stages get, so that a replay cannot differ.
+            let event = if self.around.tape.is_some() { plain(event) } else { Cow::Borrowed(event) };
+            self.enter(&Input::Event { event, listed: self.rest.listed() }, &mut records);
+        }
+        records
     }
 
     /// What is due from time to time.
@@ -171,6 +232,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
             scope.refresh(&mut self.around.control);
         }
         self.crowding(now, records);
+        for loss in self.around.misses.look(now) {
+            records.extend(self.digest(&[Event { time_ns: now, what: What::Missed(loss) }]));
+        }
         if self.reconcile_ns.is_some_and(|at| now >= at) {
             self.reconcile_ns = None;
             records.extend(self.reconcile(now));
@@ -184,10 +248,11 @@ impl<D: Describe, H: Host> Worker<D, H> {
             self.rescan();
             self.next_rescan_ns = now + RESCAN_NS;
         }
+        self.list_resting(now, records);
         if now >= self.next_heartbeat_ns {
             self.next_heartbeat_ns = now + HEARTBEAT_NS;
             let counters = self.counters();
-            records.push(self.around.builder.heartbeat(now, &counters));
+            self.enter(&Input::Beat { time_ns: now, stopped: false, counters }, records);
             self.retain(now, records)?;
         }
         Ok(())
@@ -237,7 +302,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                 tracing::info!("{}: {} fires again", signal.name(), source.name());
             }
         }
-        let mut records = vec![self.around.builder.coverage(now, &self.around.coverage)];
+        let mut records = self.cover(now);
         if silent {
             let since_ns = self.around.patrol.since_ns();
             records.extend(self.digest(&[Event { time_ns: now, what: What::Silent { since_ns } }]));
@@ -247,51 +312,45 @@ impl<D: Describe, H: Host> Worker<D, H> {
 
     /// A table of the kernel that is full is a gap: marks that are missing hide what comes after.
     fn crowding(&mut self, now: u64, records: &mut Vec<Record>) {
-        let full = |fault: Fault| matches!(fault, Fault::MarkFull | Fault::ConnFull);
-        let faults = self.around.counters.faults();
-        let count = faults.iter().filter(|(_, fault, _)| full(*fault)).map(|(.., count)| count).sum();
+        let count = self.around.counters.crowded();
         let (before, since_ns) = std::mem::replace(&mut self.crowded, (count, now));
         if count > before {
-            let (counts, cpus, chains) = (Vec::new(), Vec::new(), Vec::new());
-            let gap = Gap { time_ns: now, since_ns, kind: GapKind::StateFull, counts, cpus, chains };
-            records.push(self.around.builder.note(&Note::Gap(gap)));
+            self.enter(&Input::Gap { time_ns: now, since_ns, kind: GapKind::StateFull }, records);
+        }
+    }
+
+    /// Some of the credentials that lie here and are not listed yet.
+    fn list_resting(&mut self, now: u64, records: &mut Vec<Record>) {
+        let (mut found, me) = (Vec::new(), ProcessKey { tgid: std::process::id(), start_ns: 0 });
+        let describer = self.desk.stages.describer();
+        let describe = |file: &Resting| describer.describe(&file.file, me);
+        self.rest.work(describe, &mut found);
+        for scanned in found {
+            self.enter(&Input::Scan { time_ns: now, scanned }, records);
         }
     }
 
     fn rescan(&mut self) {
-        let scan = self.around.catalogue.scan();
+        let mut scan = self.around.catalogue.scan();
+        if !self.around.watched.is_empty() {
+            scan.resting.keep_declared();
+        }
         for problem in &scan.problems {
             tracing::debug!("{problem}");
         }
-        let refused = self.around.control.set_watch(&scan.inodes, &scan.entries, &scan.dirs);
+        let refused = self.around.control.set_watch(&scan.inodes, &scan.entries, &scan.dirs, boot_ns());
         if refused != 0 {
             tracing::warn!("{refused} files or directories are not watched: the kernel's tables are full");
         }
         self.around.ledger.rules_refused.add(refused);
-    }
-
-    fn retain(&mut self, now: u64, records: &mut Vec<Record>) -> Result<(), StoreError> {
-        let wall = i64::try_from(now).unwrap_or(i64::MAX).saturating_add(self.around.wall_offset_ns);
-        for dropped in self.around.store.retain(wall)? {
-            tracing::info!("dropped {} with records {} to {}", dropped.file, dropped.first, dropped.last);
-            // Of an earlier boot there is no boot time: then the gap reaches back to this one's beginning.
-            let since = dropped.since_ns.saturating_sub(self.around.wall_offset_ns);
-            let gap = Gap {
-                time_ns: now,
-                since_ns: u64::try_from(since).unwrap_or(0),
-                kind: GapKind::Dropped,
-                counts: Vec::new(),
-                cpus: Vec::new(),
-                chains: Vec::new(),
-            };
-            records.push(self.around.builder.note(&Note::Gap(gap)));
-        }
-        Ok(())
+        let scanned = self.rest.scanned(&scan.resting);
+        // Of what a scan leaves out, nothing is told by itself.
+        self.enter(&Input::Scan { time_ns: boot_ns(), scanned }, &mut Vec::new());
     }
 
     /// Name and value of everything that is counted, the kernel's side first.
     fn counters(&self) -> Vec<(String, u64)> {
-        let Surroundings { counters, ledger, passed, .. } = &self.around;
+        let Surroundings { counters, ledger, misses, .. } = &self.around;
         let faults = counters.faults();
         let mut all = vec![
             ("samples_produced".to_owned(), counters.produced()),
@@ -301,46 +360,15 @@ impl<D: Describe, H: Host> Worker<D, H> {
             (format!("probe_faults:{}:{}", source.name(), fault.name()), *count)
         };
         all.extend(faults.iter().map(named));
-        let passed = passed.counts().into_iter();
+        let ((user, system), own) = (Own::cpu_ms(), Own::now());
+        all.push(("agent_cpu_ms".to_owned(), user.saturating_add(system)));
+        all.push(("agent_memory_peak_bytes".to_owned(), own.memory_peak_bytes));
+        let passed = misses.counts().into_iter();
         all.extend(passed.map(|(program, count)| (format!("probe_passed:{program}"), count)));
         all.extend(ledger.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)));
+        all.extend(
+            self.desk.findings.counts().named().into_iter().map(|(name, count)| (name.to_owned(), count)),
+        );
         all
-    }
-
-    /// Stores; while there is no room, waits for it.
-    fn store_or_wait(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        let mut failed = 0;
-        loop {
-            match self.store(records) {
-                Err(error @ StoreError::Full { .. }) => {
-                    failed += 1;
-                    if failed >= STORE_LAST_TRIES && self.around.stopping.load(Ordering::Relaxed) {
-                        return Err(error);
-                    }
-                    if failed == 1 {
-                        tracing::error!(
-                            "{error}: make room, or lower `store.max_bytes`; until then the kernel's rings hold what \
-                             happens, and what they cannot hold is counted"
-                        );
-                    }
-                    self.around.ledger.store_retries.one();
-                    std::thread::sleep(STORE_PAUSE);
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn store(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        let Some(last) = records.last() else { return Ok(()) };
-        let Surroundings { store, stored, ledger, show, .. } = &mut self.around;
-        store.append(records)?;
-        ledger.records_stored.add(u64::try_from(records.len()).unwrap_or(u64::MAX));
-        // Without sinks nobody listens.
-        let _ = stored.send(last.seq);
-        if let Some(show) = show {
-            records.iter().for_each(show);
-        }
-        Ok(())
     }
 }

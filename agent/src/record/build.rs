@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::bounded::Bounded;
 use super::deeds::is_named_later;
-use super::parts::{actor_shape, exit_shape, host_shape};
+use super::parts::{actor_shape, exit_shape, host_shape, judged, run_attempt};
 use super::shape::{
-    ActionShape, ChainShape, CoverageShape, GapShape, HeartbeatShape, Pairs, RefusedShape, SignalShape,
+    ActionShape, ChainShape, ConfigShape, CoverageShape, GapShape, HeadShape, HeartbeatShape, Pairs,
+    PurposesShape, RefusedShape, SignalShape, SignedShape,
 };
 use super::{Coverage, Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
@@ -36,6 +37,19 @@ impl ClockOffset {
     }
 }
 
+/// What was signed, and the note about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The key that signed.
+    pub key: String,
+    /// The last record that is signed for.
+    pub seq: u64,
+    /// Its hash, as digits.
+    pub hash: String,
+    /// The note.
+    pub note: String,
+}
+
 /// The only way bytes of the host get into a record. Given from above, so that no record can be built without it.
 #[derive(Clone, Copy, Debug)]
 pub struct Redaction {
@@ -51,12 +65,15 @@ const REMEMBERED_MAX: usize = 32_768;
 /// Turns notes into records, numbering them.
 #[derive(Debug)]
 pub struct Builder {
-    host: Host,
+    pub(super) host: Host,
     clock: ClockOffset,
     next_seq: u64,
     pub(super) redaction: Redaction,
     /// Records of openings and of pending connections, which later records name.
     pub(super) seqs: Bounded<ActionId, u64>,
+    learning_until_ns: Option<i64>,
+    /// The latest action, and its record.
+    pub(super) latest: Option<(ActionId, u64)>,
     /// Process ids by thread group and tick of its start, to name parents.
     pub(super) cpids: Bounded<(u32, u64), String>,
 }
@@ -71,6 +88,8 @@ impl Builder {
             next_seq: first_seq,
             redaction,
             seqs: Bounded::new(REMEMBERED_MAX),
+            learning_until_ns: None,
+            latest: None,
             cpids: Bounded::new(REMEMBERED_MAX),
         }
     }
@@ -104,6 +123,17 @@ impl Builder {
             agent_version: &coverage.agent_version,
             kernel: &coverage.kernel,
             scope: &coverage.scope,
+            purposes: coverage.purposes.as_ref().map(|purposes| PurposesShape {
+                count: purposes.count,
+                set: purposes.set.as_deref(),
+                refused: &purposes.refused,
+            }),
+            config: coverage.config.as_ref().map(|config| ConfigShape {
+                changed: &config.changed,
+                waiting: &config.waiting,
+                refused: &config.refused,
+            }),
+            own: coverage.own.as_ref().map(|own| self.declared(own)),
             signals: coverage
                 .signals
                 .iter()
@@ -125,6 +155,11 @@ impl Builder {
         self.beat(time_ns, "running", counters)
     }
 
+    /// Until when findings judge nothing by habit, ns since 1970. Heartbeats carry it.
+    pub fn learning(&mut self, until_ns: Option<i64>) {
+        self.learning_until_ns = until_ns;
+    }
+
     /// The agent stops, as it was told to. Where the last record of a boot is another one, it did not get to say so.
     pub fn stopped(&mut self, time_ns: u64, counters: &[(String, u64)]) -> Record {
         self.beat(time_ns, "stopped", counters)
@@ -139,6 +174,7 @@ impl Builder {
             r#type: RecordType::Heartbeat.name(),
             state,
             host: host_shape(&self.host),
+            learning_until: self.learning_until_ns.map(rfc3339),
             counters: Pairs(counters.iter().map(|(name, count)| (name.as_str(), *count)).collect()),
         });
         record(seq, time_ns, RecordType::Heartbeat, None, body)
@@ -153,6 +189,7 @@ impl Builder {
         let body = bytes(&ChainShape {
             run_since: Some(self.time(opened.run_since_ns)),
             after: opened.after.map(|after| after.to_string()),
+            attempt: opened.attempt.as_ref().map(run_attempt),
             lineage: Some(opened.lineage.iter().map(|process| self.process(process, None)).collect()),
             gaps: Some(opened.gaps.iter().map(|gap| gap.name()).collect()),
             ..self.chain(at, "opened", (&chain, opened.run), &opened.actor, &opened.root)
@@ -175,6 +212,7 @@ impl Builder {
             since: Some(self.time(closed.since_ns)),
             reason: Some(closed.reason.name()),
             exit: closed.root_exit.map(exit_shape),
+            attempt: closed.attempt.as_ref().map(run_attempt),
             summary: Some(self.summary(&closed.summary)),
             ..self.chain(at, "closed", (&chain, closed.run), &closed.actor, &closed.root)
         });
@@ -202,6 +240,7 @@ impl Builder {
             run_since: None,
             since: None,
             after: None,
+            attempt: None,
             actor: actor_shape(actor),
             root: self.process(root, None),
             lineage: None,
@@ -238,19 +277,46 @@ impl Builder {
             from: None,
             to: None,
             file: None,
+            key: None,
+            environment: Vec::new(),
             exit: None,
             credential: self.credentials(&acted.credentials),
             destination: None,
             source: None,
             link: acted.link.as_ref().map(|link| self.link(link)),
+            attempt: acted.attempt.as_ref().map(|attempt| self.attempt(attempt)),
+            purpose: acted.judged.as_ref().map(judged),
+            request: acted.request.and_then(|accepted| self.seqs.get(&accepted).copied()),
             seen_by: action.seen_by.name(),
         };
         self.deed(action, &mut shape);
         let body = bytes(&shape);
+        self.latest = Some((action.id, seq));
         if is_named_later(&action.deed) {
             self.seqs.insert(action.id, seq);
         }
         record(seq, time_ns, RecordType::Action, Some(chain), body)
+    }
+
+    /// What a signed note says of whose it is and when that is, ns since 1970.
+    #[must_use]
+    pub fn signs(&self, time_ns: u64) -> (&str, i64) {
+        (&self.host.id, self.clock.wall_ns(time_ns))
+    }
+
+    /// Where the chain of records stands, signed at that time.
+    pub fn signed(&mut self, time_ns: u64, signed: &Signed) -> Record {
+        let Signed { key, seq, hash, note } = signed;
+        let (number, time_ns) = self.head(time_ns);
+        let body = bytes(&HeadShape {
+            v: VERSION,
+            seq: number,
+            time: rfc3339(time_ns),
+            r#type: RecordType::Head.name(),
+            host: host_shape(&self.host),
+            head: SignedShape { seq: *seq, hash, key, note },
+        });
+        record(number, time_ns, RecordType::Head, None, body)
     }
 
     fn gap(&mut self, gap: &Gap) -> Record {
@@ -276,7 +342,7 @@ impl Builder {
         record
     }
 
-    fn head(&mut self, boot_ns: u64) -> (u64, i64) {
+    pub(super) fn head(&mut self, boot_ns: u64) -> (u64, i64) {
         let seq = self.next_seq;
         self.next_seq += 1;
         (seq, self.clock.wall_ns(boot_ns))
@@ -287,12 +353,18 @@ impl Builder {
     }
 }
 
-fn record(seq: u64, time_ns: i64, kind: RecordType, chain: Option<String>, body: Vec<u8>) -> Record {
+pub(super) fn record(
+    seq: u64,
+    time_ns: i64,
+    kind: RecordType,
+    chain: Option<String>,
+    body: Vec<u8>,
+) -> Record {
     Record { seq, time_ns, kind, chain, gap_chains: Vec::new(), body }
 }
 
 /// One object of strings, numbers and lists: `serde_json` refuses only keys that are no strings, and there are none.
-fn bytes(shape: &impl Serialize) -> Vec<u8> {
+pub(super) fn bytes(shape: &impl Serialize) -> Vec<u8> {
     let body = serde_json::to_vec(shape);
     debug_assert!(body.is_ok(), "{body:?}");
     body.unwrap_or_default()

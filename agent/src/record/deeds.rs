@@ -2,16 +2,19 @@
 
 use super::build::Builder;
 use super::parts::{destination, exit_shape, ids, milliseconds};
-use super::shape::{ActionShape, DestinationShape, SourceShape};
+use super::shape::{ActionShape, DestinationShape, KeyShape, SourceShape};
 use crate::action::{Action, ActionDeed, ConnectOutcome};
 use crate::credential::Credential;
-use crate::event::{Endpoint, OpenedFile, SendOutcome};
+use crate::event::{Endpoint, KernelKey, KeyWay, OpenedFile, SendOutcome};
 
 impl Builder {
     pub(super) fn deed<'a>(&'a self, action: &'a Action, shape: &mut ActionShape<'a>) {
         match &action.deed {
             ActionDeed::SecretOpen { file, credential } => {
                 self.secret("secret.open", (file, credential), shape);
+            }
+            ActionDeed::SecretWrite { file, credential } => {
+                self.secret("secret.write", (file, credential), shape);
             }
             ActionDeed::SecretReceive { file, credential } => {
                 self.secret("secret.receive", (file, credential), shape);
@@ -29,16 +32,24 @@ impl Builder {
                     ..DestinationShape::default()
                 });
             }
+            ActionDeed::SecretKey { key, credential, way } => {
+                shape.action = if *way == KeyWay::Read { "secret.read" } else { "secret.open" };
+                shape.how = Some(way.name());
+                shape.key = Some(self.key(key));
+                self.own(credential, shape);
+            }
             ActionDeed::MemoryAccess { target, how } => {
                 shape.action = "memory.access";
                 shape.how = Some(how.name());
                 shape.target = target.as_ref().map(|target| self.process(target, None));
             }
-            ActionDeed::Exec => shape.action = "exec",
+            ActionDeed::Exec { environment } => {
+                shape.action = "exec";
+                shape.environment = environment.iter().filter_map(|handed| handed.variable()).collect();
+            }
             ActionDeed::ExecFailed { program, errno } => {
-                shape.action = "exec.failed";
+                (shape.action, shape.errno) = ("exec.failed", Some(*errno));
                 shape.program = self.text(program);
-                shape.errno = Some(*errno);
             }
             ActionDeed::Exit(status) => {
                 shape.action = "exit";
@@ -79,6 +90,22 @@ impl Builder {
     ) {
         shape.action = action;
         shape.file = Some(self.file(file));
+        self.own(credential, shape);
+    }
+
+    /// A key, as text that is safe to print; of its description without what looks like a secret.
+    fn key(&self, key: &KernelKey) -> KeyShape {
+        let KernelKey { serial, owner, rule: _, kind, description } = key;
+        KeyShape {
+            r#type: (self.redaction.printable)(&kind.bytes),
+            description: (self.redaction.argv)(std::slice::from_ref(&description.bytes)).concat(),
+            description_truncated: description.truncated,
+            serial: *serial,
+            owner: *owner,
+        }
+    }
+
+    fn own<'a>(&'a self, credential: &'a Credential, shape: &mut ActionShape<'a>) {
         // The file's own credential comes first, also where the chain names others beside it.
         shape.credential.retain(|other| other.id != credential.id);
         shape.credential.insert(0, self.credential(credential));
@@ -102,20 +129,22 @@ impl ActionShape<'_> {
     }
 }
 
-/// Whether later records may name this one: as what they came after, or as what they complete.
+/// Whether later records may name this one: as what they came after, what they complete, do again, or serve.
 pub(super) fn is_named_later(deed: &ActionDeed) -> bool {
     match deed {
         ActionDeed::SecretOpen { .. }
         | ActionDeed::SecretReceive { .. }
         | ActionDeed::SecretSocket { .. }
+        | ActionDeed::SecretKey { .. }
         | ActionDeed::MemoryAccess { .. }
+        | ActionDeed::Exec { .. }
+        | ActionDeed::Accept { .. }
         | ActionDeed::Connect { .. } => true,
-        ActionDeed::SecretRead { .. }
-        | ActionDeed::Exec
+        ActionDeed::SecretWrite { .. }
+        | ActionDeed::SecretRead { .. }
         | ActionDeed::ExecFailed { .. }
         | ActionDeed::Exit(_)
         | ActionDeed::CredChange(_)
-        | ActionDeed::Send { .. }
-        | ActionDeed::Accept { .. } => false,
+        | ActionDeed::Send { .. } => false,
     }
 }

@@ -8,6 +8,10 @@ mod bounded;
 mod build;
 mod coverage;
 mod deeds;
+mod finding;
+mod hash;
+mod identifiers;
+mod inventory;
 mod parts;
 mod reference;
 mod shape;
@@ -18,10 +22,16 @@ mod tests;
 mod time;
 mod view;
 
-pub use build::{Builder, ClockOffset, Host, Redaction};
-pub use coverage::{Coverage, SignalCoverage};
+pub use build::{Builder, ClockOffset, Host, Redaction, Signed};
+pub use coverage::{ConfigInForce, Coverage, Own, OwnSink, PurposesInForce, SignalCoverage};
+pub use finding::recall_finding;
+pub use hash::{Hash, NONE};
+pub(crate) use hash::{next_hash, stamp, stamped, unhex};
+pub use inventory::recall;
+#[cfg(test)]
+pub(crate) use reference::field_paths;
 pub use reference::reference;
-pub use time::{nanoseconds, rfc3339};
+pub use time::{nanoseconds, now_ns, rfc3339};
 pub use view::{View, ViewError};
 
 /// Version of the records' shape. Fields may be added under it; one that is renamed or removed makes a new version.
@@ -40,6 +50,12 @@ pub enum RecordType {
     Coverage,
     /// The agent is there, or stops; with its counters.
     Heartbeat,
+    /// A service account or a credential of this host, and what it has had to do with.
+    Inventory,
+    /// A deviation worth a person's time.
+    Finding,
+    /// Where the chain of records stands, signed.
+    Head,
 }
 
 impl RecordType {
@@ -52,6 +68,9 @@ impl RecordType {
             RecordType::Gap => "gap",
             RecordType::Coverage => "coverage",
             RecordType::Heartbeat => "heartbeat",
+            RecordType::Inventory => "inventory",
+            RecordType::Finding => "finding",
+            RecordType::Head => "head",
         }
     }
 }

@@ -4,16 +4,22 @@ use std::sync::Arc;
 
 use super::build::Builder;
 use super::build::Host;
+use super::identifiers::Identifiers;
 use super::shape::{
-    ActorShape, CredentialShape, DestinationShape, ExitShape, FileShape, HostShape, IdsShape, LinkShape,
-    Pairs, ParentShape, PodShape, ProcessShape, ReachedShape, SummaryShape,
+    ActorShape, AttemptShape, CredentialShape, DestinationShape, EachShape, ExecutedShape, ExitShape,
+    FanOutShape, FileShape, HostShape, HumanShape, IdsShape, LinkShape, OwnShape, OwnSinkShape, ParentShape,
+    PodShape, ProcessShape, PurposeShape, ReachedShape, RunAttemptShape, SummaryShape, VerdictsShape,
 };
-use crate::actor::Actor;
-use crate::chain::{GapKind, Link, Reached, Summary};
-use crate::credential::Credential;
+use crate::action::{ActionId, ConnectOutcome};
+use crate::actor::{Actor, HumanUnknown};
+use crate::chain::{Attempt, FanOut, GapKind, Link, Reached, RunAttempt, Summary, Verdicts};
+use crate::credential::{Credential, Destination, Human, Lifetime};
 use crate::event::{Endpoint, ExitStatus, Facts, Ids, Matched, OpenedFile, ProcessKey, Text};
 use crate::lineage::Process;
 use crate::names::Named;
+use crate::purpose::Judged;
+use crate::record::time::rfc3339;
+use crate::record::{Own, OwnSink};
 
 impl Builder {
     pub(super) fn text(&self, text: &Text) -> Option<String> {
@@ -54,13 +60,40 @@ impl Builder {
         }
     }
 
+    pub(super) fn declared<'a>(&self, own: &'a Own) -> OwnShape<'a> {
+        let printable = |text: &[u8]| (self.redaction.printable)(text);
+        let sink = |sink: &'a OwnSink| OwnSinkShape {
+            name: &sink.name,
+            r#type: &sink.kind,
+            to: sink.to.iter().map(|to| printable(to.as_bytes())).collect(),
+        };
+        OwnShape {
+            pid: own.pid,
+            start_ns: own.start_ns,
+            exe: printable(&own.exe),
+            store: printable(&own.store),
+            status: printable(&own.status),
+            listen: own.listen.as_ref().map(|at| printable(at.as_bytes())),
+            pods: own.pods.as_ref().map(|at| printable(at.as_bytes())),
+            sinks: own.sinks.iter().map(sink).collect(),
+        }
+    }
+
     pub(super) fn credential<'a>(&self, credential: &'a Credential) -> CredentialShape<'a> {
-        let identifiers = credential.identifiers.iter();
         CredentialShape {
             id: &credential.id,
             kind: &credential.kind,
             path: (self.redaction.printable)(&credential.path),
-            identifiers: Pairs(identifiers.map(|(name, value)| (name.as_str(), value.as_str())).collect()),
+            identifiers: Identifiers(&credential.identifiers),
+            fingerprints: &credential.fingerprints,
+            version: credential.version.as_deref(),
+            written: credential.written.map(at_second),
+            expires: credential.expires.map(at_second),
+            issuer: &credential.issuer,
+            destinations: credential.destinations.iter().map(Destination::as_str).collect(),
+            lifetime: credential.lifetime.map(Lifetime::name),
+            max_age_s: credential.max_age.map(|age| age.as_secs()),
+            human_use: (credential.human == Human::Finding).then(|| credential.human.name()),
         }
     }
 
@@ -69,7 +102,6 @@ impl Builder {
     }
 
     pub(super) fn file(&self, file: &OpenedFile) -> FileShape {
-        const ACCESS_MODE: u32 = 3;
         FileShape {
             path: (self.redaction.printable)(&file.path.bytes),
             path_truncated: file.path.truncated,
@@ -77,14 +109,14 @@ impl Builder {
             dev: format!("{}:{}", file.dev >> 20, file.dev & 0xf_ffff),
             ino: file.ino,
             generation: file.generation,
-            access: match file.flags & ACCESS_MODE {
+            access: match file.flags & OpenedFile::ACCESS {
                 0 => "read",
                 1 => "write",
                 2 => "read-write",
                 _ => "none",
             },
             owner: file.owner,
-            mode: format!("{:04o}", file.mode & 0o7777),
+            mode: mode(file.mode),
             matched: match file.matched {
                 Matched::Inode => "inode",
                 Matched::Entry => "entry",
@@ -95,17 +127,29 @@ impl Builder {
         }
     }
 
-    pub(super) fn link(&self, link: &Link) -> LinkShape {
+    pub(super) fn link<'a>(&self, link: &'a Link) -> LinkShape<'a> {
         let of: Vec<u64> = link.of.iter().filter_map(|id| self.seqs.get(id).copied()).collect();
         LinkShape {
-            relation: "observed_after",
+            relation: link.relation.name(),
             of_unknown: link.of.len() - of.len(),
             of,
             basis: link.basis.name(),
             delay_ms: milliseconds(link.delay_ns),
             hops: link.hops,
             facts: link.facts.iter().map(|fact| fact.name()).collect(),
+            confidence: link.confidence,
+            each: link
+                .each
+                .iter()
+                .filter(|_| link.each.len() > 1)
+                .map(|(credential, confidence)| EachShape { credential, confidence: *confidence })
+                .collect(),
         }
+    }
+
+    pub(super) fn attempt(&self, attempt: &Attempt) -> AttemptShape {
+        let seq = |action: Option<ActionId>| self.seqs.get(&action?).copied();
+        AttemptShape { number: attempt.number, of: seq(attempt.of), after: seq(attempt.after) }
     }
 
     pub(super) fn summary<'a>(&self, summary: &'a Summary) -> SummaryShape<'a> {
@@ -115,9 +159,54 @@ impl Builder {
             programs: summary.programs,
             processes: summary.processes,
             credentials: self.credentials(&summary.credentials),
+            written: self.credentials(&summary.written),
             destinations: summary.destinations.iter().map(reached).collect(),
+            fan_out: summary
+                .fan_out
+                .iter()
+                .map(|FanOut { credential, destinations }| FanOutShape { credential, destinations })
+                .collect(),
+            executed: summary
+                .executed
+                .iter()
+                .map(|executed| ExecutedShape {
+                    exe: (self.redaction.printable)(&executed.exe.bytes),
+                    count: executed.count,
+                })
+                .collect(),
+            retries: summary.retries,
             gaps: summary.gaps.iter().map(|gap: &GapKind| gap.name()).collect(),
+            purpose: summary.verdicts.as_deref().map(verdicts),
         }
+    }
+}
+
+/// Permissions, as `chmod` takes them.
+pub(super) fn mode(mode: u32) -> String {
+    format!("{:04o}", mode & 0o7777)
+}
+
+/// A time of a file system or of a token.
+pub(super) fn at_second(seconds: i64) -> String {
+    rfc3339(seconds.saturating_mul(1_000_000_000))
+}
+
+/// A verdict, and why.
+pub(super) fn judged(judged: &Judged) -> PurposeShape<'_> {
+    PurposeShape {
+        name: judged.purpose.as_deref(),
+        verdict: judged.verdict.name(),
+        misfits: judged.misfits.iter().map(|misfit| misfit.name()).collect(),
+        reason: judged.reason.as_deref(),
+    }
+}
+
+fn verdicts(verdicts: &Verdicts) -> VerdictsShape<'_> {
+    VerdictsShape {
+        within: verdicts.within,
+        outside: verdicts.outside,
+        undeclared: verdicts.undeclared,
+        names: verdicts.purposes.iter().map(|name| &**name).collect(),
     }
 }
 
@@ -148,6 +237,17 @@ fn reached(reached: &Reached) -> ReachedShape<'_> {
         name: there.name,
         attempts: reached.attempts,
         established: reached.established,
+        outcome: reached.outcome.map(ConnectOutcome::name),
+    }
+}
+
+pub(super) fn run_attempt(attempt: &RunAttempt) -> RunAttemptShape {
+    RunAttemptShape {
+        number: attempt.number,
+        of: attempt.of.to_string(),
+        after: attempt.after.to_string(),
+        failed: exit_shape(attempt.failed),
+        delay_ms: milliseconds(attempt.delay_ns),
     }
 }
 
@@ -191,7 +291,24 @@ pub(super) fn actor_shape(actor: &Actor) -> ActorShape<'_> {
         node: pod.node.as_deref(),
         container: pod.container.as_deref(),
     });
-    ActorShape { id: &actor.id, kind: actor.kind.name(), origin: &actor.origin, user: &actor.user, pod }
+    let human = actor.human.as_deref().map(|human| HumanShape {
+        user: &human.user,
+        session: human.session.as_deref(),
+        from: human.from.as_deref(),
+        basis: human.basis.name(),
+        client: human.client.as_deref(),
+    });
+    ActorShape {
+        id: &actor.id,
+        kind: actor.kind.name(),
+        origin: &actor.origin,
+        user: &actor.user,
+        user_source: actor.user_source.as_deref(),
+        human,
+        human_unknown: actor.human_unknown.map(HumanUnknown::name),
+        pod,
+        spiffe_id: actor.spiffe_id.as_deref(),
+    }
 }
 
 pub(super) fn exit_shape(status: ExitStatus) -> ExitShape {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 #[cfg(test)]
 pub(super) use fields::SAME;
 pub(super) use fields::fields;
-use fields::{ACTIONS, ALL, CHAINED, COVERAGE};
+use fields::{ACTIONS, ALL, CHAINED, COVERAGE, FOUND, IDENTIFIED, LINED, LISTED};
 
 const HEAD: &str = "\
 # Records
@@ -25,14 +25,24 @@ apart they are. It does not say that the credential was used for the action: the
 Behind the name of each field stands where it occurs: everywhere, or in the types listed, with the action or the status.
 ";
 
+/// Every field there is, as the page names it.
+#[cfg(test)]
+pub(crate) fn field_paths() -> impl Iterator<Item = &'static str> {
+    fields().map(|field| field.path)
+}
+
 /// docs/RECORDS.md.
 #[must_use]
 pub fn reference() -> String {
     let mut text = HEAD.to_owned();
-    let sections: [(&str, &[&str]); 5] = [
+    let sections: [(&str, &[&str]); 9] = [
         ("In every record", ALL),
+        ("In actions, chains, findings and the inventory", IDENTIFIED),
+        ("In actions, chains and findings", LINED),
         ("In actions and chains", CHAINED),
         ("In actions", ACTIONS),
+        ("In findings", FOUND),
+        ("In inventory records", LISTED),
         ("In coverage records", COVERAGE),
         ("In some records", &[]),
     ];
@@ -54,5 +64,7 @@ pub fn reference() -> String {
             let _ = writeln!(text, "| `{}` |{place} {} | {} |", field.path, field.shape, field.meaning);
         }
     }
+    text.push('\n');
+    text.push_str(crate::actor::GRAMMAR);
     text
 }

@@ -1,17 +1,29 @@
 //! The shape of records on the wire to the outside. Key order is the order of the fields here. What is absent is left
 //! out, but for `auid`, whose absence is what makes a service account.
 
+mod agent;
+mod chains;
+mod purposes;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+pub(super) use self::agent::{CoverageShape, HeadShape, HeartbeatShape, OwnShape, OwnSinkShape, SignedShape};
+pub(super) use self::chains::{
+    ChainShape, ExecutedShape, FanOutShape, ReachedShape, RunAttemptShape, SummaryShape,
+};
+use super::identifiers::Identifiers;
+pub(super) use purposes::{ConfigShape, PurposeShape, PurposesShape, VerdictsShape};
+
 /// Pairs as an object, in their order.
+#[derive(Default)]
 pub(super) struct Pairs<'a, V>(pub(super) Vec<(&'a str, V)>);
 
 impl<V> Pairs<'_, V> {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -26,7 +38,7 @@ impl<V: Serialize> Serialize for Pairs<'_, V> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct HostShape<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
@@ -40,7 +52,27 @@ pub(super) struct ActorShape<'a> {
     pub(super) origin: &'a str,
     pub(super) user: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) human: Option<HumanShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) human_unknown: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pod: Option<PodShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) spiffe_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub(super) struct HumanShape<'a> {
+    pub(super) user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<&'a str>,
+    pub(super) basis: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) client: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -105,8 +137,26 @@ pub(super) struct CredentialShape<'a> {
     pub(super) id: &'a str,
     pub(super) kind: &'a str,
     pub(super) path: String,
-    #[serde(skip_serializing_if = "Pairs::is_empty")]
-    pub(super) identifiers: Pairs<'a, &'a str>,
+    #[serde(skip_serializing_if = "Identifiers::is_empty")]
+    pub(super) identifiers: Identifiers<'a>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) fingerprints: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) written: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) issuer: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) destinations: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lifetime: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_age_s: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) human_use: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -122,6 +172,17 @@ pub(super) struct FileShape {
     pub(super) mode: String,
     pub(super) matched: &'static str,
     pub(super) links: u32,
+}
+
+/// A key of the kernel's key rings.
+#[derive(Serialize)]
+pub(super) struct KeyShape {
+    pub(super) r#type: String,
+    pub(super) description: String,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(super) description_truncated: bool,
+    pub(super) serial: u32,
+    pub(super) owner: u32,
 }
 
 #[derive(Serialize)]
@@ -185,7 +246,7 @@ pub(super) struct SourceShape {
 }
 
 #[derive(Serialize)]
-pub(super) struct LinkShape {
+pub(super) struct LinkShape<'a> {
     pub(super) relation: &'static str,
     pub(super) of: Vec<u64>,
     /// Openings whose records the builder no longer knows.
@@ -196,6 +257,27 @@ pub(super) struct LinkShape {
     pub(super) hops: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) facts: Vec<&'static str>,
+    pub(super) confidence: u8,
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) each: Vec<EachShape<'a>>,
+}
+
+/// One credential of a link.
+#[derive(Serialize)]
+pub(super) struct EachShape<'a> {
+    pub(super) credential: &'a str,
+    pub(super) confidence: u8,
+}
+
+/// Something done again after it failed.
+#[derive(Serialize)]
+pub(super) struct AttemptShape {
+    pub(super) number: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -231,6 +313,10 @@ pub(super) struct ActionShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<FileShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<KeyShape>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) environment: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitShape>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) credential: Vec<CredentialShape<'a>>,
@@ -239,63 +325,14 @@ pub(super) struct ActionShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<SourceShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) link: Option<LinkShape>,
+    pub(super) link: Option<LinkShape<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attempt: Option<AttemptShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) purpose: Option<PurposeShape<'a>>,
     pub(super) seen_by: &'static str,
-}
-
-#[derive(Serialize)]
-pub(super) struct ReachedShape<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) cid: Option<u32>,
-    pub(super) port: u32,
-    pub(super) transport: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<&'a str>,
-    pub(super) attempts: u64,
-    pub(super) established: u64,
-}
-
-#[derive(Serialize)]
-pub(super) struct SummaryShape<'a> {
-    pub(super) actions: u64,
-    pub(super) folded: u64,
-    pub(super) programs: u64,
-    pub(super) processes: u64,
-    pub(super) credentials: Vec<CredentialShape<'a>>,
-    pub(super) destinations: Vec<ReachedShape<'a>>,
-    pub(super) gaps: Vec<&'static str>,
-}
-
-#[derive(Serialize)]
-pub(super) struct ChainShape<'a> {
-    pub(super) v: u64,
-    pub(super) seq: u64,
-    pub(super) time: String,
-    pub(super) r#type: &'static str,
-    pub(super) status: &'static str,
-    pub(super) host: HostShape<'a>,
-    pub(super) chain: &'a str,
-    pub(super) run: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) run_since: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) since: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) after: Option<String>,
-    pub(super) actor: ActorShape<'a>,
-    pub(super) root: ProcessShape<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) lineage: Option<Vec<ProcessShape<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) gaps: Option<Vec<&'static str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) exit: Option<ExitShape>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) summary: Option<SummaryShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -331,34 +368,10 @@ pub(super) struct SignalShape<'a> {
     pub(super) refused: Vec<RefusedShape<'a>>,
 }
 
-#[derive(Serialize)]
-pub(super) struct CoverageShape<'a> {
-    pub(super) v: u64,
-    pub(super) seq: u64,
-    pub(super) time: String,
-    pub(super) r#type: &'static str,
-    pub(super) host: HostShape<'a>,
-    pub(super) agent_version: &'a str,
-    pub(super) kernel: &'a str,
-    pub(super) scope: &'a [String],
-    pub(super) signals: Vec<SignalShape<'a>>,
-}
-
-#[derive(Serialize)]
-pub(super) struct HeartbeatShape<'a> {
-    pub(super) v: u64,
-    pub(super) seq: u64,
-    pub(super) time: String,
-    pub(super) r#type: &'static str,
-    pub(super) state: &'static str,
-    pub(super) host: HostShape<'a>,
-    pub(super) counters: Pairs<'a, u64>,
-}
-
 fn is_false(value: &bool) -> bool {
     !*value
 }
 
-fn is_zero(value: &usize) -> bool {
-    *value == 0
+fn is_zero<N: Default + PartialEq>(value: &N) -> bool {
+    *value == N::default()
 }

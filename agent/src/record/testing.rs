@@ -1,9 +1,20 @@
 //! Notes of hand-made nights, from which the goldens of `record` and of `report` are made.
 
+mod agent;
+mod alarm;
+mod census;
+mod keyless;
 mod night;
 mod nights;
+mod purposes;
+mod renewal;
 
+pub(crate) use alarm::alarm;
+pub(crate) use census::{NARROW, census, forgotten};
+pub(crate) use keyless::keyless;
 pub(crate) use nights::{backup, edges, roads};
+pub(crate) use purposes::{declared, judged};
+pub(crate) use renewal::renewal;
 
 use super::{Builder, ClockOffset, Host, Record, Redaction};
 use crate::chain::Note;
@@ -43,12 +54,31 @@ pub(crate) fn records(notes: &[Note]) -> Vec<Record> {
 
 /// Every golden: its name and records.
 pub(crate) fn goldens() -> Vec<(&'static str, Vec<Record>)> {
-    vec![
+    let made = vec![
         ("backup", records(&backup())),
         ("edges", records(&edges())),
         ("roads", records(&roads())),
-        ("agent", nights::agent()),
-    ]
+        ("inventory", census(false)),
+        ("findings", alarm(false)),
+        ("keyless", records(&keyless())),
+        ("renewal", records(&renewal())),
+        ("agent", agent::agent()),
+        (
+            "purposes",
+            [records(&judged([backup(), edges(), roads()].concat())), purposes::in_force()].concat(),
+        ),
+    ];
+    made.into_iter().map(|(name, records)| (name, stamped(records))).collect()
+}
+
+/// As the store would keep them, were they its first.
+fn stamped(mut records: Vec<Record>) -> Vec<Record> {
+    let mut before = super::NONE;
+    for record in &mut records {
+        record.body = super::stamp(&record.body, &before);
+        before = super::next_hash(&before, &record.body);
+    }
+    records
 }
 
 /// Holds what was made against the files of a golden folder. `BLESS=1` rewrites them; a file without its case is an

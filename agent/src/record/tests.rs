@@ -105,8 +105,8 @@ fn paths(view: &View) -> BTreeSet<(String, String)> {
         match value {
             Value::Array(items) => items.iter().for_each(|item| walk(&format!("{path}[]"), item, found)),
             Value::Object(map) => {
-                let any =
-                    path == "counters" || path == "counts" || path == "cpus" || path.ends_with("identifiers");
+                let counts = ["counters", "counts", "cpus", "total", "left_out", "facts"];
+                let any = counts.contains(&path) || path.ends_with("identifiers");
                 for (key, value) in map {
                     let key = if any { "*" } else { key };
                     let dot = if path.is_empty() { "" } else { "." };

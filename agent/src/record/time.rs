@@ -1,6 +1,15 @@
 //! Times as records write them.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::Timestamp;
+
+/// Now, ns since 1970; 0 where the clock stands before that.
+#[must_use]
+pub fn now_ns() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+}
 
 /// RFC 3339, UTC, always nine digits of a second: as text, such times sort as they follow one another.
 #[must_use]

@@ -84,6 +84,13 @@ impl View {
         self.at(path)?.as_u64()
     }
 
+    /// Credentials that the process of an action came by or had: of a writing without what it wrote, which stands first.
+    #[must_use]
+    pub fn held(&self) -> &[Value] {
+        let all = self.list("credential");
+        if self.text("action") == Some("secret.write") { all.get(1..).unwrap_or_default() } else { all }
+    }
+
     /// The list there; empty where there is none.
     #[must_use]
     pub fn list(&self, path: &str) -> &[Value] {

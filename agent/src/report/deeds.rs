@@ -9,15 +9,27 @@ use crate::record::View;
 /// What an action did, and to what, and with what outcome; in brief without what it took.
 pub(super) fn deed(view: &View, brief: bool) -> Line {
     let action = view.text("action").unwrap_or_else(|| view.kind());
-    let line = Line::new().put(Paint::Strong, verb(action)).to(9);
-    match action {
-        "secret.open" | "secret.receive" | "secret.read" => file(view, line),
+    // In front: a line may be cut at its end.
+    let line = match view.text("purpose.verdict") {
+        Some("outside") => Line::new().put(Paint::Bad, &format!("✗{}", verb(action))).to(9),
+        _ => Line::new().put(Paint::Strong, verb(action)).to(9),
+    };
+    let line = match action {
+        "secret.open" | "secret.write" | "secret.receive" | "secret.read" => file(view, line),
         "memory.access" => {
             let target = view.at("target").map_or_else(|| "?".to_owned(), process);
             let line = line.plain(&format!("{target} by {}", view.text("how").unwrap_or("?")));
             kind_of_credential(view, line)
         }
-        "exec" => line.plain(&view.at("process").map(command).unwrap_or_default()),
+        "exec" => {
+            // In front: a command may be cut.
+            let line = attempt(view)
+                .into_iter()
+                .fold(line, |line, attempt| line.put(Paint::Doubt, &format!("{attempt}: ")));
+            let line = line.plain(&view.at("process").map(command).unwrap_or_default());
+            let handed: Vec<&str> = view.list("environment").iter().filter_map(Value::as_str).collect();
+            if handed.is_empty() { line } else { line.faint(&format!("  with {}", handed.join(", "))) }
+        }
         "exec.failed" => error(view, line.plain(view.text("program").unwrap_or("?")).plain("  ")),
         "exit" => {
             let (paint, text) = view.at("exit").map_or((Paint::Plain, String::new()), exit);
@@ -35,13 +47,22 @@ pub(super) fn deed(view: &View, brief: bool) -> Line {
             line.plain(&format!("{from} at {at}"))
         }
         _ => line,
+    };
+    match attempt(view).filter(|_| action != "exec") {
+        Some(attempt) => line.put(Paint::Doubt, &format!("  {attempt}")),
+        None => line,
     }
+}
+
+fn attempt(view: &View) -> Option<String> {
+    Some(format!("try {}", view.number("attempt.number")?))
 }
 
 /// The word for it; of an action that we do not know, its own.
 fn verb(action: &str) -> &str {
     match action {
         "secret.open" => "open",
+        "secret.write" => "write",
         "secret.receive" => "receive",
         "secret.read" => "read",
         "memory.access" => "memory",
@@ -51,10 +72,26 @@ fn verb(action: &str) -> &str {
     }
 }
 
+/// A key of the kernel's key rings: what it is called, and what was done with it unless the verb says it.
+fn key(view: &View, line: Line) -> Line {
+    let part = |name| view.text(name).unwrap_or("?");
+    let line = line.plain(&format!("{}:{}", part("key.type"), part("key.description")));
+    let line = match view.text("how") {
+        Some(how @ ("add" | "update")) => line.plain(&format!(" ({how})")),
+        _ => line,
+    };
+    kind_of_credential(view, line)
+}
+
 fn file(view: &View, line: Line) -> Line {
+    if view.at("key").is_some() {
+        return key(view, line);
+    }
     let line = line.plain(view.text("file.path").unwrap_or("?"));
     let line = match view.text("file.access") {
         Some("read") | None => line,
+        // The verb says it.
+        Some("write") if view.text("action") == Some("secret.write") => line,
         Some(access) => line.put(Paint::Bad, &format!(" ({access})")),
     };
     let line = if view.text("how") == Some("map") { line.plain(" (mapped)") } else { line };

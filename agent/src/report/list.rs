@@ -1,6 +1,6 @@
 //! Chains, one a line, newest first.
 
-use super::show::Chain;
+use super::chain::Chain;
 use super::style::{Line, Paint, Style, head, tail};
 use super::words;
 use crate::record::View;
@@ -66,15 +66,19 @@ fn unique(chains: &[Chain]) -> usize {
 }
 
 /// What a chain held: credentials, programs, destinations; gaps where there are any.
-fn rows(chain: &Chain) -> Vec<(Paint, String)> {
+pub(super) fn rows(chain: &Chain) -> Vec<(Paint, String)> {
     let more = |count: usize, what: &str| {
         (count > EACH_MAX).then(|| (Paint::Faint, format!("  and {} more {what}", count - EACH_MAX)))
     };
     let mut rows = Vec::new();
     let credentials = chain.credentials();
-    let opened = credentials.iter().take(EACH_MAX).map(|credential| words::short(credential));
+    let opened = credentials.iter().take(EACH_MAX).map(|used| words::short(used.credential));
     rows.extend(opened.map(|name| (Paint::Plain, format!("open {name}"))));
     rows.extend(more(credentials.len(), "credentials"));
+    let written = chain.written();
+    let names = written.iter().take(EACH_MAX).map(|one| words::short(one));
+    rows.extend(names.map(|name| (Paint::Plain, format!("write {name}"))));
+    rows.extend(more(written.len(), "written"));
     let programs = programs(chain);
     if !programs.is_empty() {
         rows.push((Paint::Faint, format!("exec {}", programs.join(", "))));
@@ -88,6 +92,13 @@ fn rows(chain: &Chain) -> Vec<(Paint, String)> {
         });
     }
     rows.extend(more(destinations.len(), "destinations"));
+    let outside = chain.verdicts().map_or(0, |([_, outside, _], _)| outside);
+    if outside > 0 {
+        rows.push((Paint::Bad, format!("✗ {outside} outside what it is for")));
+    }
+    for view in chain.records.iter().filter(|view| view.text("told") == Some("first")).take(EACH_MAX) {
+        rows.push(super::findings::name(view));
+    }
     if chain.gapped() {
         rows.push((Paint::Doubt, "! something may be missing".to_owned()));
     }
@@ -105,7 +116,7 @@ fn programs(chain: &Chain) -> Vec<String> {
     names
 }
 
-fn status(chain: &Chain) -> (Paint, String) {
+pub(super) fn status(chain: &Chain) -> (Paint, String) {
     let Some(closed) = chain.closed() else {
         return (Paint::Strong, "open".to_owned());
     };
@@ -119,7 +130,7 @@ fn status(chain: &Chain) -> (Paint, String) {
 }
 
 impl Chain {
-    fn gapped(&self) -> bool {
+    pub(super) fn gapped(&self) -> bool {
         let gaps = |view: &View| {
             view.kind() == "gap" || !view.list("gaps").is_empty() || !view.list("summary.gaps").is_empty()
         };

@@ -2,7 +2,7 @@
 
 use super::deeds::deed;
 use super::style::{Line, Paint, Style, head};
-use super::words;
+use super::{findings, words};
 use crate::record::View;
 
 /// A record as one line of the live view. `None` for those that tell a person nothing at that moment, or that are none.
@@ -16,10 +16,12 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
         "action" => {
             let who = view.at("process").map(words::process).unwrap_or_default();
             let line = line.put(Paint::Strong, &head(&who, 16)).to(31).then(deed(&view, true));
-            let basis = view.text("link.basis").filter(|_| view.text("action") == Some("connect"));
-            match (basis, view.list("credential").first()) {
+            let told = matches!(view.text("action"), Some("connect" | "secret.write"));
+            let basis = view.text("link.basis").filter(|_| told);
+            match (basis, words::linked(&view)) {
                 (Some(basis), Some(credential)) => {
-                    line.faint(&format!("  after {} ({basis})", words::short(credential)))
+                    let worth = words::worth(view.number("link.confidence"));
+                    line.faint(&format!("  after {} ({worth}{basis})", words::short(credential)))
                 }
                 _ => line,
             }
@@ -40,6 +42,10 @@ pub fn live_line(body: &[u8], style: &Style) -> Option<String> {
             }
         }
         "gap" => line.put(Paint::Doubt, "! gap").to(31).put(Paint::Doubt, &words::gap(&view)),
+        "finding" => {
+            let (paint, text) = findings::live(&view);
+            line.put(paint, "! finding").to(31).put(paint, &text)
+        }
         "coverage" => coverage(&view, line),
         _ => return None,
     };
@@ -52,6 +58,12 @@ fn coverage(view: &View, line: Line) -> Line {
         view.list("signals").iter().partition(|signal| signal.get("tier").is_some());
     let name = |signal| words::text(signal, "signal").unwrap_or("?");
     // First what nobody may overlook.
+    if !view.list("purposes.refused").is_empty() {
+        line = line.put(Paint::Bad, "new purposes refused").plain("  ");
+    }
+    if !view.list("config.refused").is_empty() {
+        line = line.put(Paint::Bad, "new config refused").plain("  ");
+    }
     for signal in unseen {
         line = line.put(Paint::Bad, &format!("{} not seen  ", name(signal)));
     }

@@ -1,11 +1,16 @@
 //! One chain.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::style::{Line, Paint, Style};
-use super::{timeline, tree, words};
-use crate::record::{View, nanoseconds};
-use crate::store::{Reader, StoreError};
+use super::chain::{Chain, VERDICTS};
+use super::graph::Graph;
+use super::page::{self, Place};
+use super::style::{Line, Paint, Sheet, Style};
+use super::{findings, timeline, tree, words};
+use crate::record::View;
+use crate::store::{Reader, StoreError, Stored};
 
 /// In what form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,16 @@ pub enum Format {
     Text,
     /// For a program: the records as they are, one a line.
     Json,
+    /// The records in another schema, one a line.
+    Schema(crate::config::Format),
+    /// The chain as W3C PROV, in its JSON.
+    Prov,
+    /// For a browser, or for paper: one page.
+    Html(Place),
+    /// Its graph, in the language of Graphviz.
+    Dot,
+    /// Its graph, as an image.
+    Svg,
 }
 
 /// Why there is nothing to show.
@@ -33,104 +48,36 @@ pub enum ReportError {
         /// Some of those it may be.
         candidates: Vec<String>,
     },
+    /// No such actor or credential.
+    #[error("`{id}` is not among the {of}; `spoor {of}` lists those there are")]
+    NoEntry {
+        /// Of what.
+        of: &'static str,
+        /// What was asked for.
+        id: String,
+    },
+    /// Nothing of a day.
+    #[error("no record of {day} is kept; {}", kept_days(kept))]
+    NoDay {
+        /// Which.
+        day: String,
+        /// Days of which there are some, oldest first.
+        kept: Vec<String>,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+fn kept_days(kept: &[String]) -> String {
+    match (kept.first(), kept.last()) {
+        (Some(first), Some(last)) => format!("the store has {first} to {last}, UTC"),
+        _ => "the store is empty".to_owned(),
+    }
+}
+
 /// Most chains named where several are meant.
 const CANDIDATES_MAX: usize = 10;
-
-/// A chain's records, read.
-pub(super) struct Chain {
-    pub(super) id: String,
-    pub(super) records: Vec<View>,
-    pub(super) since_ns: i64,
-}
-
-impl Chain {
-    pub(super) fn new(id: String, records: Vec<View>) -> Self {
-        let closed = records.iter().find(|view| view.text("status") == Some("closed"));
-        // Where retention has taken its beginning, its end still tells when that was.
-        let since = closed.and_then(|view| nanoseconds(view.text("since")?));
-        let first = records.first().map(View::time_ns);
-        let since_ns = since.into_iter().chain(first).min().unwrap_or(0);
-        Self { id, records, since_ns }
-    }
-
-    /// The last record of that status.
-    fn status(&self, status: &str) -> Option<&View> {
-        self.records.iter().rfind(|view| view.kind() == "chain" && view.text("status") == Some(status))
-    }
-
-    pub(super) fn opened(&self) -> Option<&View> {
-        self.status("opened")
-    }
-
-    pub(super) fn closed(&self) -> Option<&View> {
-        self.status("closed")
-    }
-
-    /// The record that tells the actor best: what became known late holds for the whole chain.
-    pub(super) fn any(&self) -> Option<&View> {
-        let late = self.closed().or_else(|| self.status("completed"));
-        late.or_else(|| self.records.iter().find(|view| view.at("actor").is_some()))
-    }
-
-    /// Credentials in the order of first use, each once.
-    pub(super) fn credentials(&self) -> Vec<&Value> {
-        let summary = self.closed().map_or(&[][..], |closed| closed.list("summary.credentials"));
-        let acted = self.records.iter().filter(|view| view.kind() == "action");
-        let mut found: Vec<&Value> = Vec::new();
-        for credential in summary.iter().chain(acted.flat_map(|view| view.list("credential"))) {
-            if !found.iter().any(|other| other.get("id") == credential.get("id")) {
-                found.push(credential);
-            }
-        }
-        found
-    }
-
-    /// Destinations in the order of first attempt: address, attempts, established.
-    pub(super) fn destinations(&self) -> Vec<(String, u64, u64)> {
-        if let Some(closed) = self.closed() {
-            let number = |value: &Value, name| value.get(name).and_then(Value::as_u64).unwrap_or(0);
-            let reached = closed.list("summary.destinations").iter();
-            return reached
-                .map(|to| (words::address(to), number(to, "attempts"), number(to, "established")))
-                .collect();
-        }
-        let mut found: Vec<(String, u64, u64)> = Vec::new();
-        for view in self.records.iter().filter(|view| view.text("action") == Some("connect")) {
-            let to = view.at("destination").map(words::address).unwrap_or_default();
-            let attempt = u64::from(view.at("completes").is_none());
-            let established = u64::from(view.text("outcome") == Some("established"));
-            match found.iter_mut().find(|(address, _, _)| *address == to) {
-                Some((_, attempts, successes)) => {
-                    *attempts += attempt;
-                    *successes += established;
-                }
-                None => found.push((to, attempt, established)),
-            }
-        }
-        found
-    }
-
-    /// Kinds of gaps it is known to have.
-    fn gaps(&self) -> Vec<&str> {
-        let opened = self.opened().map_or(&[][..], |opened| opened.list("gaps"));
-        let closed = self.closed().map_or(&[][..], |closed| closed.list("summary.gaps"));
-        let mut kinds: Vec<&str> = opened.iter().chain(closed).filter_map(Value::as_str).collect();
-        let recorded: Vec<&str> = self.gap_records().filter_map(|gap| gap.text("kind")).collect();
-        let mut known = std::collections::HashSet::new();
-        // Those with a record of their own are told with their numbers.
-        kinds.retain(|kind| known.insert(*kind) && !recorded.contains(kind));
-        kinds
-    }
-
-    fn gap_records(&self) -> impl Iterator<Item = &View> {
-        self.records.iter().filter(|view| view.kind() == "gap")
-    }
-}
 
 /// One chain, named by its id or the beginning of it.
 ///
@@ -152,30 +99,49 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
         Format::Json => {
             Ok(stored.iter().map(|record| format!("{}\n", String::from_utf8_lossy(&record.body))).collect())
         }
-        Format::Text => {
-            let records = stored.iter().filter_map(|record| View::parse(&record.body).ok()).collect();
-            Ok(text(&Chain::new(id, records), style))
+        Format::Schema(schema) => {
+            let line = |(view, record): (View, &Stored)| {
+                let bytes = crate::schema::encode(schema, &view, &record.body);
+                format!("{}\n", String::from_utf8_lossy(&bytes))
+            };
+            let read = stored.iter().filter_map(|record| Some((View::parse(&record.body).ok()?, record)));
+            Ok(read.map(line).collect())
+        }
+        Format::Prov => Ok(format!("{:#}\n", crate::schema::prov(&views(&stored)))),
+        Format::Text => Ok(all(&Chain::new(id, views(&stored)), style, String::new())),
+        Format::Html(place) => Ok(page::chain(&Chain::new(id, views(&stored)), &stored, place)),
+        Format::Dot | Format::Svg => {
+            let chain = Chain::new(id, views(&stored));
+            let title = format!("chain {}", chain.id);
+            let graph = Graph::of(&chain);
+            Ok(if format == Format::Dot { graph.dot(&title) } else { graph.svg(&title) })
         }
     }
 }
 
-fn text(chain: &Chain, style: &Style) -> String {
-    let mut out = String::new();
+/// Records, read.
+pub(super) fn views(stored: &[Stored]) -> Vec<View> {
+    stored.iter().filter_map(|record| View::parse(&record.body).ok()).collect()
+}
+
+/// All of a chain: head, tree, timeline.
+pub(super) fn all<S: Sheet>(chain: &Chain, style: &Style, mut out: S) -> S {
     Line::new().put(Paint::Strong, "Chain ").put(Paint::Strong, &chain.id).end(style, &mut out);
     doubts(chain, style, &mut out);
+    found(chain, style, &mut out);
     top(chain, style, &mut out);
     held(chain, style, &mut out);
-    out.push('\n');
+    Line::new().end(style, &mut out);
     Line::new().put(Paint::Strong, "Processes").end(style, &mut out);
-    tree::tree(chain, style, &mut out);
-    out.push('\n');
-    Line::new().put(Paint::Strong, "Timeline").end(style, &mut out);
+    tree::tree(chain).into_iter().for_each(|line| line.end(style, &mut out));
+    Line::new().end(style, &mut out);
+    Line::new().put(Paint::Strong, timeline::TITLE).end(style, &mut out);
     timeline::timeline(chain, style, &mut out);
     out
 }
 
 /// Whose it is, when it was, how it ended.
-fn top(chain: &Chain, style: &Style, out: &mut String) {
+fn top(chain: &Chain, style: &Style, out: &mut impl Sheet) {
     let Some(view) = chain.any() else {
         return;
     };
@@ -191,7 +157,20 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
         let node = view.text("actor.pod.node").map(|node| format!("  on {node}")).unwrap_or_default();
         row("pod").plain(&known).faint(&node).end(style, out);
     }
+    purposes(chain, style, out);
     row("started by").plain(get("actor.origin")).end(style, out);
+    if let Some(user) = view.text("actor.human.user") {
+        let session = view.text("actor.human.session").map(|session| format!("  in session {session}"));
+        let from = view.text("actor.human.from").map(|from| format!("  from {from}"));
+        let client = view.text("actor.human.basis") == Some("client");
+        let basis = if client { "  by a client's words" } else { "" };
+        let more = session.unwrap_or_default() + &from.unwrap_or_default() + basis;
+        row("person").plain(user).faint(&more).end(style, out);
+    }
+    if let Some(why) = view.text("actor.human_unknown") {
+        row("person").plain("not named").faint(&format!("  {}", words::unnamed(why))).end(style, out);
+    }
+    attempt(view, style, out);
     let since = words::moment(&crate::record::rfc3339(chain.since_ns));
     let when = row("when").plain(&since).plain(" UTC");
     let when = match chain.closed() {
@@ -210,38 +189,84 @@ fn top(chain: &Chain, style: &Style, out: &mut String) {
     }
 }
 
-/// What may be missing.
-fn doubts(chain: &Chain, style: &Style, out: &mut String) {
-    let doubt = |text: &str, out: &mut String| {
-        let line = Line::new().put(Paint::Doubt, "! gap").to(COLUMN);
-        line.put(Paint::Doubt, text).end(style, out);
+/// Which attempt of the same job it is, where earlier ones failed.
+fn attempt(view: &View, style: &Style, out: &mut impl Sheet) {
+    let Some(number) = view.number("attempt.number") else {
+        return;
     };
-    if chain.opened().is_none() {
-        doubt("the beginning of the chain is no longer kept", out);
+    let (_, failed) = view.at("attempt.failed").map_or((Paint::Plain, String::new()), words::exit);
+    let delay = view.at("attempt.delay_ms").and_then(Value::as_f64).unwrap_or(0.0);
+    let delay = Duration::try_from_secs_f64(delay / 1e3).unwrap_or_default();
+    let ago = words::distance(i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX));
+    let line = row("attempt").put(Paint::Doubt, &format!("{number}"));
+    line.plain(&format!(" of the same job, {ago} after {failed}")).end(style, out);
+    for (name, path) in [("the first", "attempt.of"), ("the one before", "attempt.after")] {
+        if number > 2 || path == "attempt.after" {
+            let chain = view.text(path).unwrap_or("?");
+            row("").faint(&format!("{name}: {chain}")).end(style, out);
+        }
     }
-    for gap in chain.gap_records() {
-        let from = gap.text("since").and_then(nanoseconds).unwrap_or(gap.time_ns());
-        let at = |time_ns| words::distance(time_ns - chain.since_ns);
-        let text = format!("+{} to +{}: {}", at(from), at(gap.time_ns()), words::gap(gap));
-        doubt(&text, out);
+}
+
+/// What it was for, and how much of it was that.
+fn purposes(chain: &Chain, style: &Style, out: &mut impl Sheet) {
+    let Some((counts, names)) = chain.verdicts() else {
+        return;
+    };
+    let named = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let mut line = row("purpose").plain(&named);
+    for (count, verdict) in counts.into_iter().zip(VERDICTS).filter(|(count, _)| *count > 0) {
+        let paint = match verdict {
+            "within" => Paint::Good,
+            "outside" => Paint::Bad,
+            _ => Paint::Doubt,
+        };
+        line = line.put(paint, &format!("  {count} {verdict}"));
     }
-    for kind in chain.gaps() {
-        doubt(words::kind_of_gap(kind), out);
+    line.end(style, out);
+}
+
+/// What may be missing.
+fn doubts(chain: &Chain, style: &Style, out: &mut impl Sheet) {
+    for text in chain.doubts() {
+        let line = Line::new().put(Paint::Doubt, "! gap").to(COLUMN);
+        line.flow(Paint::Doubt, &text, COLUMN, style, out);
     }
-    match chain.closed().and_then(|closed| closed.number("summary.folded")) {
-        Some(folded) if folded > 0 => doubt(&format!("{folded} actions more, counted only"), out),
-        _ => {}
+}
+
+/// What was found in it, each as it was told last.
+fn found(chain: &Chain, style: &Style, out: &mut impl Sheet) {
+    for view in chain.findings() {
+        let (paint, text) = findings::brief(view, 0);
+        Line::new().put(paint, "! finding").to(COLUMN).flow(paint, &text, COLUMN, style, out);
     }
 }
 
 /// What it held and what it reached.
-fn held(chain: &Chain, style: &Style, out: &mut String) {
-    for (index, credential) in chain.credentials().into_iter().enumerate() {
+fn held(chain: &Chain, style: &Style, out: &mut impl Sheet) {
+    for (index, used) in chain.credentials().into_iter().enumerate() {
         let line = if index == 0 { row("opened") } else { row("") };
-        let get = |name| words::text(credential, name).unwrap_or_default();
-        let name = words::credential(credential);
-        let line = line.plain(get("kind")).plain(" ").put(Paint::Strong, &name);
-        line.faint(&format!("  {}", get("path"))).end(style, out);
+        let kind = words::text(used.credential, "kind").unwrap_or_default();
+        let line = line.plain(kind).plain(" ").put(Paint::Strong, &words::credential(used.credential));
+        let line = match used.rotated() {
+            Some(rotated) => line.put(Paint::Doubt, &format!("  {rotated}")),
+            None => line,
+        };
+        let mut paths = used.paths.iter();
+        line.faint(&format!("  {}", paths.next().unwrap_or(&""))).end(style, out);
+        for path in paths.by_ref().take(PLACES_MAX) {
+            row("").faint(&format!("  also {path}")).end(style, out);
+        }
+        if paths.len() > 0 {
+            row("").faint(&format!("  and {} places more", paths.len())).end(style, out);
+        }
+    }
+    for (index, written) in chain.written().into_iter().enumerate() {
+        let line = if index == 0 { row("wrote") } else { row("") };
+        let kind = words::text(written, "kind").unwrap_or_default();
+        let line = line.plain(kind).plain(" ").put(Paint::Strong, &words::credential(written));
+        let path = words::text(written, "path").unwrap_or_default();
+        line.faint(&format!("  {path}")).end(style, out);
     }
     let destinations = chain.destinations();
     let widest = destinations.iter().map(|(to, _, _)| to.chars().count()).max().unwrap_or(0);
@@ -253,8 +278,52 @@ fn held(chain: &Chain, style: &Style, out: &mut String) {
         let paint = if *established == 0 { Paint::Bad } else { Paint::Good };
         line.put(paint, &format!("{established} established")).end(style, out);
     }
+    fan_out(chain, style, out);
 }
 
+/// Credentials after which more than one system was tried: which, in what order, and what came of the last try.
+fn fan_out(chain: &Chain, style: &Style, out: &mut impl Sheet) {
+    let Some(closed) = chain.closed() else {
+        return;
+    };
+    let all = closed.list("summary.destinations");
+    let mut name = "fan-out";
+    for one in closed.list("summary.fan_out") {
+        let places = one.get("destinations").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if places.len() < 2 {
+            continue;
+        }
+        let id = words::text(one, "credential").unwrap_or("?");
+        let mut credentials = closed.list("summary.credentials").iter();
+        let known = credentials.find(|known| words::text(known, "id") == Some(id));
+        let shown = known.map_or_else(|| id.to_owned(), words::short);
+        let count = format!("  {} systems", places.len());
+        row(name).plain(&shown).put(Paint::Strong, &count).end(style, out);
+        name = "";
+        let reached = places.iter().map(|place| all.get(usize::try_from(place.as_u64()?).ok()?));
+        let reached: Vec<(String, &str)> = reached
+            .map(|to| {
+                (
+                    to.map_or_else(|| "?".to_owned(), words::address),
+                    to.and_then(|to| words::text(to, "outcome")),
+                )
+            })
+            .map(|(address, outcome)| (address, outcome.unwrap_or("?")))
+            .collect();
+        let (number, widest) = (
+            places.len().to_string().len(),
+            reached.iter().map(|(address, _)| address.chars().count()).max().unwrap_or(0),
+        );
+        for (index, (address, outcome)) in reached.iter().enumerate() {
+            let line = row("").faint(&format!("{:>number$}  ", index + 1)).plain(address);
+            let line = line.to(COLUMN + number + widest + 4);
+            line.put(words::paint_of(outcome), outcome).end(style, out);
+        }
+    }
+}
+
+/// Most places of one credential beside the first.
+const PLACES_MAX: usize = 4;
 /// Column of what is told.
 const COLUMN: usize = 14;
 

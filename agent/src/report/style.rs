@@ -33,11 +33,28 @@ impl Paint {
     }
 }
 
+/// Fewest columns that a text goes on in.
+const FLOW_MIN: usize = 20;
+
 /// A line in the making: pieces, and how wide they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pieces: Vec<(Paint, String)>,
     width: usize,
+    of: Option<String>,
+}
+
+/// Where lines go: into a text, or onto a screen.
+pub(super) trait Sheet {
+    /// One more line.
+    fn add(&mut self, line: Line, style: &Style);
+}
+
+impl Sheet for String {
+    fn add(&mut self, line: Line, style: &Style) {
+        self.push_str(&line.text(style));
+        self.push('\n');
+    }
 }
 
 impl Line {
@@ -47,14 +64,7 @@ impl Line {
 
     /// One more piece. What a terminal would obey is written as it is spelt.
     pub(super) fn put(mut self, paint: Paint, text: &str) -> Self {
-        let mut safe = String::with_capacity(text.len());
-        for letter in text.chars() {
-            if letter.is_control() || is_direction(letter) {
-                safe.extend(letter.escape_default());
-            } else {
-                safe.push(letter);
-            }
-        }
+        let safe = safe(text);
         self.width += safe.chars().count();
         self.pieces.push((paint, safe));
         self
@@ -85,10 +95,68 @@ impl Line {
         self
     }
 
+    /// Its pieces, and what each is to the reader.
+    pub(super) fn pieces(&self) -> &[(Paint, String)] {
+        &self.pieces
+    }
+
+    /// At most so much of it.
+    pub(super) fn shorter(mut self, width: usize) -> Self {
+        if self.width <= width {
+            return self;
+        }
+        let mut left = width.saturating_sub(1);
+        for (_, text) in &mut self.pieces {
+            *text = text.chars().take(left).collect();
+            left -= text.chars().count();
+        }
+        self.pieces.retain(|(_, text)| !text.is_empty());
+        self.pieces.push((Paint::Plain, "…".to_owned()));
+        self.width = width;
+        self
+    }
+
+    /// The id of what it tells of, for who points at it.
+    pub(super) fn of(mut self, id: &str) -> Self {
+        self.of = Some(id.to_owned());
+        self
+    }
+
+    pub(super) fn told_of(&self) -> Option<&str> {
+        self.of.as_deref()
+    }
+
+    /// What is behind so many columns of it.
+    pub(super) fn after(mut self, columns: usize) -> Self {
+        let mut skip = columns;
+        for (_, text) in &mut self.pieces {
+            let count = text.chars().count();
+            *text = text.chars().skip(skip).collect();
+            skip = skip.saturating_sub(count);
+        }
+        self.width = self.width.saturating_sub(columns);
+        self
+    }
+
+    /// Whether it is this text, however painted.
+    pub(super) fn is(&self, text: &str) -> bool {
+        matches!(self.pieces.as_slice(), [(_, only)] if only == text)
+    }
+
     /// Ends the line, cut where it is too long.
-    pub(super) fn end(self, style: &Style, into: &mut String) {
-        into.push_str(&self.text(style));
-        into.push('\n');
+    pub(super) fn end(self, style: &Style, into: &mut impl Sheet) {
+        into.add(self, style);
+    }
+
+    /// Ends the line behind a text that goes on below, from a column on, where it is too long: of a reason the end says
+    /// why. Where too few columns are left for that, it is cut.
+    pub(super) fn flow(self, paint: Paint, text: &str, column: usize, style: &Style, into: &mut impl Sheet) {
+        let room = style.width.saturating_sub(column.max(self.width));
+        let parts = if room < FLOW_MIN { vec![text.to_owned()] } else { wrapped(&safe(text), room) };
+        let mut line = self;
+        for part in parts {
+            std::mem::replace(&mut line, Line::new().to(column)).put(paint, &part).end(style, into);
+        }
     }
 
     /// The line without its end.
@@ -116,9 +184,30 @@ impl Line {
     }
 }
 
+/// A text in which nothing moves a cursor, turns the direction of what is read, or is there unseen: such letters are spelt.
+pub(super) fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() || is_direction(letter) || is_unseen(letter) {
+            safe.extend(letter.escape_default());
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
 /// Letters that turn the direction of what follows them: a path must not read other than it is.
 fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Letters that take no room, or end a line: two names must not look the same.
+fn is_unseen(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 /// The end of a text of at most `width`: of a path, the end tells more.
@@ -138,4 +227,27 @@ pub(super) fn head(text: &str, width: usize) -> String {
     }
     let rest: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{rest}…")
+}
+
+/// A text cut at blanks into lines of at most `width`; a word that is longer is cut where it must be.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    let length = |text: &str| text.chars().count();
+    for word in text.split(' ') {
+        let mut word = word.to_owned();
+        if !line.is_empty() && length(&line) + 1 + length(&word) > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        while length(&word) > width {
+            lines.push(word.chars().take(width).collect());
+            word = word.chars().skip(width).collect();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    lines.push(line);
+    lines
 }

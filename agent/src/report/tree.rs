@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::chain::Chain;
 use super::deeds::deed;
-use super::show::Chain;
-use super::style::{Line, Paint, Style};
+use super::style::{Line, Paint};
 use super::words;
 use crate::record::View;
 
@@ -17,12 +17,13 @@ struct Node<'a> {
     actions: Vec<&'a View>,
 }
 
-/// The processes of a chain as a tree.
-pub(super) fn tree(chain: &Chain, style: &Style, into: &mut String) {
-    let nodes = nodes(chain);
+/// The processes of a chain as a tree, a line each.
+pub(super) fn tree(chain: &Chain) -> Vec<Line> {
+    let (nodes, mut lines) = (nodes(chain), Vec::new());
     for top in (0..nodes.len()).filter(|index| nodes.get(*index).is_some_and(|node| node.parent.is_none())) {
-        branch(&nodes, top, "", "", style, into);
+        branch(&nodes, top, "", "", &mut lines);
     }
+    lines
 }
 
 fn nodes(chain: &Chain) -> Vec<Node<'_>> {
@@ -62,13 +63,13 @@ fn add<'a>(nodes: &mut Vec<Node<'a>>, process: &'a Value, before: bool) -> Optio
 }
 
 /// A node and what is below it: `lead` stands before its own line, `under` before all others.
-fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, style: &Style, into: &mut String) {
+fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, into: &mut Vec<Line>) {
     let Some(node) = nodes.get(at) else {
         return;
     };
     let line = Line::new().faint(lead).put(Paint::Strong, &words::process(node.process));
     let told = if node.before { words::command(node.process) } else { String::new() };
-    line.faint(&format!("  {told}")).end(style, into);
+    into.push(line.faint(&format!("  {told}")).of(node.id));
 
     let mut lines = actions(node);
     // A parent is listed before its children: no index points forward, so this ends.
@@ -81,11 +82,11 @@ fn branch(nodes: &[Node<'_>], at: usize, lead: &str, under: &str, style: &Style,
     };
     for (index, line) in lines.drain(..).enumerate() {
         let lead = format!("{under}{}", marks(index + 1).0);
-        Line::new().faint(&lead).then(line).end(style, into);
+        into.push(Line::new().faint(&lead).then(line).of(node.id));
     }
     for (index, child) in children.iter().enumerate() {
         let (mark, blank) = marks(last - children.len() + index + 1);
-        branch(nodes, *child, &format!("{under}{mark}"), &format!("{under}{blank}"), style, into);
+        branch(nodes, *child, &format!("{under}{mark}"), &format!("{under}{blank}"), into);
     }
 }
 

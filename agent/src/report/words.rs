@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::chain::{FAIR, STRONG};
 use serde_json::Value;
 
 use super::style::{Line, Paint, head};
@@ -53,6 +54,13 @@ pub(super) fn credential(credential: &Value) -> String {
         Some(first) if first != path && !first.is_empty() => first.to_owned(),
         _ => base(path).to_owned(),
     }
+}
+
+/// The credential that fits best of those that an action came after.
+pub(super) fn linked(view: &View) -> Option<&Value> {
+    let best = view.list("link.each").first().and_then(|best| text(best, "credential"));
+    let all = view.list("credential");
+    all.iter().find(|one| best.is_some() && text(one, "id") == best).or(all.first())
 }
 
 /// Its kind and name, short enough for a remark. Key ids are long and told apart by their beginning.
@@ -122,13 +130,18 @@ pub(super) fn exit(exit: &Value) -> (Paint, String) {
     (Paint::Bad, format!("killed by {name}{}", if core { ", core left" } else { "" }))
 }
 
+/// How the outcome of a connection is painted.
+pub(super) fn paint_of(outcome: &str) -> Paint {
+    match outcome {
+        "established" | "associated" | "sent" => Paint::Good,
+        "pending" | "?" => Paint::Doubt,
+        _ => Paint::Bad,
+    }
+}
+
 pub(super) fn outcome(view: &View, line: Line, brief: bool) -> Line {
     let Some(word) = view.text("outcome") else { return line };
-    let paint = match word {
-        "established" | "associated" | "sent" => Paint::Good,
-        "pending" => Paint::Doubt,
-        _ => Paint::Bad,
-    };
+    let paint = paint_of(word);
     let line = match view.number("errno").and_then(|errno| i32::try_from(errno).ok()) {
         Some(errno) => line.put(paint, &format!("{word} {:?}", nix::errno::Errno::from_raw(errno))),
         None => line.put(paint, word),
@@ -165,7 +178,39 @@ pub(super) fn kind_of_gap(kind: &str) -> &str {
         "state-full" => "tables were full; something was given up",
         "agent-stopped" => "the agent stopped meanwhile",
         "dropped" => "records were given up, for their age or size",
+        "damaged" => "records were lost: a file of the store was damaged",
         "probe-silent" => "a probe does not fire any more",
+        "missed" => "probes were interrupted at work, and passed by meanwhile",
+        "fork-not-covered" => {
+            "nothing showed who made whom: whose processes these are, and what they inherited"
+        }
+        "exec-not-covered" => "nothing showed which programs ran",
+        "exit-not-covered" => "nothing showed how processes ended, nor when",
+        "open-not-covered" => "nothing showed which credentials were opened",
+        "connect-not-covered" => "nothing showed where connections went",
+        "outcome-not-covered" => "nothing showed what became of connections",
         other => other,
+    }
+}
+
+/// Why nobody is named behind what was brought into a container.
+pub(super) fn unnamed(why: &str) -> &str {
+    match why {
+        "several-fit" => "several could have asked for it",
+        "arguments-unread" => "the arguments of the client that fits are not understood, or were cut",
+        "not-connected" => "the client that fits was not seen to reach a daemon",
+        "also-without-client" => "the same came without a client lately",
+        "events-lost" => "another client may have gone unseen",
+        other => other,
+    }
+}
+
+/// What a link is worth, in a word before what it rests on. Records of before have no number.
+pub(super) fn worth(confidence: Option<u64>) -> &'static str {
+    match confidence {
+        None => "",
+        Some(confidence) if confidence >= u64::from(STRONG) => "strong: ",
+        Some(confidence) if confidence >= u64::from(FAIR) => "fair: ",
+        Some(_) => "weak: ",
     }
 }

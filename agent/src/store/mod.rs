@@ -4,31 +4,42 @@
 //! may be kept goes on in `records-2026-01-02.2.sqlite`, so that retention, which drops whole files only, always has
 //! something to drop. Beside them `state.sqlite` (cursors of the sinks, anchors) and `lock`, held by the one daemon that writes.
 //!
-//! **Hash chain.** The hash of a record is BLAKE3 in key-derivation mode, context `spoor 2026-01-01 record chain v1`, over the hash of the
-//! record before it (32 zero bytes before the first) and its canonical bytes. It goes on from file to file. A file that is
-//! dropped leaves an *anchor*: its last number and hash, so that what remains still verifies. What it cannot show by
-//! itself is that the newest records were cut off; signed heads at the sinks will.
+//! **Hash chain.** As [`crate::evidence`] has it, from file to file. A file that is dropped leaves an *anchor*: its last number
+//! and hash, so that what remains still verifies. That the newest records were cut off shows where a head, or a sink's
+//! cursor, is farther than the store; else only a receiver knows.
+//!
+//! **Damage.** A file with a page that cannot be read is set aside as `….damaged` when the store is opened, and the records
+//! before the damage take its place. What is lost is told, and becomes a gap.
 //!
 //! **Durability.** One transaction a batch; WAL with `synchronous=NORMAL`: a killed daemon loses nothing that was
 //! appended, a power cut at most the last moments, and never the store.
 
+mod agree;
 mod error;
-mod hash;
+mod filter;
+mod life;
 mod lock;
+mod mend;
 mod period;
 mod reader;
 mod retain;
+mod sinks;
 mod state;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod verify;
 mod write;
 
+pub use agree::{AgreeError, Agreed, Difference, agree};
 pub use error::StoreError;
-pub use hash::Hash;
-pub use reader::{ChainHead, ChainsFilter, Reader, Stored};
+pub use filter::{ChainHead, ChainsFilter};
+pub use mend::{Damage, suspect};
+pub use reader::{Reader, Stored};
 pub use retain::{Dropped, Retention};
+pub use sinks::{Progress, SetAside, SinkState, sinks};
 pub use state::Cursors;
 pub use state::FILE as STATE_FILE;
+pub use usage::{Usage, usage};
 pub use verify::{Mismatch, Verified, VerifyError, verify};
-pub use write::Store;
+pub use write::{Store, is_open, make_directory};

@@ -9,9 +9,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
+use super::StoreError;
 use super::error::At as _;
-use super::{Hash, StoreError, hash};
-use crate::record::Record;
+use crate::evidence::Mark;
+use crate::hex;
+use crate::record::{Record, stamp};
 
 /// `spor`: what `file` and we know our files by.
 const APPLICATION: i64 = 0x7370_6f72;
@@ -84,11 +86,30 @@ pub(super) fn list(dir: &Path) -> Result<Vec<Name>, StoreError> {
 
 /// The files a database consists of.
 pub(super) fn files(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut path = path.as_os_str().to_owned();
-        path.push(suffix);
-        PathBuf::from(path)
-    })
+    ["", "-wal", "-shm"].map(|suffix| beside(path, suffix))
+}
+
+/// A path with something behind its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+fn initial(schema: &str) -> String {
+    format!(
+        "PRAGMA journal_mode=WAL;\nBEGIN;\nPRAGMA application_id={APPLICATION};\n\
+         PRAGMA user_version={VERSION};\n{schema}\nCOMMIT;"
+    )
+}
+
+/// What makes a file of records that goes on after `start`.
+pub(super) fn script(start: Mark) -> String {
+    initial(&schema(start))
+}
+
+fn schema(start: Mark) -> String {
+    format!("{SCHEMA}INSERT INTO start VALUES ({}, x'{}');", signed(start.seq), hex::encode(&start.hash))
 }
 
 /// Makes a database that is whole from the first moment it has its name.
@@ -97,11 +118,7 @@ pub(super) fn create(path: &Path, schema: &str) -> Result<(), StoreError> {
     remove(&fresh)?;
     let made = (|| {
         let connection = Connection::open(&fresh).at(path)?;
-        let script = format!(
-            "PRAGMA journal_mode=WAL;\nBEGIN;\nPRAGMA application_id={APPLICATION};\n\
-             PRAGMA user_version={VERSION};\n{schema}\nCOMMIT;"
-        );
-        connection.execute_batch(&script).at(path)?;
+        connection.execute_batch(&initial(schema)).at(path)?;
         connection.close().map_err(|(_, error)| StoreError::database(path, error))?;
         fs::rename(&fresh, path).at(path)?;
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -149,20 +166,9 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
     Ok(connection)
 }
 
-/// A record's place in the chain: its number and hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) seq: u64,
-    pub(super) hash: Hash,
-}
-
-impl Mark {
-    /// Before the first record of all.
-    pub(super) const NONE: Mark = Mark { seq: 0, hash: hash::NONE };
-
-    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Mark { seq: number(row.get(0)?), hash: row.get(1)? })
-    }
+/// A record's place in the chain, out of its number and hash.
+pub(super) fn mark(row: &Row<'_>) -> rusqlite::Result<Mark> {
+    Ok(Mark { seq: number(row.get(0)?), hash: row.get(1)? })
 }
 
 /// `SQLite` has no unsigned numbers. Ours start at 1 and grow by one; a negative one is a tampered one and becomes 0.
@@ -186,9 +192,7 @@ impl Period {
     /// Makes a file that goes on after `start`.
     pub(super) fn create(dir: &Path, name: Name, start: Mark) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
-        let hash: String = start.hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        let schema = format!("{SCHEMA}INSERT INTO start VALUES ({}, x'{hash}');", signed(start.seq));
-        create(&path, &schema)?;
+        create(&path, &schema(start))?;
         Self::open(dir, name)
     }
 
@@ -202,24 +206,22 @@ impl Period {
         end(&self.connection, &self.path)
     }
 
-    /// Appends records after `mark`, all or none.
-    pub(super) fn append(&mut self, records: &[Record], mark: Mark) -> Result<Mark, StoreError> {
+    /// Appends records after `after`, all or none. Each is stamped with the hash before it.
+    pub(super) fn append(&mut self, records: &[Record], after: Mark) -> Result<Mark, StoreError> {
         let path = &self.path;
         let transaction = self.connection.transaction().at(path)?;
-        let mut last = mark;
+        let mut last = after;
         {
             let mut insert = transaction.prepare("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)").at(path)?;
             let mut gap = transaction.prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?)").at(path)?;
             for record in records {
-                let hash = hash::next(&last.hash, &record.body);
+                let body = stamp(&record.body, &last.hash);
+                last = last.then(record.seq, &body);
                 let (seq, kind) = (signed(record.seq), record.kind.name());
-                insert
-                    .execute(params![seq, record.time_ns, kind, record.chain, record.body, hash])
-                    .at(path)?;
+                insert.execute(params![seq, record.time_ns, kind, record.chain, body, last.hash]).at(path)?;
                 for chain in &record.gap_chains {
                     gap.execute(params![chain, seq]).at(path)?;
                 }
-                last = Mark { seq: record.seq, hash };
             }
         }
         transaction.commit().at(path)?;
@@ -229,14 +231,14 @@ impl Period {
 
 /// Where a file begins.
 pub(super) fn start(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
-    let row = connection.query_row("SELECT seq, hash FROM start", [], Mark::of).optional();
+    let row = connection.query_row("SELECT seq, hash FROM start", [], mark).optional();
     row.at(path)?.ok_or_else(|| StoreError::Corrupt { path: path.to_path_buf(), source: None })
 }
 
 /// The last record of a file; where it begins if it has none.
 pub(super) fn end(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
     let newest = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1";
-    match connection.query_row(newest, [], Mark::of).optional().at(path)? {
+    match connection.query_row(newest, [], mark).optional().at(path)? {
         Some(mark) => Ok(mark),
         None => start(connection, path),
     }

@@ -8,8 +8,10 @@ use rusqlite::{Connection, OpenFlags, Params, Row};
 
 use super::StoreError;
 use super::error::At as _;
+use super::filter::{ChainHead, ChainsFilter};
 use super::period::{self, Name, number, signed};
-use crate::record::{View, nanoseconds};
+use crate::evidence::Mark;
+use crate::record::View;
 
 /// A record as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,28 +20,6 @@ pub struct Stored {
     pub seq: u64,
     /// Its bytes.
     pub body: Vec<u8>,
-}
-
-/// Which chains. What is `None` selects nothing away.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChainsFilter {
-    /// Id of the actor, or its user.
-    pub actor: Option<String>,
-    /// A credential's id, path, or one of its identifiers.
-    pub credential: Option<String>,
-    /// Those that were open at this time or later, ns since 1970.
-    pub since_ns: Option<i64>,
-    /// At most so many; 0: all.
-    pub limit: usize,
-}
-
-/// A chain, with all the records that are kept of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ChainHead {
-    /// Its id.
-    pub id: String,
-    /// Its records in their order, gaps that concern it among them.
-    pub records: Vec<View>,
 }
 
 /// Reads a store. Sees what is committed, at the moment of each call.
@@ -124,19 +104,35 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] of a file.
     pub fn chains(&self, filter: &ChainsFilter) -> Result<Vec<ChainHead>, StoreError> {
+        Ok(self.chains_among(filter, usize::MAX)?.0)
+    }
+
+    /// The same, as long as no more than so many records were read; and how many chains of all were not looked at.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn chains_among(
+        &self,
+        filter: &ChainsFilter,
+        records_max: usize,
+    ) -> Result<(Vec<ChainHead>, usize), StoreError> {
         let mut heads = Vec::new();
-        for id in self.ids_newest_first()? {
-            if filter.limit != 0 && heads.len() == filter.limit {
+        let ids = self.ids_newest_first()?;
+        let (mut left, mut read) = (ids.len(), 0);
+        for id in ids {
+            if read > records_max || filter.limit != 0 && heads.len() == filter.limit {
                 break;
             }
+            left -= 1;
             let records: Vec<View> =
                 self.chain(&id)?.iter().filter_map(|stored| View::parse(&stored.body).ok()).collect();
+            read += records.len();
             let head = ChainHead { id, records };
             if head.matches(filter) {
                 heads.push(head);
             }
         }
-        Ok(heads)
+        Ok((heads, left))
     }
 
     fn ids_newest_first(&self) -> Result<Vec<String>, StoreError> {
@@ -167,6 +163,144 @@ impl Reader {
         Ok(None)
     }
 
+    /// Records of a type before `seq`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn before(&self, kind: &str, seq: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
+        self.refresh()?;
+        let mut found = Vec::new();
+        for (name, connection) in self.open.borrow().iter().rev() {
+            let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+            if left == 0 {
+                break;
+            }
+            let select = "SELECT seq, body FROM records WHERE type = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
+            found.extend(self.rows(*name, connection, select, (kind, signed(seq), left), stored)?);
+        }
+        Ok(found)
+    }
+
+    /// Records of a type and of a span of time, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn between(
+        &self,
+        kind: &str,
+        (from_ns, until_ns): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.refresh()?;
+        let mut found = Vec::new();
+        for (name, connection) in &*self.open.borrow() {
+            let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+            if left == 0 {
+                break;
+            }
+            let select = "SELECT seq, body FROM records
+                WHERE type = ? AND time_ns >= ? AND time_ns < ? ORDER BY time_ns, seq LIMIT ?";
+            found.extend(self.rows(*name, connection, select, (kind, from_ns, until_ns, left), stored)?);
+        }
+        Ok(found)
+    }
+
+    /// Ids of the chains of which something is told in a span of time, in the order in which they are first told of, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn chains_between(
+        &self,
+        (from_ns, until_ns): (i64, i64),
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.refresh()?;
+        let (mut ids, mut known) = (Vec::new(), std::collections::HashSet::new());
+        for (name, connection) in &*self.open.borrow() {
+            let select =
+                "SELECT chain FROM records WHERE type IN ('action', 'chain') AND time_ns >= ? AND time_ns < ?
+                AND chain IS NOT NULL GROUP BY chain ORDER BY min(seq) LIMIT ?";
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found: Vec<String> =
+                self.rows(*name, connection, select, (from_ns, until_ns, most), |row| row.get(0))?;
+            ids.extend(found.into_iter().filter(|id| known.insert(id.clone())));
+        }
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    /// The days of which there are files of records, oldest first, as `2026-01-02`.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the directory cannot be read.
+    pub fn days(&self) -> Result<Vec<String>, StoreError> {
+        self.refresh()?;
+        let mut days: Vec<String> = self.open.borrow().keys().map(|name| name.day.to_string()).collect();
+        days.dedup();
+        Ok(days)
+    }
+
+    /// The bytes of one record.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn at(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.one("SELECT body FROM records WHERE seq = ?", seq, |row| row.get(0))
+    }
+
+    /// Where the chain of records stood after one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn mark(&self, seq: u64) -> Result<Option<Mark>, StoreError> {
+        self.one("SELECT seq, hash FROM records WHERE seq = ?", seq, period::mark)
+    }
+
+    fn one<T>(
+        &self,
+        select: &str,
+        seq: u64,
+        map: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        for (name, connection) in self.open.borrow().iter().rev() {
+            if let Some(found) = self.rows(*name, connection, select, [signed(seq)], &map)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How many records there are after `seq`.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn count_after(&self, seq: u64) -> Result<u64, StoreError> {
+        self.refresh()?;
+        let mut count = 0;
+        for (name, connection) in &*self.open.borrow() {
+            let select = "SELECT count(*) FROM records WHERE seq > ?";
+            let rows = self.rows(*name, connection, select, [signed(seq)], |row| row.get(0).map(number))?;
+            count += rows.first().copied().unwrap_or_default();
+        }
+        Ok(count)
+    }
+
+    /// The newest record.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn newest(&self) -> Result<Option<Stored>, StoreError> {
+        self.refresh()?;
+        for (name, connection) in self.open.borrow().iter().rev() {
+            let select = "SELECT seq, body FROM records ORDER BY seq DESC LIMIT 1";
+            if let Some(found) = self.rows(*name, connection, select, [], stored)?.pop() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     fn rows<T>(
         &self,
         name: Name,
@@ -176,7 +310,7 @@ impl Reader {
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
         let read = || {
-            let mut statement = connection.prepare(select)?;
+            let mut statement = connection.prepare_cached(select)?;
             statement.query_map(params, map)?.collect::<Result<_, _>>()
         };
         read().at(&self.dir.join(name.to_string()))
@@ -207,33 +341,4 @@ impl Reader {
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored { seq: number(row.get(0)?), body: row.get(1)? })
-}
-
-impl ChainHead {
-    fn matches(&self, filter: &ChainsFilter) -> bool {
-        let since = filter.since_ns.is_none_or(|since| {
-            let closed = self.records.iter().rev().find(|view| view.text("status") == Some("closed"));
-            closed.and_then(|view| nanoseconds(view.text("time")?)).is_none_or(|end| end >= since)
-        });
-        let actor = filter.actor.as_deref().is_none_or(|actor| {
-            let is = |view: &View, path| view.text(path) == Some(actor);
-            self.records.iter().any(|view| is(view, "actor.id") || is(view, "actor.user"))
-        });
-        let credential = filter.credential.as_deref().is_none_or(|wanted| {
-            self.records.iter().any(|view| {
-                let lists = [view.list("credential"), view.list("summary.credentials")];
-                lists.into_iter().flatten().any(|credential| names(credential, wanted))
-            })
-        });
-        since && actor && credential
-    }
-}
-
-fn names(credential: &serde_json::Value, wanted: &str) -> bool {
-    let is = |value: &serde_json::Value| value.as_str() == Some(wanted);
-    ["id", "path"].into_iter().any(|name| credential.get(name).is_some_and(is))
-        || credential
-            .get("identifiers")
-            .and_then(|all| all.as_object())
-            .is_some_and(|all| all.values().any(is))
 }

@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use super::StoreError;
 use super::error::At as _;
-use super::period::{self, Mark, number, signed};
+use super::period::{self, mark, number, signed};
+use super::{StoreError, sinks};
+use crate::evidence::Mark;
 
 const SCHEMA: &str = "
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE anchors (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, file TEXT NOT NULL) STRICT;
 ";
+
+pub(super) const ADVANCE: &str = "INSERT INTO cursors VALUES (?, ?)
+    ON CONFLICT (sink) DO UPDATE SET seq = max(seq, excluded.seq)";
 
 /// The file that makes a directory a store.
 pub const FILE: &str = "state.sqlite";
@@ -19,8 +23,8 @@ pub const FILE: &str = "state.sqlite";
 /// The cursors of the sinks. Each sink has one of these to itself; they do not wait for the writer of records.
 #[derive(Debug)]
 pub struct Cursors {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 impl Cursors {
@@ -30,6 +34,7 @@ impl Cursors {
             period::create(&path, SCHEMA)?;
         }
         let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        sinks::create(&connection, &path)?;
         Ok(Self { connection, path })
     }
 
@@ -48,9 +53,7 @@ impl Cursors {
     /// # Errors
     /// [`StoreError`] of the database.
     pub fn advance(&self, sink: &str, seq: u64) -> Result<(), StoreError> {
-        let upsert = "INSERT INTO cursors VALUES (?, ?)
-            ON CONFLICT (sink) DO UPDATE SET seq = max(seq, excluded.seq)";
-        self.connection.execute(upsert, params![sink, signed(seq)]).at(&self.path)?;
+        self.connection.execute(ADVANCE, params![sink, signed(seq)]).at(&self.path)?;
         Ok(())
     }
 
@@ -61,9 +64,9 @@ impl Cursors {
     }
 
     /// What is dropped leaves its end here, before it is dropped.
-    pub(super) fn anchor(&self, file: &str, mark: Mark) -> Result<(), StoreError> {
+    pub(super) fn anchor(&self, file: &str, end: Mark) -> Result<(), StoreError> {
         let insert = "INSERT OR REPLACE INTO anchors VALUES (?, ?, ?)";
-        let values = params![signed(mark.seq), mark.hash, file];
+        let values = params![signed(end.seq), end.hash, file];
         self.connection.execute(insert, values).at(&self.path)?;
         Ok(())
     }
@@ -71,7 +74,7 @@ impl Cursors {
     /// The end of the newest dropped file.
     pub(super) fn newest_anchor(&self) -> Result<Option<Mark>, StoreError> {
         let select = "SELECT seq, hash FROM anchors ORDER BY seq DESC LIMIT 1";
-        self.connection.query_row(select, [], Mark::of).optional().at(&self.path)
+        self.connection.query_row(select, [], mark).optional().at(&self.path)
     }
 }
 
@@ -80,6 +83,14 @@ pub(super) fn anchors(dir: &Path) -> Result<Vec<Mark>, StoreError> {
     let path = dir.join(FILE);
     let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut select = connection.prepare("SELECT seq, hash FROM anchors ORDER BY seq").at(&path)?;
-    let rows = select.query_map([], Mark::of).at(&path)?;
+    let rows = select.query_map([], mark).at(&path)?;
     rows.collect::<Result<_, _>>().at(&path)
+}
+
+/// The farthest that any sink has come, read by whoever verifies.
+pub(super) fn farthest(dir: &Path) -> Result<u64, StoreError> {
+    let path = dir.join(FILE);
+    let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let select = "SELECT coalesce(max(seq), 0) FROM cursors";
+    connection.query_row(select, [], |row| row.get(0)).map(number).at(&path)
 }

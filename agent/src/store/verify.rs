@@ -6,27 +6,30 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::At as _;
-use super::period::{self, Mark, number, signed};
-use super::{Hash, StoreError, hash, state};
-use crate::record::View;
+use super::period::{self, mark, number, signed};
+use super::{StoreError, state};
+use crate::evidence::{Head, HeadError, Heads, Mark, PublicKey};
+use crate::record::{View, stamped};
 
 /// What verifies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Verified {
     /// Records that are kept.
     pub records: u64,
     /// Number of the first of them; 0 where there is none.
     pub first: u64,
-    /// Number of the last.
-    pub last: u64,
-    /// Hash of the last.
-    pub hash: Hash,
+    /// The last; [`Mark::NONE`] where there is none.
+    pub end: Mark,
     /// Numbers between them that no record has: records that could not be stored when the disk was full.
     pub missing: u64,
+    /// The heads among them.
+    pub heads: Heads,
+    /// Records after the last head: nothing is signed for them yet.
+    pub unsigned: u64,
 }
 
 /// What does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// It, or one before it, was changed, removed, moved or put in.
     #[error("its hash does not follow from the record before it")]
@@ -40,6 +43,12 @@ pub enum Mismatch {
     /// No record.
     #[error("it is no record")]
     NoRecord,
+    /// It is a head, and does not stand.
+    #[error("it is a head: {0}")]
+    Head(#[from] HeadError),
+    /// It is a head of other records.
+    #[error("it is a head, and was signed for other records than these before it")]
+    Signed,
 }
 
 /// Why a store does not verify.
@@ -55,27 +64,32 @@ pub enum VerifyError {
         /// What does not fit.
         why: Mismatch,
     },
-    /// Records end before where dropped files had already been.
-    #[error("{}: everything after record {seq} is gone", path.display())]
+    /// Records end before where dropped files, or a sink, had already been.
+    #[error("{}: everything after record {seq} is gone: there were {known} at least", path.display())]
     Gone {
         /// The directory.
         path: PathBuf,
-        /// The last number that is known to have been.
+        /// The last number that is there.
         seq: u64,
+        /// A number that is known to have been.
+        known: u64,
     },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Verifies a store, from the oldest record kept to the newest. Changes nothing; may run beside the daemon.
+/// Verifies a store, from the oldest record kept to the newest. Changes nothing; may run beside the daemon. Heads must be
+/// signed by one of `keys` or by keys that these vouch for; where none is given, by the key of the first head.
 ///
 /// # Errors
 /// [`VerifyError::Broken`] names the first record that does not fit.
-pub fn verify(dir: &Path) -> Result<Verified, VerifyError> {
+pub fn verify(dir: &Path, keys: &[PublicKey]) -> Result<Verified, VerifyError> {
     let anchors = state::anchors(dir)?;
     let mut at: Option<Mark> = None;
-    let mut verified = Verified { records: 0, first: 0, last: 0, hash: hash::NONE, missing: 0 };
+    // Read before the records: what a sink has by now is stored by then.
+    let farthest = state::farthest(dir)?;
+    let mut walk = Walk::new(keys);
     for name in period::list(dir)? {
         let path = dir.join(name.to_string());
         let connection = match period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
@@ -93,17 +107,16 @@ pub fn verify(dir: &Path) -> Result<Verified, VerifyError> {
             return Err(VerifyError::Broken { path, seq, why });
         }
         sound(&connection, &path)?;
-        at = Some(records(&connection, &path, start, &mut verified)?);
+        at = Some(walk.file(&connection, &path, start)?);
     }
-    let end = at.map_or(0, |mark| mark.seq);
+    let end = at.unwrap_or(Mark::NONE);
     // The file that is written to is never dropped, so that something follows every anchor.
-    if let Some(anchor) = anchors.last()
-        && anchor.seq > end
-    {
-        let (path, seq) = (dir.to_path_buf(), end);
-        return Err(VerifyError::Gone { path, seq });
+    let known = anchors.last().map_or(0, |anchor| anchor.seq).max(farthest);
+    if known > end.seq {
+        let (path, seq) = (dir.to_path_buf(), end.seq);
+        return Err(VerifyError::Gone { path, seq, known });
     }
-    Ok(verified)
+    Ok(Verified { end, ..walk.verified })
 }
 
 fn first(connection: &Connection, path: &Path) -> Result<Option<u64>, StoreError> {
@@ -122,52 +135,105 @@ fn sound(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Corrupt { path, source })
 }
 
-fn records(
-    connection: &Connection,
-    path: &Path,
-    start: Mark,
-    verified: &mut Verified,
-) -> Result<Mark, VerifyError> {
-    let select = "SELECT seq, hash, time_ns, type, chain, body FROM records ORDER BY seq";
-    let mut statement = connection.prepare(select).at(path)?;
-    let mut gaps = connection.prepare("SELECT chain FROM gaps WHERE seq = ?").at(path)?;
-    let mut rows = statement.query([]).at(path)?;
-    let mut last = start;
-    while let Some(row) = rows.next().at(path)? {
-        let mark = Mark::of(row).at(path)?;
-        let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: mark.seq, why };
-        let body: Vec<u8> = row.get(5).at(path)?;
-        if hash::next(&last.hash, &body) != mark.hash {
-            return Err(broken(Mismatch::Hash));
+/// Goes from record to record.
+struct Walk {
+    verified: Verified,
+    /// The number before the first record that is kept.
+    start: Option<Mark>,
+    /// Records after the last one that a head signed for.
+    since_head: u64,
+}
+
+impl Walk {
+    fn new(keys: &[PublicKey]) -> Self {
+        let (end, heads) = (Mark::NONE, Heads::new(keys.to_vec()));
+        let verified = Verified { records: 0, first: 0, end, missing: 0, heads, unsigned: 0 };
+        Self { verified, start: None, since_head: 0 }
+    }
+
+    /// The records of a file. Gives the last.
+    fn file(&mut self, connection: &Connection, path: &Path, start: Mark) -> Result<Mark, VerifyError> {
+        self.start.get_or_insert(start);
+        let select = "SELECT seq, hash, time_ns, type, chain, body FROM records ORDER BY seq";
+        let mut statement = connection.prepare(select).at(path)?;
+        let mut gaps = connection.prepare("SELECT chain FROM gaps WHERE seq = ?").at(path)?;
+        let mut rows = statement.query([]).at(path)?;
+        let mut last = start;
+        while let Some(row) = rows.next().at(path)? {
+            let found = mark(row).at(path)?;
+            let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: found.seq, why };
+            let body: Vec<u8> = row.get(5).at(path)?;
+            if last.then(found.seq, &body) != found || stamped(&body).is_some_and(|prev| prev != last.hash) {
+                return Err(broken(Mismatch::Hash));
+            }
+            let view = View::parse(&body).map_err(|_| broken(Mismatch::NoRecord))?;
+            let concerned = gaps.query_map([signed(found.seq)], |row| row.get(0)).at(path)?;
+            let concerned: BTreeSet<String> = concerned.collect::<Result<_, _>>().at(path)?;
+            let columns = (row.get(2).at(path)?, row.get(3).at(path)?, row.get(4).at(path)?);
+            index(&view, found.seq, &columns, &concerned).map_err(broken)?;
+            if view.kind() == "head" {
+                self.head(&view, last).map_err(broken)?;
+            } else {
+                self.verified.unsigned += 1;
+            }
+            self.count(last, found);
+            last = found;
         }
-        let view = View::parse(&body).map_err(|_| broken(Mismatch::NoRecord))?;
-        let time_ns: i64 = row.get(2).at(path)?;
-        let kind: String = row.get(3).at(path)?;
-        let chain: Option<String> = row.get(4).at(path)?;
-        let concerned = gaps.query_map([signed(mark.seq)], |row| row.get(0)).at(path)?;
-        let concerned: BTreeSet<String> = concerned.collect::<Result<_, _>>().at(path)?;
-        let chains: BTreeSet<&str> = match view.kind() {
-            "gap" => view.list("chains").iter().filter_map(|chain| chain.as_str()).collect(),
-            _ => BTreeSet::new(),
-        };
-        let checks = [
-            ("seq", view.seq() == mark.seq),
-            ("time", view.time_ns() == time_ns),
-            ("type", view.kind() == kind),
-            ("chain", view.chain() == chain.as_deref()),
-            ("chains", chains.into_iter().eq(concerned.iter().map(String::as_str))),
-        ];
-        if let Some((what, _)) = checks.iter().find(|(_, fits)| !fits) {
-            return Err(broken(Mismatch::Index(what)));
-        }
+        Ok(last)
+    }
+
+    fn count(&mut self, last: Mark, found: Mark) {
+        let verified = &mut self.verified;
         if verified.records == 0 {
-            verified.first = mark.seq;
+            verified.first = found.seq;
         } else {
-            verified.missing += (mark.seq - 1).saturating_sub(verified.last);
+            verified.missing += (found.seq - 1).saturating_sub(last.seq);
         }
         verified.records += 1;
-        (verified.last, verified.hash) = (mark.seq, mark.hash);
-        last = mark;
+        self.since_head += 1;
     }
-    Ok(last)
+
+    /// A head signs for all before it.
+    fn head(&mut self, view: &View, last: Mark) -> Result<(), Mismatch> {
+        let first = self.verified.heads.last().is_none();
+        let (Head { end, since, records, .. }, follows) = self.verified.heads.see(view)?;
+        // The head before the first that is kept was dropped, or there was none.
+        let start = self.start.unwrap_or(Mark::NONE);
+        let goes_on = if first { since.seq < start.seq || *since == start } else { follows };
+        if !goes_on {
+            return Err(HeadError::Since.into());
+        }
+        let counted = since.seq < start.seq || *records == self.since_head;
+        if *end != last || !counted {
+            return Err(Mismatch::Signed);
+        }
+        (self.since_head, self.verified.unsigned) = (0, 0);
+        Ok(())
+    }
+}
+
+/// What the store finds a record by.
+type Columns = (i64, String, Option<String>);
+
+fn index(
+    view: &View,
+    seq: u64,
+    (time_ns, kind, chain): &Columns,
+    concerned: &BTreeSet<String>,
+) -> Result<(), Mismatch> {
+    let chains: BTreeSet<&str> = match view.kind() {
+        "gap" => view.list("chains").iter().filter_map(|chain| chain.as_str()).collect(),
+        _ => BTreeSet::new(),
+    };
+    let checks = [
+        ("seq", view.seq() == seq),
+        ("time", view.time_ns() == *time_ns),
+        ("type", view.kind() == kind),
+        ("chain", view.chain() == chain.as_deref()),
+        ("chains", chains.into_iter().eq(concerned.iter().map(String::as_str))),
+    ];
+    match checks.iter().find(|(_, fits)| !fits) {
+        Some((what, _)) => Err(Mismatch::Index(what)),
+        None => Ok(()),
+    }
 }

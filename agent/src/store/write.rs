@@ -4,11 +4,16 @@ use std::fs::{self, DirBuilder, Permissions};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::OpenFlags;
+
 use super::error::At as _;
+use super::life::Life;
 use super::lock::{self, Lock};
-use super::period::{self, Mark, Name, Period};
-use super::{Cursors, Hash, Retention, StoreError};
-use crate::record::Record;
+use super::mend::{self, Damage};
+use super::period::{self, Name, Period};
+use super::{Cursors, Reader, Retention, StoreError};
+use crate::evidence::{Mark, SignedHead, Signer, Signing};
+use crate::record::{Record, View};
 
 /// No file is smaller than this for the sake of retention: an empty one has its weight too.
 const PART_BYTES_MIN: u64 = 1 << 20;
@@ -24,6 +29,11 @@ pub struct Store {
     last: Mark,
     /// Up to here a batch got that then failed: where it is appended again, this much of it is there already.
     failed_after: u64,
+    /// What damage had cost when it was opened.
+    damages: Vec<Damage>,
+    life: Life,
+    /// Numbers up to here may have been given to records that a power cut took.
+    above: u64,
     _lock: Lock,
 }
 
@@ -33,11 +43,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] where another daemon writes here; else whatever is wrong with the files.
     pub fn open(dir: &Path, retention: Retention) -> Result<Self, StoreError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
-        fs::set_permissions(dir, Permissions::from_mode(0o700)).at(dir)?;
+        let path = Path::new("/proc/sys/kernel/random/boot_id");
+        let boot = fs::read_to_string(path).at(path)?;
+        Self::open_in(boot.trim(), dir, retention)
+    }
+
+    /// As [`Store::open`], in that boot.
+    pub(super) fn open_in(boot: &str, dir: &Path, retention: Retention) -> Result<Self, StoreError> {
+        make_directory(dir)?;
         let lock = lock::take(dir)?;
         sweep(dir)?;
         let cursors = Cursors::open(dir)?;
+        let damages = mend::mend(dir)?;
         let current = match period::list(dir)?.last() {
             Some(name) => Some(Period::open(dir, *name)?),
             None => None,
@@ -46,7 +63,20 @@ impl Store {
             Some(period) => period.end()?,
             None => cursors.newest_anchor()?.unwrap_or(Mark::NONE),
         };
-        Ok(Self { dir: dir.to_path_buf(), retention, cursors, current, last, failed_after: 0, _lock: lock })
+        let (life, above) = Life::begin(&cursors, boot, last.seq)?;
+        let dir = dir.to_path_buf();
+        Ok(Self {
+            dir,
+            retention,
+            cursors,
+            current,
+            last,
+            failed_after: 0,
+            damages,
+            life,
+            above,
+            _lock: lock,
+        })
     }
 
     /// Appends records, whose numbers must grow. A batch is one transaction, or one a day where it goes over midnight.
@@ -84,11 +114,18 @@ impl Store {
     }
 
     fn append_to(&mut self, name: Name, records: &[Record]) -> Result<(), StoreError> {
+        if let Some(last) = records.last() {
+            self.life.reserve(&self.cursors, last.seq)?;
+        }
         let period = match &mut self.current {
             Some(period) if period.name == name => period,
             current => current.insert(Period::create(&self.dir, name, self.last)?),
         };
-        self.last = period.append(records, self.last)?;
+        let appended = period.append(records, self.last);
+        if let Err(StoreError::Corrupt { path, .. }) = &appended {
+            mend::suspect(path);
+        }
+        self.last = appended?;
         Ok(())
     }
 
@@ -111,12 +148,39 @@ impl Store {
         Ok(name)
     }
 
-    /// Number for the next record. Above every number a sink has seen, also after a power cut that took the last ones.
+    /// How much is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
+    /// Keeps more or less from now on: the next [`Store::retain`] goes by it.
+    pub fn keep(&mut self, retention: Retention) {
+        self.retention = retention;
+    }
+
+    /// Number for the next record. Above every number that a sink has seen, that is seen behind a damage, or that may have been
+    /// used before a power cut.
     ///
     /// # Errors
     /// [`StoreError`] of the database.
     pub fn next_seq(&self) -> Result<u64, StoreError> {
-        Ok(self.last.seq.max(self.cursors.farthest()?) + 1)
+        let seen = self.damages.iter().map(|damage| damage.seen).max().unwrap_or(0);
+        Ok(self.last.seq.max(self.cursors.farthest()?).max(seen).max(self.above) + 1)
+    }
+
+    /// Nothing more will be appended. Without it, numbers are passed over after the next boot.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the database.
+    pub fn seal(&mut self) -> Result<(), StoreError> {
+        self.life.seal(&self.cursors, self.last.seq)
+    }
+
+    /// What damage had cost when the store was opened.
+    #[must_use]
+    pub fn damages(&self) -> &[Damage] {
+        &self.damages
     }
 
     /// Number of the last record; 0 where there is none.
@@ -125,10 +189,37 @@ impl Store {
         self.last.seq
     }
 
-    /// Hash of the last record, and with it of all before it.
+    /// Where the chain of records stands.
     #[must_use]
-    pub fn last_hash(&self) -> Hash {
-        self.last.hash
+    pub fn end(&self) -> Mark {
+        self.last
+    }
+
+    /// Takes signing up where the last run left it: what the last head signed for, else what was before the first record that is
+    /// kept, and how many records came after that.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file.
+    pub fn sign_with(&self, signer: Signer) -> Result<Signing, StoreError> {
+        let reader = Reader::open(&self.dir)?;
+        let view = reader.last("head")?.and_then(|stored| View::parse(&stored.body).ok());
+        let head = view.as_ref().and_then(|view| SignedHead::parse(view.text("head.note")?));
+        let since = match &head {
+            Some(signed) => signed.head.end,
+            None => self.begin()?,
+        };
+        Ok(Signing::new(signer, since, reader.count_after(since.seq)?, head.is_some()))
+    }
+
+    /// What was before the first record that is kept.
+    fn begin(&self) -> Result<Mark, StoreError> {
+        match period::list(&self.dir)?.first() {
+            Some(name) => {
+                let path = self.dir.join(name.to_string());
+                period::start(&period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?, &path)
+            }
+            None => Ok(self.last),
+        }
     }
 
     /// A sink's cursor, see [`Cursors::cursor`].
@@ -153,6 +244,27 @@ impl Store {
     /// [`StoreError`] of the database.
     pub fn cursors(&self) -> Result<Cursors, StoreError> {
         Cursors::open(&self.dir)
+    }
+}
+
+/// Makes the directory of a store, which is its owner's only.
+///
+/// # Errors
+/// [`StoreError::Io`]
+pub fn make_directory(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).at(dir)?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).at(dir)
+}
+
+/// Whether somebody writes to a store now.
+///
+/// # Errors
+/// [`StoreError::Io`]
+pub fn is_open(dir: &Path) -> Result<bool, StoreError> {
+    match lock::take(dir) {
+        Ok(_) => Ok(false),
+        Err(StoreError::Locked { .. }) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

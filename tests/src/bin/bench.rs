@@ -1,4 +1,4 @@
-//! What the agent costs on the running kernel, as a table: start to ready, event to stored record, memory, size.
+//! What the agent costs on the running kernel, as a table: start to ready, event to stored record, rest, memory, size.
 //!
 //! `cargo xtask bench` runs it against a release build (root). It asserts nothing about time: machines differ. Everything
 //! happens in a cgroup of its own, as in the live tests. As `bench cgroup DIRECTORY open PATH` the same binary is the
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use spoor_tests::agent::Agent;
+use spoor_tests::overhead::used;
 use spoor_tests::records::{Records, at, text};
 use spoor_tests::{PATIENCE, Place, Scope, suite, tier_of_this_kernel};
 
@@ -21,6 +22,9 @@ const ACTS: usize = 200;
 const PACE: Duration = Duration::from_millis(100);
 /// Between two looks at the sink: what a latency is exact to.
 const LOOK: Duration = Duration::from_micros(200);
+/// How long an agent is looked at that has nothing to do, and how long it may settle before.
+const REST: Duration = Duration::from_secs(60);
+const SETTLE: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn main() -> Result<()> {
@@ -73,7 +77,8 @@ fn measure() -> Result<()> {
     println!("cargo xtask bench    (kernel {}, {cpus} CPUs, {} tier)\n", kernel.trim(), place.tiers.0);
     row("binary", "size", &mebibytes(fs::metadata(&place.spoor)?.len()));
     starts(&place)?;
-    acts(&place)
+    acts(&place)?;
+    rest(&place)
 }
 
 fn default_binary() -> PathBuf {
@@ -145,6 +150,53 @@ fn acts(place: &Place) -> Result<()> {
     let (status, _) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
     Ok(())
+}
+
+/// What it takes of a core, and how often it runs, where nothing happens: looks at mounts, scans, canaries, heartbeats.
+fn rest(place: &Place) -> Result<()> {
+    let agent = Agent::start(place, "rest", "")?;
+    pass(SETTLE);
+    let (before, start) = (Rested::of(agent.pid())?, Instant::now());
+    pass(REST);
+    let (after, seconds) = (Rested::of(agent.pid())?, start.elapsed().as_secs_f64());
+    let what = format!("at rest for {} s", REST.as_secs());
+    let Rested { ran_ns, switches } = after.since(&before).context("one of its threads has ended")?;
+    let busy = Duration::from_nanos(ran_ns).as_secs_f64();
+    row(&what, "core", &format!("{:.3} %", 100.0 * busy / seconds));
+    row(&what, "wakeups", &format!("{:.1} /s", f64::from(u32::try_from(switches)?) / seconds));
+    drop(agent);
+    Ok(())
+}
+
+fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
+
+/// Of all threads of a process since each began. The agent ends none while it is at rest.
+struct Rested {
+    ran_ns: u64,
+    switches: u64,
+}
+
+impl Rested {
+    fn of(pid: u32) -> Result<Self> {
+        let mut switches = 0;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let status = fs::read_to_string(task?.path().join("status"))?;
+            for (_, count) in status.lines().filter_map(|line| line.split_once("_ctxt_switches:")) {
+                switches += count.trim().parse::<u64>()?;
+            }
+        }
+        Ok(Rested { ran_ns: used(pid)?, switches })
+    }
+
+    fn since(&self, before: &Rested) -> Option<Self> {
+        let ran_ns = self.ran_ns.checked_sub(before.ran_ns)?;
+        Some(Rested { ran_ns, switches: self.switches.checked_sub(before.switches)? })
+    }
 }
 
 /// Waits for the next record of an open; gives its age at that moment, by the one clock both are told in.

@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::kmod::{ModuleInitFlags, finit_module};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MsFlags, mount, umount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::unistd::chroot;
 use spoor_tests::{Place, suite};
 
 fn main() {
@@ -20,10 +22,15 @@ fn main() {
         }
         prepare()?;
         let cell = words()?;
-        if cell.get("spoor.system").is_some_and(|system| system == "debian") {
-            return become_debian();
+        match system(&cell) {
+            "debian" => return become_debian(suite::house::before_boot),
+            "package" => return become_debian(suite::package::before_boot),
+            "containers" => return on_disk(suite::containers::before_boot),
+            "clients" => return on_disk(suite::clients::before_boot),
+            "day" => return on_disk(suite::day::before_boot),
+            "overhead" => return measure(&cell),
+            _ => bare()?,
         }
-        bare()?;
         run(&cell)
     };
     if let Err(error) = all() {
@@ -63,6 +70,11 @@ fn words() -> Result<HashMap<String, String>> {
     Ok(words.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
+/// Which system this guest is.
+fn system(cell: &HashMap<String, String>) -> &str {
+    cell.get("spoor.system").map_or("bare", String::as_str)
+}
+
 /// What a system has, and a guest without one needs.
 fn bare() -> Result<()> {
     fs::create_dir_all("/etc")?;
@@ -74,8 +86,23 @@ fn bare() -> Result<()> {
     raise_loopback().context("raise the loopback device")
 }
 
+/// A Debian's programs, and none of its services.
+fn measure(cell: &HashMap<String, String>) -> Result<()> {
+    raise_loopback().context("raise the loopback device")?;
+    let place = Place {
+        spoor: "/spoor/spoor".into(),
+        act: "/spoor/spoor-act".into(),
+        work: Path::new("/tmp/overhead").into(),
+        ..place(cell)
+    };
+    fs::create_dir_all(&place.work)?;
+    spoor_tests::overhead::overhead(&place)?;
+    place.say("PASS overhead");
+    Ok(())
+}
+
 /// Goes on as the system's own init, which starts the suite when it is up.
-fn become_debian() -> Result<()> {
+fn become_debian(before_boot: fn() -> Result<()>) -> Result<()> {
     const UNIT: &str = "[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/init\n\
         StandardOutput=tty\nStandardError=tty\nTTYPath=/dev/console\n";
     // What the system itself says would come between the suite's lines on the console.
@@ -87,10 +114,62 @@ fn become_debian() -> Result<()> {
         "/etc/systemd/system/suite.service",
         units.join("multi-user.target.wants/suite.service"),
     )?;
+    // It would wait for a device that nobody announces, and all that comes after it.
+    std::os::unix::fs::symlink("/dev/null", units.join("serial-getty@ttyS0.service"))?;
     fs::create_dir_all("/etc/systemd/system.conf.d")?;
     fs::write("/etc/systemd/system.conf.d/quiet.conf", QUIET)?;
-    suite::house::before_boot().context("prepare the house")?;
+    before_boot().context("prepare the system")?;
     Err(std::process::Command::new("/sbin/init").exec()).context("become /sbin/init")
+}
+
+/// Moves from memory to the Debian on the disk, takes along what is ours, and goes on as its init. A container runtime
+/// turns its root over, which the kernel refuses where that is the one it unpacked itself.
+fn on_disk(before_boot: fn() -> Result<()>) -> Result<()> {
+    const DISK: &str = "/dev/nvme0n1";
+    let none = None::<&str>;
+    let root = Path::new("/disk");
+    wait_for(Path::new(DISK))?;
+    fs::create_dir_all(root)?;
+    mount(Some(DISK), root, Some("ext4"), MsFlags::MS_NOATIME, none).context("mount the disk")?;
+    fs::create_dir_all(root.join("spoor"))?;
+    for (from, to) in
+        [("/init", "init"), ("/bin/spoor", "spoor/spoor"), ("/bin/spoor-act", "spoor/spoor-act")]
+    {
+        fs::copy(from, root.join(to)).with_context(|| format!("copy {from}"))?;
+    }
+    if let Ok(deployed) = fs::read_dir("/deployed") {
+        fs::create_dir_all(root.join("spoor/deployed"))?;
+        for file in deployed {
+            let file = file?;
+            fs::copy(file.path(), root.join("spoor/deployed").join(file.file_name()))?;
+        }
+    }
+    // systemd mounts the cgroups it is told to.
+    umount("/sys/fs/cgroup").context("umount the cgroups")?;
+    for place in ["proc", "sys", "dev", "tmp", "run"] {
+        let from = Path::new("/").join(place);
+        mount(Some(&from), &root.join(place), none, MsFlags::MS_MOVE, none)
+            .with_context(|| format!("move {place}"))?;
+    }
+    std::env::set_current_dir(root)?;
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).context("move the root")?;
+    chroot(".")?;
+    std::env::set_current_dir("/")?;
+    // Of what systemd does after an update of the system, nothing is to do.
+    for stamp in ["/etc/.updated", "/var/.updated"] {
+        fs::write(stamp, "")?;
+    }
+    become_debian(before_boot)
+}
+
+/// The kernel finds disks while we run already.
+fn wait_for(path: &Path) -> Result<()> {
+    let deadline = Instant::now() + spoor_tests::PATIENCE;
+    while !path.exists() {
+        ensure!(Instant::now() < deadline, "there is no {}", path.display());
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// Loads what was packed beside us, in its order. What a kernel does not have is said, and is no failure: the routes that
@@ -121,7 +200,7 @@ fn raise_loopback() -> Result<()> {
     Ok(())
 }
 
-/// The suite under systemd.
+/// The suite of a system under systemd.
 fn house(cell: &HashMap<String, String>) -> Result<()> {
     let place = Place {
         spoor: "/spoor/spoor".into(),
@@ -131,7 +210,13 @@ fn house(cell: &HashMap<String, String>) -> Result<()> {
     };
     fs::create_dir_all(&place.work)?;
     place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
-    suite::house::house(&place)
+    match system(cell) {
+        "containers" => suite::containers::containers(&place),
+        "package" => suite::package::package(&place),
+        "clients" => suite::clients::clients(&place),
+        "day" => suite::day::day(&place),
+        _ => suite::house::house(&place),
+    }
 }
 
 fn place(cell: &HashMap<String, String>) -> Place {

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use anyhow::{Context, Result, bail, ensure};
 
 /// Every struct the agent asks for.
-const STRUCTS: [&str; 30] = [
+const STRUCTS: [&str; 33] = [
     "task_struct",
     "signal_struct",
     "cred",
@@ -45,6 +45,9 @@ const STRUCTS: [&str; 30] = [
     "net",
     "unix_sock",
     "msghdr",
+    "key",
+    "key_type",
+    "rb_node",
 ];
 /// The enum that has this value.
 const VALUE: &str = "pids_cgrp_id";

@@ -1,13 +1,14 @@
 //! What the agent says of itself, and how it starts.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{act_well, home, is_action, path};
+use super::{BACKUP, act_well, home, is_action, is_chain, of_chain, one, path, refusing_port};
 use crate::Place;
 use crate::agent::Agent;
 use crate::records::{at, text};
@@ -25,7 +26,14 @@ pub(super) fn tiers(place: &Place) -> Result<()> {
     };
     let (open, connect) = (tier("secret.open"), tier("connect"));
     ensure!((&open, &connect) == (&place.tiers.0, &place.tiers.1), "tiers {open} and {connect}: {coverage}");
-    ensure!(signals.len() == 15 && signals.iter().all(|s| at(s, "proven") == true), "not proven: {coverage}");
+    ensure!(signals.len() == 16 && signals.iter().all(|s| at(s, "proven") == true), "not proven: {coverage}");
+    let store = path(&agent.directory, "store");
+    let own = at(&coverage, "own");
+    ensure!(at(own, "pid").as_u64() == Some(agent.pid().into()), "own: {coverage}");
+    ensure!(at(own, "start_ns").is_u64() && text(own, "exe").ends_with("/spoor"), "own: {own}");
+    ensure!(text(own, "store") == store, "own: {own}");
+    let file = json!([{ "name": "test", "type": "file", "to": [path(&agent.directory, "records.jsonl")] }]);
+    ensure!(at(own, "sinks") == &file, "own: {own}");
     println!("ready after {} ms", agent.ready_after.as_millis());
     let (status, _) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
@@ -100,6 +108,97 @@ pub(super) fn flood(place: &Place) -> Result<()> {
     ensure!(dropped > 0 && produced == read + dropped, "produced {produced}, read {read}, dropped {dropped}");
     let told: u64 = records.all.iter().filter(|r| text(r, "type") == "gap").map(losses).sum();
     ensure!(told == dropped, "gaps tell of {told}, dropped were {dropped}");
+    Ok(())
+}
+
+/// A doctor beside the agent: what it tries is in no record, and what others do meanwhile is.
+pub(super) fn doctor(place: &Place) -> Result<()> {
+    let directory = place.directory("doctor")?;
+    home(&directory, 1)?;
+    let mut agent = Agent::start(place, "doctor", "")?;
+    let (spoor, store) = (place.spoor.display().to_string(), path(&agent.directory, "store"));
+    let mut steps = vec!["attempt", &spoor, "[", "doctor", "--store", &store, "]"];
+    let secret = path(&directory, ".pgpass");
+    steps.extend(["open", &secret]);
+    act_well(place, &steps)?;
+    agent
+        .records
+        .wait("the opening after it", |r| is_action(r, "secret.open") && text(r, "file.path") == secret)?;
+    let said = agent.log();
+    let (status, records) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status}");
+    let of_it =
+        |r: &&Value| text(r, "type") == "action" && text(r, "process.exe") == spoor && !is_action(r, "exec");
+    let acted: Vec<&Value> = records.all.iter().filter(of_it).collect();
+    ensure!(acted.is_empty(), "what the doctor did is recorded: {acted:#?}\n{said}");
+    Ok(())
+}
+
+/// More connections than their ring holds, while nobody reads. What gives way is connections, and it is told; who ran what,
+/// and which credentials were opened before and after, is all there.
+pub(super) fn ceiling(place: &Place) -> Result<()> {
+    const CONNECTIONS: u64 = 10_000;
+    const PROGRAMS: usize = 20;
+    let directory = place.directory("ceiling")?;
+    let (_refuser, port) = refusing_port()?;
+    home(&directory, port)?;
+    let mut agent = Agent::start(place, "ceiling", "")?;
+    let (aws, pgpass) = (path(&directory, ".aws/credentials"), path(&directory, ".pgpass"));
+    let (to, times) = (format!("127.0.0.1:{port}"), CONNECTIONS.to_string());
+    let (user, opener) = (BACKUP.to_string(), path(&directory, "opener"));
+    place.program(Path::new(&opener))?;
+    let mut steps = vec!["user", &user, "become", &opener, "["];
+    steps.extend(["open", &aws, "connect-often", &to, &times]);
+    steps.extend(["spawn", &opener, "[", "nothing", "x", "]"].repeat(PROGRAMS));
+    steps.extend(["spawn", &opener, "[", "spawn", &opener, "[", "open", &pgpass, "]", "]", "]"]);
+    let pid = Pid::from_raw(i32::try_from(agent.pid())?);
+    kill(pid, Signal::SIGSTOP)?;
+    let flooded = act_well(place, &steps);
+    kill(pid, Signal::SIGCONT)?;
+    flooded?;
+    let gap = agent.records.wait("the gap", |r| text(r, "type") == "gap" && text(r, "kind") == "lost")?;
+    let chain = agent.records.wait("the closed chain", |r| is_chain(r, "closed"))?;
+    let (status, records) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status}");
+    let told: Vec<&Value> = records.all.iter().filter(|r| text(r, "type") == "gap").collect();
+    let lost =
+        |kind: &str| -> u64 { told.iter().filter_map(|gap| at(gap, "counts").get(kind)?.as_u64()).sum() };
+    ensure!(lost("connect") > 0, "no connection was lost of {CONNECTIONS}: {gap}");
+    let all: u64 = told.iter().copied().map(losses).sum();
+    ensure!(all == lost("connect") + lost("connect.end"), "more is lost than connections: {told:?}");
+    let last =
+        records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    ensure!(at(last, "counters.samples_dropped").as_u64() == Some(all), "gaps tell of {all}: {last}");
+    let id = text(&chain, "chain");
+    ensure!(at(&gap, "chains").as_array().is_some_and(|of| of.iter().any(|of| of == id)), "whose gap? {gap}");
+    spared(&of_chain(&records, id), &chain, (PROGRAMS, place.scope.is_some()))
+}
+
+/// A chain in which connections were lost, and nothing else.
+fn spared(of: &[&Value], chain: &Value, (programs, scoped): (usize, bool)) -> Result<()> {
+    // The loss itself is here only where the chain was still open when it was noticed: the gap's own record names it. And
+    // in a scope, its first process came from outside.
+    let gaps = at(chain, "summary.gaps");
+    let known = |gap: &Value| gap == "lost" || scoped && gap == "unknown-parent";
+    ensure!(gaps.as_array().is_some_and(|gaps| gaps.iter().all(known)), "other gaps: {gaps}");
+    ensure!(at(chain, "summary.folded").as_u64().is_some_and(|folded| folded > 0), "nothing folded: {chain}");
+    let count = |action: &str| of.iter().filter(|r| is_action(r, action)).count();
+    // The last two: one that runs another one, which opens a credential.
+    let (execs, exits) = (count("exec"), count("exit"));
+    ensure!(execs == programs + 2, "{execs} executions of {}", programs + 2);
+    ensure!(exits == execs + 1, "{exits} ends of {}", execs + 1);
+    one(of, "secret.open", |r| text(r, "file.path").ends_with("/.aws/credentials"))?;
+    let opening = one(of, "secret.open", |r| text(r, "file.path").ends_with("/.pgpass"))?;
+    ensure!(text(opening, "actor.user") == "backup", "whose? {opening}");
+    ensure!(at(opening, "actor") == at(chain, "actor"), "whose chain? {opening}\n{chain}");
+    let makers = [text(opening, "process.parent.id"), text(chain, "root.id")];
+    let made = one(of, "exec", |r| text(r, "process.id") == makers[0])?;
+    ensure!(
+        text(made, "process.parent.id") == makers[1] && !makers[1].is_empty(),
+        "whose child? {made}\n{chain}"
+    );
+    let opened = of.iter().find(|r| is_chain(r, "opened")).context("no opening of the chain")?;
+    ensure!(at(opened, "root") == at(chain, "root"), "whose run? {opened}");
     Ok(())
 }
 

@@ -3,6 +3,12 @@
 //! Each way of starting a program is a `Way`: the program reads a public file, which must leave no record, and then a
 //! credential of that way's own, whose record must name the actor. Ways that are easily taken for one another stand
 //! beside each other: a service with a timer and one without, a login and what it does as another account.
+//!
+//! Then, in `again`, what systemd does a second time; and in `people`, who opens what is a service's own.
+
+mod again;
+mod people;
+mod ways;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,155 +16,20 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use super::is_action;
+use self::ways::{Id, WAYS, Way};
+use super::{is_action, verdict};
 use crate::Place;
 use crate::agent::Agent;
 use crate::records::{Records, text};
 
-/// One way to become an actor.
-struct Way {
-    /// Of the test, and of the files it reads.
-    name: &'static str,
-    /// What an administrator types.
-    start: &'static [&'static str],
-    /// Where the credential is opened, if not in [`SECRETS`].
-    path: Option<&'static str>,
-    id: Id,
-    kind: &'static str,
-    origin: &'static str,
-    user: &'static str,
-}
-
-/// What is expected of `actor.id`.
-enum Id {
-    Is(&'static str),
-    /// What follows is a number that the host chose.
-    Begins(&'static str),
-}
-
 const SECRETS: &str = "/srv/secret";
 const PUBLIC: &str = "/srv/public";
 /// A program of the test by another name for each way, so that no way is taken for another.
-const PROGRAMS: [&str; 5] = ["tool", "nightly", "once", "legacy", "as-service"];
+const PROGRAMS: [&str; 8] =
+    ["tool", "nightly", "once", "legacy", "as-service", "as-su", "codex", "Runner.Worker"];
 const SSH: &str = "ssh -i /root/.ssh/id -o StrictHostKeyChecking=no -o BatchMode=yes alice@127.0.0.1 ";
-
-const WAYS: &[Way] = &[
-    Way {
-        name: "plain",
-        start: &["systemctl start plain.service"],
-        path: None,
-        id: Id::Is("systemd:plain.service"),
-        kind: "systemd-service",
-        origin: "init",
-        user: "root",
-    },
-    Way {
-        name: "timed",
-        start: &["systemctl start timed.timer"],
-        path: None,
-        id: Id::Is("systemd:timed.service"),
-        kind: "systemd-service",
-        origin: "timer:timed.timer",
-        user: "backup",
-    },
-    Way {
-        name: "template",
-        start: &["systemctl start work@a.service"],
-        path: None,
-        id: Id::Is("systemd:work@a.service"),
-        kind: "systemd-service",
-        origin: "init",
-        user: "root",
-    },
-    Way {
-        name: "dynamic",
-        start: &["systemctl start dynamic.service"],
-        path: None,
-        id: Id::Is("systemd:dynamic.service"),
-        kind: "systemd-service",
-        origin: "init",
-        user: "dynamic",
-    },
-    Way {
-        name: "loaded",
-        start: &["systemctl start loaded.service"],
-        path: Some("/run/credentials/loaded.service/token"),
-        id: Id::Is("systemd:loaded.service"),
-        kind: "systemd-service",
-        origin: "init",
-        user: "backup",
-    },
-    Way {
-        name: "legacy",
-        start: &["systemctl start legacy.service"],
-        path: None,
-        id: Id::Is("systemd:legacy.service"),
-        kind: "systemd-service",
-        origin: "init",
-        user: "root",
-    },
-    Way {
-        name: "of-a-user",
-        start: &["systemctl start user@1000.service"],
-        path: None,
-        id: Id::Is("user-unit:alice:of-a-user.service"),
-        kind: "user-service",
-        origin: "user-manager:alice",
-        user: "alice",
-    },
-    Way {
-        name: "nightly",
-        start: &["systemctl start cron.service"],
-        path: None,
-        id: Id::Is("cron:backup:/srv/bin/nightly"),
-        kind: "cron",
-        origin: "cron",
-        user: "backup",
-    },
-    Way {
-        name: "once",
-        start: &[
-            "systemctl start atd.service",
-            "echo /srv/bin/once read /srv/public/once read /srv/secret/once | at now",
-        ],
-        path: None,
-        // The shell reads the job from its standard input: its text is nowhere to be seen.
-        id: Id::Is("cron:root:/usr/bin/dash"),
-        kind: "cron",
-        origin: "at",
-        user: "root",
-    },
-    Way {
-        name: "login",
-        start: &["/srv/bin/ssh-login /srv/bin/tool read /srv/public/login read /srv/secret/login"],
-        path: None,
-        id: Id::Begins("session:alice:"),
-        kind: "human-session",
-        origin: "login",
-        user: "alice",
-    },
-    Way {
-        name: "as-root",
-        start: &["/srv/bin/ssh-login sudo /srv/bin/tool read /srv/public/as-root read /srv/secret/as-root"],
-        path: None,
-        id: Id::Begins("session:alice:"),
-        kind: "human-session",
-        origin: "login",
-        user: "root",
-    },
-    Way {
-        name: "as-service",
-        start: &[
-            "/srv/bin/ssh-login sudo -u svc /srv/bin/as-service read /srv/public/as-service read /srv/secret/as-service",
-        ],
-        path: None,
-        id: Id::Is("user:svc:/srv/bin/as-service"),
-        kind: "system-user",
-        origin: "human:alice",
-        user: "svc",
-    },
-];
 
 /// What is done before systemd is there: users, files, units.
 ///
@@ -168,13 +39,17 @@ pub fn before_boot() -> Result<()> {
     fs::write("/etc/hostname", "house\n")?;
     shell("useradd --create-home --shell /bin/bash --uid 1000 alice")?;
     shell("useradd --system --shell /usr/sbin/nologin svc")?;
-    for directory in [SECRETS, PUBLIC, "/srv/bin"] {
+    for directory in [SECRETS, PUBLIC, again::TURNS, "/srv/bin"] {
         fs::create_dir_all(directory)?;
     }
     for way in WAYS {
         for directory in [SECRETS, PUBLIC] {
             fs::write(Path::new(directory).join(way.name), format!("{}\n", super::SECRET))?;
         }
+    }
+    fs::write(Path::new(SECRETS).join("ai-maker"), format!("{}\n", super::SECRET))?;
+    for job in again::JOBS {
+        fs::write(Path::new(SECRETS).join(job), format!("{}\n", super::SECRET))?;
     }
     for program in PROGRAMS {
         fs::copy("/spoor/spoor-act", Path::new("/srv/bin").join(program))?;
@@ -209,6 +84,18 @@ fn units() -> Result<()> {
          ExecStart=/srv/bin/tool read {PUBLIC}/loaded read %d/token\n"
     );
     fs::write(system.join("loaded.service"), loaded)?;
+    fs::write(system.join("fixed.service"), service("fixed", "User=svc"))?;
+    fs::write(system.join("unloaded.service"), service("unloaded", "User=backup"))?;
+    fs::write(system.join("listening.service"), service("listening", "User=backup"))?;
+    // The program takes no connection: what waits is let go, or systemd would start it again for that.
+    let socket = "[Socket]\nListenStream=127.0.0.1:7007\nFlushPending=yes\n";
+    fs::write(system.join("listening.socket"), socket)?;
+    fs::create_dir_all(system.join("sockets.target.wants"))?;
+    symlink("../listening.socket", system.join("sockets.target.wants/listening.socket"))?;
+    again::units(system)?;
+    people::before_boot(system)?;
+    let runner = service("runner", "User=backup").replace("/srv/bin/tool", "/srv/bin/Runner.Worker");
+    fs::write(system.join("actions.runner.acme-shop.node7.service"), runner)?;
     let legacy = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: legacy\n# Required-Start:\n# Required-Stop:\n\
         # Default-Start: 2 3 4 5\n# Default-Stop:\n### END INIT INFO\n\
         /srv/bin/legacy read /srv/public/legacy read /srv/secret/legacy\n";
@@ -227,16 +114,15 @@ fn units() -> Result<()> {
 /// # Errors
 /// Where the agent does not start.
 pub fn house(place: &Place) -> Result<()> {
-    let mut agent = Agent::start(place, "house", &format!("[credentials]\npaths = [\"{SECRETS}/*\"]\n"))?;
+    let config = format!("[credentials]\npaths = [\"{SECRETS}/*\"]\n{}", people::CONFIG);
+    let mut agent = Agent::start(place, "house", &config)?;
     for way in WAYS {
-        match take(way, &mut agent.records) {
-            Ok(()) => place.say(&format!("PASS actor-{}", way.name)),
-            Err(error) => {
-                let error = format!("{error:#}").replace('\n', "\n    ");
-                place.say(&format!("FAIL actor-{}: {error}", way.name));
-            }
-        }
+        verdict(place, &format!("actor-{}", way.name), take(way, &mut agent.records));
     }
+    verdict(place, "run-of-a-tool", run_of_its_own(&agent.records));
+    verdict(place, "attempt-restarted", again::restarted(place, &mut agent));
+    verdict(place, "attempt-scheduled", again::scheduled(&mut agent.records));
+    people::people(place, &mut agent);
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
     let public = records.all.iter().find(|record| text(record, "file.path").starts_with(PUBLIC));
@@ -269,16 +155,39 @@ fn take(way: &Way, records: &mut Records) -> Result<()> {
         let found = text(&opened, field);
         ensure!(found == expected, "{field} is {found}, not {expected}: {opened}");
     }
+    // Whoever came in by ssh stays visible, whatever is done with that login.
+    let by_ssh = way.start.iter().any(|command| command.starts_with("/srv/bin/ssh-login"));
+    let person = (text(&opened, "actor.human.user"), text(&opened, "actor.human.from"));
+    let expected = if by_ssh { ("alice", "127.0.0.1") } else { ("", "") };
+    ensure!(person == expected, "the person is {person:?}, not {expected:?}: {opened}");
+    let session = text(&opened, "actor.human.session");
+    ensure!(session.parse::<u32>().is_ok() == by_ssh, "the person's session is {session:?}: {opened}");
+    let told = id.strip_prefix("session:alice:");
+    ensure!(told.is_none_or(|told| told == session), "the session is {session:?} of {id}");
     Ok(())
 }
 
-fn script(path: &str, text: &str) -> Result<()> {
+/// An AI agent and the tool that it started are two runs.
+fn run_of_its_own(records: &Records) -> Result<()> {
+    let run = |name: &str| {
+        let path = format!("{SECRETS}/{name}");
+        let is = |record: &&Value| is_action(record, "secret.open") && text(record, "file.path") == path;
+        let found = records.all.iter().find(is).with_context(|| format!("nobody opened {path}"))?;
+        Ok::<_, anyhow::Error>((text(found, "actor.id").to_owned(), text(found, "run").to_owned()))
+    };
+    let (agent, tool) = (run("ai-maker")?, run("ai-tool")?);
+    ensure!(agent.0 == "ai:codex:alice", "the agent is {}", agent.0);
+    ensure!(agent.1 != tool.1, "the agent and its tool are one run: {}", agent.1);
+    Ok(())
+}
+
+pub(super) fn script(path: &str, text: &str) -> Result<()> {
     fs::write(path, text)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }
 
-fn shell(command: &str) -> Result<()> {
+pub(super) fn shell(command: &str) -> Result<()> {
     let done = Command::new("/bin/sh").args(["-c", command]).output().context("a shell cannot be started")?;
     ensure!(
         done.status.success(),

@@ -1,12 +1,13 @@
 //! Threads, forks and ends of processes.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-
 use std::os::unix::fs::PermissionsExt;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
-use super::{act, act_well, closed, home, of_chain, one, path};
+use super::{act, act_well, closed, home, is_action, is_chain, of_chain, one, path};
 use crate::Place;
 use crate::agent::Agent;
 use crate::records::{at, text};
@@ -49,6 +50,54 @@ pub(super) fn daemon(place: &Place) -> Result<()> {
     ensure!(text(connect, "link.basis") == "inherited", "link: {connect}");
     ensure!(at(connect, "link.hops").as_u64() == Some(2), "hops: {connect}");
     drop(agent.stop()?);
+    Ok(())
+}
+
+/// So many processes end at once that some are interrupted while a probe sees them, and others end on that CPU meanwhile: what
+/// passes a probe by is told, and each run ends all the same.
+pub(super) fn crowd(place: &Place) -> Result<()> {
+    const RUNS: u64 = 24;
+    let is_gap = |record: &Value| text(record, "type") == "gap" && text(record, "kind") == "missed";
+    let directory = place.directory("crowd")?;
+    let program = directory.join("crowded");
+    place.program(&program)?;
+    home(&directory, 1)?;
+    let mut agent = Agent::start(place, "crowd", "")?;
+    let secret = path(&directory, ".pgpass");
+    let steps =
+        ["read", &secret, "fork", "[", "exit", "0", "]", "daemon", "[", "exit", "0", "]", "exit", "0"];
+    let program = program.display().to_string();
+    let run = [&["become", &program, "["], &steps[..], &["]"]].concat();
+    let all: Vec<_> = (0..RUNS).map(|_| act(place, &run)).collect::<Result<_>>()?;
+    for mut one in all {
+        ensure!(one.wait()?.success(), "a run failed");
+    }
+    // Each has opened its credential, or that passed by and is told; and each run of those that did has ended.
+    let (mut open, mut opened, mut missed) = (BTreeSet::new(), 0, 0);
+    agent.records.wait("the end of each run", |record| {
+        let chain = text(record, "chain");
+        if is_action(record, "secret.open") && text(record, "file.path") == secret {
+            opened += u64::from(open.insert(chain.to_owned()));
+        } else if is_chain(record, "closed") {
+            open.remove(chain);
+        } else if is_gap(record) {
+            missed += at(record, "counts").get("secret.open").and_then(Value::as_u64).unwrap_or(0);
+        }
+        open.is_empty() && opened + missed >= RUNS
+    })?;
+    let (status, records) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status}");
+    let last =
+        records.all.iter().rfind(|record| text(record, "type") == "heartbeat").context("a heartbeat")?;
+    let told = |kind: &str| {
+        let gaps = records.all.iter().filter(|record| is_gap(record));
+        gaps.filter_map(|gap| at(gap, "counts").get(kind)?.as_u64()).sum::<u64>()
+    };
+    for (kind, program) in [("fork", "tp_fork_again"), ("exec", "tp_exec_again"), ("exit", "tp_exit_again")] {
+        let counted = at(last, "counters").get(format!("probe_passed:{program}")).and_then(Value::as_u64);
+        let (told, counted) = (told(kind), counted.unwrap_or(0));
+        ensure!(told <= counted, "{told} are told to have passed {program} by, and {counted} did");
+    }
     Ok(())
 }
 

@@ -7,13 +7,14 @@ use anyhow::{Result, ensure};
 
 use crate::Place;
 
-/// Runs the agent behind some steps of the acting program. Gives its exit code and what it said.
+/// Runs the agent behind some steps of the acting program. Gives its exit code and what it said, on whichever stream.
 fn refused(place: &Place, steps: &[&str], arguments: &[&str]) -> Result<(Option<i32>, String)> {
     let spoor = place.spoor.display().to_string();
     let mut command = Command::new(&place.act);
     command.args(steps).arg("become").arg(spoor).arg("[").args(arguments).arg("]");
     let output = command.output()?;
-    Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    let said = [output.stdout, output.stderr].concat();
+    Ok((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
 }
 
 fn demand(found: &(Option<i32>, String), code: i32, words: &[&str]) -> Result<()> {
@@ -28,7 +29,7 @@ fn demand(found: &(Option<i32>, String), code: i32, words: &[&str]) -> Result<()
 /// Without privileges, without BTF, under lockdown, in a pid namespace.
 pub(super) fn hosts(place: &Place) -> Result<()> {
     let doctor = ["doctor"];
-    demand(&refused(place, &["user", "65534"], &doctor)?, 10, &["CAP_BPF", "root"])?;
+    demand(&refused(place, &["user", "65534"], &doctor)?, 10, &["CAP_BPF", "root", "0 of 5 capabilities"])?;
     let no_btf = ["unshare", "mounts", "cover", "/sys/kernel/btf", "64k"];
     demand(&refused(place, &no_btf, &doctor)?, 12, &["CONFIG_DEBUG_INFO_BTF"])?;
     let security = "/sys/kernel/security";
@@ -43,7 +44,7 @@ pub(super) fn hosts(place: &Place) -> Result<()> {
         &lockdown,
         "none integrity [confidentiality]\n",
     ];
-    demand(&refused(place, &locked, &doctor)?, 13, &["lockdown=integrity"])?;
+    demand(&refused(place, &locked, &doctor)?, 13, &["lockdown=integrity", "lockdown    confidentiality"])?;
     // The namespace holds the children of whoever asked for it.
     let spoor = place.spoor.display().to_string();
     let inside =

@@ -1,6 +1,6 @@
 //! The routes: every way to a credential, to an execution and to a peer, each taken by a real program.
 //!
-//! One agent sees them all, since its start is slow where kernels are emulated. A route is an entry of one of the four
+//! One agent sees them all, since its start is slow where kernels are emulated. A route is an entry of one of the
 //! lists and of `tests/routes.toml`, which says what is expected of it and where. Beside the program that takes a route
 //! its innocent twin does the same to what is no secret, and must leave no trace. What is judged is what the agent
 //! wrote down until it was told to end: a sentinel, acted last, proves that it was listening.
@@ -10,19 +10,21 @@ mod execution;
 mod files;
 mod ground;
 mod identity;
+mod keyless;
 mod memory;
 mod network;
 mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::Place;
 use crate::agent::Agent;
 use crate::records::{at, text};
+use crate::{PLANTED, Place};
 use evidence::Evidence;
 use ground::{Ground, Ran};
 use table::{Row, Table};
@@ -75,12 +77,14 @@ fn nothing(_: &Ground<'_>) -> Result<()> {
 }
 
 /// Group, and the routes in it. The signal that decides which tier counts is that of the group, if a route says no other.
-const GROUPS: [(&str, &str, &[Route]); 5] = [
+const GROUPS: [(&str, &str, &[Route]); 7] = [
     ("files", "secret.open", files::ROUTES),
     ("execution", "exec", execution::ROUTES),
     ("identity", "cred.change", identity::ROUTES),
     ("network", "connect", network::ROUTES),
     ("memory", "secret.open", memory::ROUTES),
+    ("keys", "secret.key", keyless::KEYS),
+    ("environment", "exec", keyless::ENVIRONMENT),
 ];
 
 /// A program of ours that opens a credential plainly when everything else is done.
@@ -122,7 +126,26 @@ pub(super) fn routes(place: &Place) -> Result<()> {
             wrong.push(format!("{} ({tier}): {error:#}", route.id));
         }
     }
+    no_value_left(&place.directory("routes")?.join("agent"))?;
+    let own = place.spoor.display().to_string();
+    let own = records.all.iter().find(|r| text(r, "type") == "action" && text(r, "process.exe") == own);
+    ensure!(own.is_none(), "the agent's own reading left a record: {own:?}");
     ensure!(wrong.is_empty(), "{} of {} routes:\n{}", wrong.len(), grounds.len(), wrong.join("\n"));
+    Ok(())
+}
+
+/// No file that the agent wrote holds the value that programs were given: not its store, its records or its log.
+fn no_value_left(directory: &Path) -> Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            no_value_left(&path)?;
+            continue;
+        }
+        let bytes = fs::read(&path)?;
+        let value = PLANTED.as_bytes();
+        ensure!(!bytes.windows(value.len()).any(|part| part == value), "a value is in {}", path.display());
+    }
     Ok(())
 }
 

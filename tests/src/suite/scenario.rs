@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -105,10 +104,12 @@ fn one_chain_says_so(
         ensure!(at(connect, "link.delay_ms").is_number(), "delay: {connect}");
         let after: Vec<u64> =
             at(connect, "link.of").as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
-        for open in [aws, pgpass] {
-            let seq = at(open, "seq").as_u64().context("a record without seq")?;
-            ensure!(after.contains(&seq), "{connect} does not name {open}");
-        }
+        let seq = |open: &Value| at(open, "seq").as_u64().context("a record without seq");
+        // The .pgpass names the port that accepts: it comes first there, and has no part in the other.
+        let wanted = if port == accepted { vec![seq(pgpass)?, seq(aws)?] } else { vec![seq(aws)?] };
+        ensure!(after == wanted, "after {wanted:?}: {connect}");
+        let named = at(connect, "link.facts").to_string().contains("destination-named");
+        ensure!(named == (port == accepted), "facts: {connect}");
     }
     one(&of, "exit", |r| text(r, "process.exe") == job && at(r, "exit.code").as_u64() == Some(0))?;
     ensure!(text(closed, "reason") == "run-ended", "reason: {closed}");
@@ -134,22 +135,13 @@ fn neighbours_are_not_in_it(records: &Records, chain: &str, accepted: u16) -> Re
 
 /// `spoor show` and `spoor chains` tell it to a person.
 fn shown(place: &Place, agent: &Agent, chain: &str) -> Result<()> {
-    let ask = |arguments: &[&str]| -> Result<String> {
-        let output = Command::new(&place.spoor)
-            .args(arguments)
-            .arg("--store")
-            .arg(agent.directory.join("store"))
-            .output()?;
-        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?)
-    };
-    let show = ask(&["show", chain])?;
+    let show = agent.ask(place, &["show", chain])?;
     for word in ["backup", KEY_ID, ".pgpass", "refused", "established", "uploader", "inherited"] {
         ensure!(show.contains(word), "show does not say {word}:\n{show}");
     }
     ensure!(!show.contains("neighbour"), "show names a neighbour:\n{show}");
     println!("{show}");
-    let chains = ask(&["chains"])?;
+    let chains = agent.ask(place, &["chains"])?;
     ensure!(chains.contains(chain.get(..10).unwrap_or(chain)), "chains does not list {chain}:\n{chains}");
     Ok(())
 }

@@ -14,8 +14,10 @@ const UNSAFE: &[&str] = &[
     "agent-ebpf/src/",                 // reads the kernel's memory
     "agent/src/kernel/pod",            // writes the probes' maps
     "agent/src/kernel/canary/acts",    // maps a file, as what is watched does
+    "agent/src/kernel/keys",           // calls that no safe function makes
     "agent/src/app/terminal",          // asks how wide the terminal is
     "agent/src/credential/generation", // asks for an inode's generation
+    "agent/tests/wiped",               // looks into memory that is given back
     "tests/",                          // acts that no safe function performs
 ];
 

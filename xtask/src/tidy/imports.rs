@@ -3,11 +3,14 @@
 use super::lexer::{line_of, words};
 use super::{Source, Violation};
 
-/// The floors: a module, and the modules below it that it may use. `config` and `telemetry` lie on the ground:
+/// The floors: a module, and the modules below it that it may use. `config`, `hex`, `keyfile` and `telemetry` lie on the ground:
 /// everybody may use them, they use nobody. A new module needs a row here.
 const FLOORS: &[(&str, &[&str])] = &[
     ("config", &[]),
+    ("hex", &[]),
+    ("keyfile", &[]),
     ("telemetry", &[]),
+    ("status", &[]), // plain numbers: whoever fills them in stands above
     ("event", &[]),
     ("kernel", &["event"]),
     ("lineage", &["event"]),
@@ -17,10 +20,61 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("action", &["names", "event", "lineage", "actor", "credential"]),
     ("purpose", &["names", "event", "lineage", "actor", "credential", "action"]),
     ("chain", &["names", "event", "lineage", "actor", "credential", "action", "purpose"]),
-    ("record", &["names", "event", "lineage", "actor", "credential", "action", "purpose", "chain"]),
-    ("store", &["chain", "record"]),
-    ("forward", &["record", "store"]), // never an event: what is stored is what is forwarded
-    ("report", &["action", "purpose", "chain", "record", "store"]),
+    ("inventory", &["names", "event", "lineage", "actor", "credential", "action", "purpose", "chain"]),
+    (
+        "finding",
+        &["names", "event", "lineage", "actor", "credential", "action", "purpose", "chain", "inventory"],
+    ),
+    (
+        "record",
+        &[
+            "names",
+            "event",
+            "lineage",
+            "actor",
+            "credential",
+            "action",
+            "purpose",
+            "chain",
+            "inventory",
+            "finding",
+        ],
+    ),
+    (
+        "capture",
+        &[
+            "names",
+            "event",
+            "lineage",
+            "actor",
+            "credential",
+            "action",
+            "purpose",
+            "chain",
+            "inventory",
+            "finding",
+            "record",
+        ],
+    ),
+    ("schema", &["record"]), // the stored record, and nothing that made it
+    ("evidence", &["record"]),
+    ("store", &["chain", "record", "evidence"]),
+    ("forward", &["record", "schema", "store"]), // never an event: what is stored is what is forwarded
+    (
+        "report",
+        &[
+            "status",
+            "credential",
+            "action",
+            "purpose",
+            "chain",
+            "finding",
+            "record",
+            "schema",
+            "evidence",
+            "store",
+        ],
+    ),
     (
         "pipeline",
         &[
@@ -33,7 +87,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "action",
             "purpose",
             "chain",
+            "inventory",
+            "finding",
             "record",
+            "capture",
+            "evidence",
             "store",
         ],
     ),
@@ -43,10 +101,10 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("lib", ANY),
 ];
 const ANY: &[&str] = &["*"];
-const GROUND: &[&str] = &["config", "telemetry"];
+const GROUND: &[&str] = &["config", "hex", "keyfile", "telemetry"];
 
 /// Modules that do no I/O and read no clock, so that a recorded stream replays to the same chains.
-const PURE: &[&str] = &["event", "lineage", "names", "action", "purpose", "chain"];
+const PURE: &[&str] = &["event", "lineage", "names", "action", "purpose", "chain", "inventory", "finding"];
 /// Addresses are data, so `std::net` as a whole is not here.
 const IMPURE: &[&str] = &[
     "std::fs",

@@ -3,6 +3,7 @@
 mod code;
 mod imports;
 mod lexer;
+mod links;
 mod text;
 
 use std::fmt;
@@ -76,7 +77,8 @@ pub(crate) fn check() -> Result<()> {
     bail!("{} rules are broken:\n{}", lines.len(), lines.join("\n"));
 }
 
-/// Path and text of every file that git tracks or would track. What is no text is left out.
+/// Path and text of every file that git tracks or would track. Of what is no text, as a picture, the text is empty: links may
+/// lead there.
 fn files() -> Result<Vec<(String, String)>> {
     // A checkout may belong to another user than the one who builds it (CI as root).
     let list = Cmd::new("git")
@@ -90,9 +92,7 @@ fn files() -> Result<Vec<(String, String)>> {
             continue; // deleted but not yet committed
         }
         let bytes = fs::read(&full).with_context(|| format!("cannot read {path}"))?;
-        if let Ok(text) = String::from_utf8(bytes) {
-            files.push((path.to_owned(), text));
-        }
+        files.push((path.to_owned(), String::from_utf8(bytes).unwrap_or_default()));
     }
     ensure!(!files.is_empty(), "git lists no files: is this a checkout?");
     Ok(files)
@@ -115,10 +115,15 @@ fn judge(files: &[(String, String)]) -> Vec<Violation> {
     if readme.is_some() || map.is_some() {
         let pages: Vec<&str> =
             files.iter().map(|(path, _)| path.as_str()).filter(|path| path.starts_with("docs/")).collect();
+        // Of pages the book is asked, and of the book itself the front door.
+        let pages: Vec<&str> =
+            pages.into_iter().filter(|path| *path == links::BOOK || !links::is_page(path)).collect();
         found.extend(text::linked(&pages, readme, map));
     } else {
         step!("tidy: no README.md and no {} yet, so links are not looked at", text::MAP);
     }
+    found.extend(links::resolve(files));
+    found.extend(links::bound(files));
     found
 }
 
@@ -134,6 +139,13 @@ mod tests {
             shown,
             ["agent/src/event/mod.rs:2: imports: `event` may not use `chain`: it is not on a floor below"]
         );
+    }
+
+    #[test]
+    fn a_picture_is_there_and_has_no_text() {
+        let files = files().unwrap();
+        let picture = files.iter().find(|(path, _)| path == "docs/look.png");
+        assert_eq!(picture.map(|(_, text)| text.as_str()), Some(""));
     }
 
     #[test]

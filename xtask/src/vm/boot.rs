@@ -8,16 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::kernels;
-use super::matrix::Boot;
+use super::matrix::{Boot, System};
 use super::serial::{End, Report};
+use super::{debian, kernels};
 use crate::paths;
 use crate::sh::{Cmd, status_text};
 
 pub(super) const QEMU: &str = "qemu-system-x86_64";
 
-/// A cell takes a minute on an idle machine, and several where others work too; what is not done by then hangs.
-const TIMEOUT: Duration = Duration::from_secs(600);
+/// A cell takes one or two minutes on an idle machine, and many where others work too; what is not done by then hangs.
+const TIMEOUT: Duration = Duration::from_secs(1_500);
+
+/// Where the guest that records a day leaves it.
+pub(super) fn capture_file() -> PathBuf {
+    paths::target().join("vm/day.spoor.gz")
+}
 
 /// What one boot came to.
 pub(super) struct Outcome {
@@ -29,9 +34,31 @@ pub(super) struct Outcome {
 /// The QEMU command of a boot.
 pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
     // One emulation thread: with several, a busy guest once panicked inside a patched jump label.
-    let machine = "-M q35 -cpu max -m 1024 -accel tcg,thread=single -smp 2 -nographic -no-reboot -net none";
+    let machine = "-M q35 -cpu max -accel tcg,thread=single -nographic -no-reboot -net none";
+    // One nanosecond of the guest is one instruction, and its idle time is skipped: no load of this machine shows in it.
+    let counted: &[&str] = &["-smp", "1", "-icount", "shift=0,sleep=off"];
+    let processors: &[&str] = if boot.cell.system == System::Overhead { counted } else { &["-smp", "2"] };
+    // What the guest writes to the disk is thrown away.
+    let disk = debian::disk_file(boot.cell.system);
+    let disk = disk.map(|file| format!("file={},format=raw,if=none,id=disk,snapshot=on", file.display()));
+    // A second serial line beside the console takes out what is no text.
+    let capture = format!("file:{}", capture_file().display());
+    let capture: &[&str] =
+        if boot.cell.system == System::Day { &["-serial", "mon:stdio", "-serial", &capture] } else { &[] };
+    // Its files are in memory, those of two packages of each family among them.
+    let memory = match boot.cell.system.suite() {
+        "package" | "overhead" => "1536",
+        _ => "1024",
+    };
+    let more = match &disk {
+        Some(disk) => vec!["-m", "2048", "-drive", disk, "-device", "nvme,serial=disk,drive=disk"],
+        None => vec!["-m", memory],
+    };
     Ok(Cmd::new(QEMU)
         .args(machine.split(' '))
+        .args(processors)
+        .args(more)
+        .args(capture)
         .arg("-kernel")
         .arg(kernels::image(&boot.kernel)?)
         .arg("-initrd")
@@ -56,13 +83,16 @@ pub(super) fn boot(boot: &Boot, initramfs: &Path, suffix: &str) -> Result<Outcom
         .stderr(log)
         .spawn()
         .with_context(|| format!("cannot start `{text}`"))?;
-    let end = wait(&mut child, start, &text, &path)?;
+    let timeout =
+        if matches!(boot.cell.system, System::Overhead | System::Day) { TIMEOUT * 4 } else { TIMEOUT };
+    let end = wait(&mut child, timeout, &text, &path)?;
     let said = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let report = Report::parse(&String::from_utf8_lossy(&said), end);
     Ok(Outcome { report, seconds: start.elapsed().as_secs_f32(), log: path })
 }
 
-fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End> {
+fn wait(child: &mut Child, timeout: Duration, text: &str, log: &Path) -> Result<End> {
+    let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
             if status.success() {
@@ -70,7 +100,7 @@ fn wait(child: &mut Child, start: Instant, text: &str, log: &Path) -> Result<End
             }
             bail!("`{text}` failed ({}); it said why in {}", status_text(status), log.display());
         }
-        if start.elapsed() > TIMEOUT {
+        if start.elapsed() > timeout {
             child.kill().context("cannot stop QEMU")?;
             child.wait().context("cannot wait for QEMU")?;
             return Ok(End::TimedOut);

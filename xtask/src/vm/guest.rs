@@ -53,6 +53,23 @@ fn write(path: &Path, agent: &Path, bins: &[String], target: &Path) -> Result<()
     Ok(())
 }
 
+/// Where a guest with containers finds what is deployed as one.
+const DEPLOYED: &str = "/deployed";
+
+/// The same, and behind it the image, and the manifest that says what it is run with.
+pub(super) fn deployed(bare: &Path, image: &Path, to: &Path) -> Result<()> {
+    fs::copy(bare, to).with_context(|| format!("cannot write {}", to.display()))?;
+    let mut archive = Archive::new(BufWriter::new(File::options().append(true).open(to)?));
+    archive.directory(DEPLOYED)?;
+    archive.program(&format!("{DEPLOYED}/image.tar"), image)?;
+    for file in ["kubernetes/spoor.yaml", "container/Containerfile"] {
+        let from = paths::root().join("deploy").join(file);
+        let name = from.file_name().context("a file has a name")?.to_string_lossy();
+        archive.program(&format!("{DEPLOYED}/{name}"), &from)?;
+    }
+    archive.finish().map(drop)
+}
+
 fn busybox() -> Result<PathBuf> {
     let found = || which("busybox").filter(|path| is_static(path));
     if let Some(path) = found() {

@@ -45,17 +45,73 @@ pub(super) struct Cell {
     /// What is booted into.
     #[serde(default)]
     pub(super) system: System,
+    /// More words of the kernel's command line.
+    boot: Option<String>,
     #[serde(default, rename = "skip")]
     pub(super) skips: Vec<Skip>,
 }
 
-/// What a guest boots into: the suite alone, or a Debian under systemd, where another suite asks who acts.
+/// What a guest boots into: the suite alone, or a Debian under systemd, each with a suite of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum System {
     #[default]
     Bare,
+    /// In memory: who acts.
     Debian,
+    /// The same system, with the package to install: the package's life.
+    Package,
+    /// The same on the Debian after that one.
+    #[serde(rename = "package-trixie")]
+    PackageTrixie,
+    /// From a disk: who acts in a container.
+    Containers,
+    /// From a disk: which credential real clients use, and where to.
+    Clients,
+    /// In memory, without systemd, beside auditd: what the agent costs. No test: `cargo xtask bench overhead` alone boots it.
+    Overhead,
+    /// From a disk of its own: an ordinary day is recorded. No test: `cargo xtask vm --day` alone boots it.
+    Day,
+}
+
+impl System {
+    /// The suite that the guest runs.
+    pub(super) fn suite(self) -> &'static str {
+        match self {
+            Self::PackageTrixie => "package",
+            Self::Bare
+            | Self::Debian
+            | Self::Package
+            | Self::Containers
+            | Self::Clients
+            | Self::Overhead
+            | Self::Day => self.name(),
+        }
+    }
+
+    /// The word for it in kernels.toml.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Debian => "debian",
+            Self::Package => "package",
+            Self::PackageTrixie => "package-trixie",
+            Self::Containers => "containers",
+            Self::Clients => "clients",
+            Self::Overhead => "overhead",
+            Self::Day => "day",
+        }
+    }
+
+    /// Whether it lies on a disk: too large to be unpacked into memory, and containers ask for a root they can turn over.
+    pub(super) fn on_disk(self) -> bool {
+        matches!(self, Self::Containers | Self::Clients | Self::Day)
+    }
+
+    /// Whether something is found out in it, and nothing tested.
+    fn is_no_test(self) -> bool {
+        matches!(self, Self::Overhead | Self::Day)
+    }
 }
 
 /// A test that may be skipped in a cell.
@@ -121,12 +177,23 @@ impl Boot {
 
     /// The kernel's command line; the guest reads the `spoor.` parameters out of /proc/cmdline.
     pub(super) fn command_line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, system, skips: _ } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, boot, skips: _ } = &self.cell;
         let tiers = tiers.map(|tier| format!(" spoor.tiers={}", tier.name())).unwrap_or_default();
-        let system = if *system == System::Debian { " spoor.system=debian" } else { "" };
+        let system = match system {
+            System::Bare => String::new(),
+            System::Debian
+            | System::Package
+            | System::PackageTrixie
+            | System::Containers
+            | System::Clients
+            | System::Overhead
+            | System::Day => format!(" spoor.system={}", system.suite()),
+        };
+        let boot = boot.as_ref().map(|words| format!(" {words}")).unwrap_or_default();
         let until = if self.until_red { " spoor.until=red" } else { "" };
+        // An emulated timer that a busy machine keeps waiting is not broken.
         format!(
-            "console=ttyS0 quiet panic=-1 lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{until}",
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{until}{boot}",
             self.name(),
             open.name(),
             connect.name(),
@@ -141,15 +208,25 @@ impl Boot {
 
     /// For `--list`.
     pub(super) fn line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, system, skips } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, boot, skips } = &self.cell;
+        let boot = boot.as_ref().map(|words| format!(", {words}")).unwrap_or_default();
+        let system = match system {
+            System::Bare => "",
+            System::Debian => ", a Debian under systemd",
+            System::Package => ", a Debian that installs the package",
+            System::PackageTrixie => ", the next Debian, which installs the package",
+            System::Containers => ", a Debian with containers",
+            System::Clients => ", a Debian with clients",
+            System::Overhead => ", a Debian with auditd, measured",
+            System::Day => ", a Debian whose day is recorded",
+        };
         let tiers = tiers.map(|tier| format!(", tiers={}", tier.name())).unwrap_or_default();
-        let skips = skips.iter().map(|skip| format!("\n{:16}may skip {}: {}", "", skip.test, skip.why));
+        let skips = skips.iter().map(|skip| format!("\n{:18}may skip {}: {}", "", skip.test, skip.why));
         format!(
-            "{:<16}open={}, connect={}{tiers}, lsm={lsm}{}{}",
+            "{:<18}open={}, connect={}{tiers}, lsm={lsm}{boot}{system}{}",
             self.name(),
             open.name(),
             connect.name(),
-            if *system == System::Debian { ", a Debian under systemd" } else { "" },
             skips.collect::<String>()
         )
     }
@@ -191,18 +268,33 @@ impl Matrix {
         })
     }
 
-    /// The cells that were asked for by name (a kernel's name stands for all of its cells); all when none was.
+    /// The cell in which a day is recorded.
+    pub(super) fn day(&self) -> Result<Boot> {
+        let mut days = self.chosen(&[], |boot| boot.cell.system == System::Day)?;
+        ensure!(days.len() == 1, "{} cells record a day, and one should", days.len());
+        days.pop().context("no cell records a day")
+    }
+
+    /// The cells that are measured in and no tests, of those names; all when none was given.
+    pub(super) fn measured(&self, names: &[String]) -> Result<Vec<Boot>> {
+        self.chosen(names, |boot| boot.cell.system == System::Overhead)
+    }
+
+    /// The tests' cells that were asked for by name (a kernel's name stands for all of its cells); all when none was.
     pub(super) fn select(&self, names: &[String]) -> Result<Vec<Boot>> {
+        self.chosen(names, |boot| !boot.cell.system.is_no_test())
+    }
+
+    fn chosen(&self, names: &[String], of: impl Fn(&Boot) -> bool) -> Result<Vec<Boot>> {
         let fits = |boot: &Boot, name: &String| boot.name() == *name || boot.kernel.name == *name;
+        let boots: Vec<Boot> = self.boots().filter(of).collect();
         for name in names {
-            if !self.boots().any(|boot| fits(&boot, name)) {
-                bail!("there is no cell {name}; `cargo xtask vm --list` lists them");
+            if !boots.iter().any(|boot| fits(boot, name)) {
+                bail!("there is no cell {name} here; `cargo xtask vm --list` lists those of tests");
             }
         }
-        Ok(self
-            .boots()
-            .filter(|boot| names.is_empty() || names.iter().any(|name| fits(boot, name)))
-            .collect())
+        let wanted = |boot: &Boot| names.is_empty() || names.iter().any(|name| fits(boot, name));
+        Ok(boots.into_iter().filter(wanted).collect())
     }
 }
 
@@ -227,9 +319,34 @@ mod tests {
         let boot = matrix.boots().next().unwrap();
         assert_eq!(
             boot.command_line(),
-            "console=ttyS0 quiet panic=-1 lsm=lockdown,bpf spoor.cell=6.1-lsm spoor.open=lsm spoor.connect=fentry \
-             spoor.tiers=kprobe"
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm=lockdown,bpf spoor.cell=6.1-lsm spoor.open=lsm \
+             spoor.connect=fentry spoor.tiers=kprobe"
         );
+        let more = "system='containers'\nboot='systemd.unified_cgroup_hierarchy=0'\n";
+        let matrix = Matrix::parse(&format!("{KERNEL}{CELL}{more}")).unwrap();
+        let line = matrix.boots().next().unwrap().command_line();
+        assert!(
+            line.ends_with(" spoor.system=containers systemd.unified_cgroup_hierarchy=0"),
+            "the guest is told its system, and systemd what is its: {line}"
+        );
+        assert!(Matrix::parse(&format!("{KERNEL}{CELL}system='container'\n")).is_err(), "no such system");
+    }
+
+    #[test]
+    fn a_system_is_called_as_in_the_file() {
+        for system in [
+            System::Bare,
+            System::Debian,
+            System::Package,
+            System::PackageTrixie,
+            System::Containers,
+            System::Clients,
+            System::Overhead,
+            System::Day,
+        ] {
+            let matrix = Matrix::parse(&format!("{KERNEL}{CELL}system='{}'\n", system.name())).unwrap();
+            assert_eq!(matrix.boots().next().unwrap().cell.system, system);
+        }
     }
 
     #[test]
@@ -249,5 +366,10 @@ mod tests {
             assert_eq!(matrix.select(&names).unwrap().len(), 1, "{names:?}");
         }
         assert!(matrix.select(&["6.1-lms".to_owned()]).is_err());
+        let measured = Matrix::parse(&format!("{KERNEL}{CELL}system='overhead'\n")).unwrap();
+        assert!(measured.select(&[]).unwrap().is_empty(), "no test boots it");
+        assert!(measured.select(&["6.1-lsm".to_owned()]).is_err(), "not by name either");
+        assert_eq!(measured.measured(&[]).unwrap().len(), 1);
+        assert!(matrix.measured(&["6.1-lsm".to_owned()]).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 mod boot;
 mod cpio;
+mod day;
 mod debian;
 mod guest;
 mod kernels;
@@ -22,7 +23,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::sh::{step, which};
 use crate::summary::Counts;
-use crate::{apt, build, paths, probes};
+use crate::{apt, build, package, paths, probes};
 use matrix::{Boot, Matrix, System};
 pub(crate) use page::page;
 use results::{Found, Results};
@@ -30,10 +31,11 @@ pub(crate) use serial::Report;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
     CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no KVM, and root only\n\
-    to make the Debian of the cell 6.1-debian, once.\n  \
+    to make the Debians of some cells, once.\n  \
     --list     prints the cells and stops\n  \
     --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
     --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n  \
+    --day      records an ordinary day of a Debian anew, for the test `day`, and stops: tests/captures/day.spoor.gz\n  \
     --bless    writes what was found of routes into tests/golden/routes.json and docs/ROUTES.md\n\
     Without --bless, a run of all cells fails where routes are found to be otherwise than committed.\n\
     The console of each boot stays in target/vm/logs/CELL.log.";
@@ -49,6 +51,7 @@ struct Options {
     keep: bool,
     refresh: bool,
     bless: bool,
+    day: bool,
 }
 
 impl Options {
@@ -60,6 +63,7 @@ impl Options {
                 "--keep" => options.keep = true,
                 "--refresh" => options.refresh = true,
                 "--bless" => options.bless = true,
+                "--day" => options.day = true,
                 flag if flag.starts_with('-') => {
                     bail!("`vm` has no option {flag}; see `cargo xtask help vm`")
                 }
@@ -77,6 +81,9 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
             println!("{}", boot.line());
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if options.day {
+        return day::record();
     }
     let counts = cells(&options)?;
     println!("{} passed, {} failed", counts.passed, counts.failed);
@@ -115,8 +122,7 @@ fn cells(options: &Options) -> Result<Counts> {
 fn possible(boots: Vec<Boot>) -> (Vec<Boot>, Vec<Verdict>) {
     let (mut ours, mut refused) = (Vec::new(), Vec::new());
     for boot in boots {
-        let needs = if boot.cell.system == System::Debian { debian::possible() } else { Ok(()) };
-        match needs {
+        match debian::possible(boot.cell.system, &boot.name()) {
             Ok(()) => ours.push(boot),
             Err(error) => {
                 let reasons = vec![format!("{error:#}")];
@@ -161,8 +167,10 @@ fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
 /// The archive a cell boots.
 fn archive(name: &str, boot: &Boot) -> PathBuf {
     match boot.cell.system {
-        System::Bare => initramfs(name, &boot.kernel.name),
-        System::Debian => initramfs(name, &format!("{}-debian", boot.kernel.name)),
+        System::Bare | System::Clients | System::Day => initramfs(name, &boot.kernel.name),
+        System::Debian | System::Package | System::PackageTrixie | System::Containers | System::Overhead => {
+            initramfs(name, &format!("{}-{}", boot.kernel.name, boot.cell.system.name()))
+        }
     }
 }
 
@@ -172,23 +180,54 @@ fn initramfs(name: &str, of: &str) -> PathBuf {
 
 /// Packs an archive per kernel and system: those of kernels differ in their modules only.
 fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<PathBuf>> {
-    let (bare, debian) = (initramfs(name, "common"), initramfs(name, "common-debian"));
+    let common = |system: System| initramfs(name, &format!("common-{}", system.name()));
+    let bare = common(System::Bare);
     guest::pack(agent, object, &bare)?;
-    let mut common = vec![bare.clone()];
-    if boots.iter().any(|boot| boot.cell.system == System::Debian) {
-        debian::pack(agent, &paths::static_target(), &debian)?;
-        common.push(debian.clone());
+    let mut made = vec![bare.clone()];
+    let booted = |system| boots.iter().any(|boot| boot.cell.system == system);
+    let packaged = [System::Package, System::PackageTrixie];
+    let built = if packaged.into_iter().any(booted) {
+        package::prove(agent)?;
+        vec![
+            ("spoor_1.deb", package::deb(agent, 1)?),
+            ("spoor_2.deb", package::deb(agent, 2)?),
+            ("spoor_1.rpm", package::rpm(agent, 1)?),
+            ("spoor_2.rpm", package::rpm(agent, 2)?),
+        ]
+    } else {
+        Vec::new()
+    };
+    let in_memory = [System::Debian, System::Package, System::PackageTrixie, System::Overhead];
+    for system in in_memory.into_iter().filter(|one| booted(*one)) {
+        let built = if packaged.contains(&system) { &built[..] } else { &[] };
+        debian::pack(system, agent, &paths::static_target(), &common(system), built)?;
+        made.push(common(system));
+    }
+    if booted(System::Containers) {
+        let image = package::image(agent, 1)?;
+        guest::deployed(&bare, &image, &common(System::Containers))?;
+        made.push(common(System::Containers));
+    }
+    for boot in boots.iter().filter(|boot| boot.cell.system.on_disk()) {
+        debian::disk(boot.cell.system)?;
     }
     let mut packed: Vec<PathBuf> = Vec::new();
     for boot in boots {
         let archive = archive(name, boot);
         if !packed.contains(&archive) {
-            let common = if boot.cell.system == System::Debian { &debian } else { &bare };
-            modules::append(common, &kernels::modules(&boot.kernel), &archive)?;
+            let common = match boot.cell.system {
+                System::Bare | System::Clients | System::Day => bare.clone(),
+                system @ (System::Debian
+                | System::Package
+                | System::PackageTrixie
+                | System::Containers
+                | System::Overhead) => common(system),
+            };
+            modules::append(&common, &kernels::modules(&boot.kernel), &archive)?;
             packed.push(archive);
         }
     }
-    remove(&common)?;
+    remove(&made)?;
     Ok(packed)
 }
 
@@ -242,7 +281,7 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
             let reasons = outcome.report.reasons(&boot.cell.skips);
             let word = if reasons.is_empty() { "ok" } else { "RED" };
             step!(
-                "vm: {cell:<16} {word:<4} {} passed in {:.1} s",
+                "vm: {cell:<18} {word:<4} {} passed in {:.1} s",
                 outcome.report.passed.len(),
                 outcome.seconds
             );
@@ -251,7 +290,7 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
             Verdict { cell, reasons, log: Some(outcome.log), found }
         }
         Err(error) => {
-            step!("vm: {cell:<16} RED  {error:#}");
+            step!("vm: {cell:<18} RED  {error:#}");
             Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None }
         }
     }
@@ -290,6 +329,32 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
     let outcome = boot::boot(boot, &archive(&name, boot), &format!("-{label}"));
     remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))
+}
+
+/// Boots the cells that are measured in, one after the other; gives the console of each.
+pub(crate) fn measured(cells: &[String]) -> Result<Vec<(String, String)>> {
+    let boots = Matrix::read()?.measured(cells)?;
+    for boot in &boots {
+        debian::possible(boot.cell.system, &boot.name())?;
+    }
+    prepare(&boots, false)?;
+    let object = probes::ensure()?;
+    let agent = build::agent_with(&object, &paths::static_target())?;
+    let name = "initramfs";
+    let packed = pack(&boots, &agent, &object, name)?;
+    let mut said = Vec::new();
+    for boot in &boots {
+        step!("vm: measuring in {}, by instructions; it takes a quarter of an hour", boot.name());
+        let outcome = boot::boot(boot, &archive(name, boot), "")?;
+        let reasons = outcome.report.reasons(&boot.cell.skips);
+        if !reasons.is_empty() {
+            bail!("{}: {}\n{}", boot.name(), reasons.join("\n"), boot::tail(&outcome.log));
+        }
+        let log = fs::read(&outcome.log).with_context(|| format!("cannot read {}", outcome.log.display()))?;
+        said.push((boot.name(), String::from_utf8_lossy(&log).into_owned()));
+    }
+    remove(&packed)?;
+    Ok(said)
 }
 
 #[cfg(test)]

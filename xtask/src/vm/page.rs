@@ -34,7 +34,7 @@ struct Column {
 }
 
 /// Groups of rows, as in tests/routes.toml, and their headings.
-const GROUPS: [(&str, &str, &str); 5] = [
+const GROUPS: [(&str, &str, &str); 7] = [
     (
         "files",
         "To a credential's bytes",
@@ -59,6 +59,16 @@ const GROUPS: [(&str, &str, &str); 5] = [
         "memory",
         "To what another process holds",
         "Another program does the same to a process that holds no credential, and leaves no record.",
+    ),
+    (
+        "keys",
+        "To a key of the kernel's key rings",
+        "Another program makes and reads key rings, which hold keys and are no secrets, and leaves no record.",
+    ),
+    (
+        "environment",
+        "Into an environment",
+        "Another program is started with variables that only look like secrets, and leaves no record.",
     ),
 ];
 

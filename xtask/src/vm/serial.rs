@@ -8,6 +8,13 @@ use super::matrix::Skip;
 
 const MARK: &str = "spoor-guest: ";
 
+/// Before lines that go on with a failure.
+const INDENT: &str = "    ";
+
+/// What is kept of the lines that follow a failure: as many records as most cases make, each with its head.
+const MORE_LINES: usize = 40;
+const MORE_CHARACTERS: usize = 1_200;
+
 /// How the machine ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -48,13 +55,26 @@ impl Report {
             panicked: log.contains("Kernel panic - not syncing"),
             end,
         };
+        let mut told = None;
         for line in log.lines() {
             // The kernel's own messages may stand before ours on the same line.
             if let Some(at) = line.find(MARK) {
                 report.line(line[at + MARK.len()..].trim());
+                told = line[at + MARK.len()..].starts_with("FAIL ").then_some(MORE_LINES);
+            } else if let (true, Some(left @ 1..)) = (line.starts_with(INDENT), told.as_mut()) {
+                *left -= 1;
+                report.more(line.trim_end());
             }
         }
         report
+    }
+
+    /// A line that goes on with why the last test failed. Whoever reads only what CI prints has nothing else.
+    fn more(&mut self, line: &str) {
+        if let Some((_, why)) = self.failed.last_mut() {
+            why.push('\n');
+            why.extend(line.chars().filter(|c| !c.is_control()).take(MORE_CHARACTERS));
+        }
     }
 
     /// The report of a guest that powered off by itself.
@@ -148,6 +168,9 @@ mod tests {
     fn a_failure_is_red_with_its_reason() {
         let log = format!("spoor-guest: FAIL connect: nothing: seen\n{GREEN}");
         assert_eq!(reasons(&log, End::Exited, &[]), ["FAIL connect: nothing: seen"]);
+        let long = "spoor-guest: FAIL connect: what came:\n    {\"a\": 1}\x1b[2J\r\n";
+        let log = format!("{long}{GREEN}");
+        assert_eq!(reasons(&log, End::Exited, &[]), ["FAIL connect: what came:\n    {\"a\": 1}[2J"]);
     }
 
     #[test]

@@ -53,6 +53,11 @@ pub(super) fn pod(root: &Path, uid: &str, container: &str) -> Option<PodIdentity
     Some(PodIdentity { containers, ..token })
 }
 
+/// What the runtime calls a container of a pod.
+pub(super) fn container(root: &Path, uid: &str, container: &str) -> Option<(String, String)> {
+    bundle(root, uid, container)?.containers.into_iter().next()
+}
+
 /// By the token that the kubelet mounts into it.
 fn token(root: &Path, uid: &str) -> Option<PodIdentity> {
     // The uid becomes part of a path.
@@ -70,7 +75,7 @@ fn token(root: &Path, uid: &str) -> Option<PodIdentity> {
             service_account: Some(claims.serviceaccount.name),
             owner: None,
             node: claims.node.map(|node| node.name),
-            containers: BTreeMap::new(),
+            ..PodIdentity::default()
         })
     })
 }

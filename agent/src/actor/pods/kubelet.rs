@@ -16,6 +16,8 @@ use crate::config::{Kubernetes, PodsSource};
 const LIST_MAX: u64 = 64 << 20;
 /// Longest token and bundle of authorities.
 const FILE_MAX: u64 = 1 << 20;
+/// Stands for this host's name in the address: one config is for all nodes, and a kubelet's certificate names its own.
+const HOSTNAME: &str = "{hostname}";
 /// The kubelet lives on this host.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -70,10 +72,17 @@ pub(super) fn list(
             list::parse(text).map_err(no_list(path.display().to_string()))
         }
         PodsSource::Url(url) => {
-            let body = ask(url, config)?;
-            list::parse(body.take(LIST_MAX)).map_err(no_list(url.clone()))
+            let url = named(url);
+            let body = ask(&url, config)?;
+            list::parse(body.take(LIST_MAX)).map_err(no_list(url))
         }
     }
+}
+
+fn named(url: &str) -> String {
+    let name =
+        || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    if url.contains(HOSTNAME) { url.replace(HOSTNAME, &name()) } else { url.to_owned() }
 }
 
 fn ask(url: &str, config: &Kubernetes) -> Result<impl Read, PodsError> {
@@ -123,7 +132,7 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
-    use super::{PodsError, list};
+    use super::{PodsError, list, named};
     use crate::config::{Kubernetes, PodsSource};
 
     /// Answers once, as told; gives what it was asked.
@@ -158,6 +167,13 @@ mod tests {
             asked.iter().any(|line| line.eq_ignore_ascii_case("authorization: bearer made-up")),
             "{asked:?}"
         );
+    }
+
+    #[test]
+    fn a_kubelet_is_asked_by_the_name_of_its_node() {
+        let name = nix::unistd::gethostname().unwrap().into_string().unwrap();
+        assert_eq!(named("https://{hostname}:10250/pods"), format!("https://{name}:10250/pods"));
+        assert_eq!(named("https://127.0.0.1:10250/pods"), "https://127.0.0.1:10250/pods");
     }
 
     #[test]

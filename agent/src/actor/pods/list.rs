@@ -87,6 +87,7 @@ fn identity(item: PodItem) -> (String, PodIdentity) {
     });
     let identity = PodIdentity {
         containers: containers.collect(),
+        spiffe_id: None,
         service_account: spec.service_account_name.filter(|name| !name.is_empty()),
         owner,
         node: spec.node_name,

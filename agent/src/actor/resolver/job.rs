@@ -1,24 +1,33 @@
-//! Jobs of cron, anacron and at.
+//! Jobs: what a daemon starts anew each time. Here those of cron, anacron and at; `ci` has those of runners.
 
 use std::sync::Arc;
 
 use super::{Identity, Resolver, program};
+use crate::actor::Host;
 use crate::event::ProcessKey;
 use crate::lineage::{KnownBy, Process, Slot};
 
-/// A job of cron and its like.
+/// A job.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) root: ProcessKey,
     pub(super) user: u32,
-    pub(super) program: String,
-    pub(super) daemon: &'static str,
+    pub(super) of: JobOf,
 }
 
-impl<H> Resolver<H> {
+/// Whose job it is.
+#[derive(Debug)]
+pub(super) enum JobOf {
+    /// Of cron and its like.
+    Cron { daemon: &'static str, program: String },
+    /// Of a CI runner, and for which project, where that is told.
+    Ci { runner: &'static str, project: Option<String> },
+}
+
+impl<H: Host> Resolver<H> {
     /// The job a process belongs to: the one it was born into, or the one that begins below the nearest daemon.
     pub(super) fn job(
-        &self,
+        &mut self,
         slot: Slot,
         process: &Process,
         identity: Identity,
@@ -30,6 +39,10 @@ impl<H> Resolver<H> {
         if let Some(job) = self.states.get(&slot).and_then(|state| state.job.as_ref()) {
             return Some(Arc::clone(job));
         }
+        self.scheduled(process, identity, up).or_else(|| self.ci(process, identity, up))
+    }
+
+    fn scheduled(&self, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Option<Arc<Job>> {
         let mut root = process;
         for ancestor in up {
             let state = self.states.get(&ancestor.key.into());
@@ -39,8 +52,7 @@ impl<H> Resolver<H> {
                     Arc::new(Job {
                         root: root.key,
                         user: born.map_or(identity, |state| state.identity).user,
-                        program: first_program(root),
-                        daemon,
+                        of: JobOf::Cron { daemon, program: first_program(root) },
                     })
                 }));
             }

@@ -1,101 +1,200 @@
-//! The rules, the first that holds: container, job, unit, then by whether somebody logged in.
+//! The rules, the first that holds: container, job, unit, AI agent, then by whether somebody logged in.
 
 use std::sync::Arc;
 
-use super::job::Job;
+use super::ai::Ai;
+use super::clients::Behind;
+use super::job::{Job, JobOf};
 use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM, pod};
 use crate::actor::cgroup::{Container, Place};
-use crate::actor::{Actor, ActorKind, Host};
+use crate::actor::{Actor, ActorKind, Host, Pod};
 use crate::event::ProcessKey;
-use crate::lineage::Process;
+use crate::lineage::{Process, basename};
+
+/// All that the rules go by.
+pub(super) struct Case<'a> {
+    pub(super) process: &'a Process,
+    pub(super) identity: Identity,
+    pub(super) place: Arc<Place>,
+    pub(super) job: Option<&'a Job>,
+    pub(super) ai: Option<&'a Ai>,
+    pub(super) tree: &'a Tree,
+    /// Its ancestors, nearest first.
+    pub(super) up: &'a [Arc<Process>],
+    pub(super) time_ns: u64,
+}
+
+/// What a rule says.
+struct Ruled {
+    kind: ActorKind,
+    id: String,
+    origin: String,
+    run: RunKey,
+    root: ProcessKey,
+    pod: Option<Arc<Pod>>,
+    spiffe_id: Option<String>,
+}
+
+impl Ruled {
+    fn new(kind: ActorKind, id: String, origin: String, run: RunKey, root: ProcessKey) -> Self {
+        Self { kind, id, origin, run, root, pod: None, spiffe_id: None }
+    }
+}
 
 impl<H: Host> Resolver<H> {
-    pub(super) fn stand(
-        &mut self,
-        process: &Arc<Process>,
-        identity: Identity,
-        job: Option<&Arc<Job>>,
-        tree: &Tree,
-        up: &[Arc<Process>],
-    ) -> Standing {
-        let place = self.place(&process.cgroup.bytes);
-        if let Some(container) = place.container.as_ref().filter(|container| !container.of_unit) {
-            return self.contained(process, identity, container, up);
-        }
-        if let Some(job) = job {
-            let id = format!("cron:{}:{}", self.name(job.user), job.program);
-            let run = RunKey::Tree { root: job.root.into(), user: job.user };
-            return self.standing_of(ActorKind::Cron, id, job.daemon.to_owned(), identity, run, job.root);
-        }
-        if let Some((kind, id, origin)) = self.of_unit(&place, identity, up) {
-            let run = RunKey::Unit { actor: id.clone(), cgroup_id: identity.cgroup_id };
-            let root = topmost(process, up, |other| {
-                other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
-            });
-            return self.standing_of(kind, id, origin, identity, run, root);
-        }
-        let origin = match identity.login_uid {
-            Some(login_uid) if !self.is_service_user(identity, login_uid) => {
-                return self.in_session(process, identity, login_uid, &place, up);
-            }
-            Some(login_uid) => format!("human:{}", self.name(login_uid)),
-            None if from_init(process, up) => "init".to_owned(),
-            None => "unknown".to_owned(),
+    pub(super) fn stand(&mut self, case: &Case<'_>) -> Standing {
+        let mut ruled = self.rule(case);
+        // Of what a daemon makes: nobody's login is on it.
+        let is_asked_for = matches!(ruled.run, RunKey::Entered { .. }) && case.identity.login_uid.is_none();
+        let behind = if is_asked_for {
+            self.behind(case, ruled.root, ruled.pod.as_deref())
+        } else {
+            Behind::default()
         };
-        let id = format!("user:{}:{}", self.name(identity.user), self.tree_program(process.key, tree));
-        let run = RunKey::Tree { root: tree.root.into(), user: identity.user };
-        self.standing_of(ActorKind::SystemUser, id, origin, identity, run, tree.root)
+        let ai = case.ai.filter(|ai| ai.tool.is_some() && ruled.kind != ActorKind::AiAgent);
+        if let Some(ai) = ai.filter(|ai| self.is_beside(case, ai.root)) {
+            ruled.origin = format!("ai:{}", ai.agent);
+            ruled.run = RunKey::Tree { root: ai.root.into(), user: ai.user };
+            ruled.root = ai.root;
+        }
+        let human = self.human(case, ruled.kind).or(behind.human);
+        let euid = case.identity.euid;
+        let known = self.host.user_name(euid);
+        // Of a number that the host has a name for, the container may have another.
+        let user_source = match (&known, &case.place.container) {
+            (None, _) => self.host.sub_user(euid).map(|owner| format!("subuid:{owner}")),
+            (Some(_), Some(_)) => Some("host".to_owned()),
+            (Some(_), None) => None,
+        };
+        let Ruled { kind, id, origin, run, root, pod, spiffe_id } = ruled;
+        let user = known.unwrap_or_else(|| euid.to_string());
+        let human_unknown = behind.unknown;
+        let actor = Actor { id, kind, origin, user, user_source, human, human_unknown, pod, spiffe_id };
+        Standing { actor: self.share(actor), run: Arc::new(run), root }
     }
 
-    fn contained(
-        &mut self,
-        process: &Process,
-        identity: Identity,
-        container: &Container,
-        up: &[Arc<Process>],
-    ) -> Standing {
-        let Container { runtime, id, .. } = container;
+    /// Whether another process is in the same container and unit: a container that a tool starts is no part of the tool.
+    fn is_beside(&mut self, case: &Case<'_>, other: ProcessKey) -> bool {
+        if other == case.process.key {
+            return true;
+        }
+        let Some(other) = self.states.get(&other.into()).map(|state| Arc::clone(&state.process)) else {
+            return false;
+        };
+        let (here, there) = (&case.place, self.place(&other.cgroup.bytes));
+        here.container == there.container && here.unit == there.unit && here.user_unit == there.user_unit
+    }
+
+    fn rule(&mut self, case: &Case<'_>) -> Ruled {
+        let Case { process, identity, place, .. } = case;
+        if let Some(container) = place.container.as_ref().filter(|container| !container.of_unit) {
+            return self.contained(case, container);
+        }
+        if let Some(job) = case.job {
+            return self.of_job(job);
+        }
+        if let Some((kind, id, origin)) = self.of_unit(case) {
+            let run = RunKey::Unit { actor: id.clone(), cgroup_id: identity.cgroup_id };
+            let root = topmost(process, case.up, |other| {
+                other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
+            });
+            let ruled = Ruled::new(kind, id, origin, run, root);
+            return match &place.container {
+                Some(container) => self.or_entered(case, container, ruled),
+                None => ruled,
+            };
+        }
+        if let Some(ai) = case.ai {
+            return self.of_ai(case, ai);
+        }
+        let origin = match identity.login_uid {
+            Some(login_uid) if !self.is_service_user(*identity, login_uid) => {
+                return self.in_session(case, login_uid);
+            }
+            login_uid => self.begun(case, login_uid),
+        };
+        let id = format!("user:{}:{}", self.name(identity.user), self.tree_program(process.key, case.tree));
+        let run = RunKey::Tree { root: case.tree.root.into(), user: identity.user };
+        Ruled::new(ActorKind::SystemUser, id, origin, run, case.tree.root)
+    }
+
+    /// Origin of what nothing claims.
+    fn begun(&mut self, case: &Case<'_>, login_uid: Option<u32>) -> String {
+        match login_uid {
+            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            None if from_init(case.process, case.up) => "init".to_owned(),
+            None => "unknown".to_owned(),
+        }
+    }
+
+    fn of_job(&mut self, job: &Job) -> Ruled {
+        let user = self.name(job.user);
+        let run = RunKey::Tree { root: job.root.into(), user: job.user };
+        match &job.of {
+            JobOf::Cron { daemon, program } => {
+                let id = format!("cron:{user}:{program}");
+                Ruled::new(ActorKind::Cron, id, (*daemon).to_owned(), run, job.root)
+            }
+            JobOf::Ci { runner, project } => {
+                let project = project.as_ref().map(|project| format!(":{project}")).unwrap_or_default();
+                let id = format!("ci:{runner}:{user}{project}");
+                Ruled::new(ActorKind::CiJob, id, format!("ci:{runner}"), run, job.root)
+            }
+        }
+    }
+
+    fn of_ai(&mut self, case: &Case<'_>, ai: &Ai) -> Ruled {
+        let tool = ai.tool.as_ref().map(|tool| format!(":{tool}")).unwrap_or_default();
+        let id = format!("ai:{}:{}{tool}", ai.agent, self.name(ai.user));
+        let origin = match ai.by {
+            Some(agent) => format!("ai:{agent}"),
+            None => self.begun(case, case.identity.login_uid),
+        };
+        let run = RunKey::Tree { root: ai.root.into(), user: ai.user };
+        Ruled::new(ActorKind::AiAgent, id, origin, run, ai.root)
+    }
+
+    fn contained(&mut self, case: &Case<'_>, container: &Container) -> Ruled {
+        let Container { runtime, id, owner, .. } = container;
         let is_hex = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         let short = id.get(..12).filter(|_| is_hex).unwrap_or(id);
         let pod = self.pod(container);
-        let origin = match (identity.login_uid, &pod) {
+        let origin = match (case.identity.login_uid, &pod) {
             (Some(login_uid), _) => format!("human:{}", self.name(login_uid)),
-            (None, Some(pod)) => {
-                format!("kubernetes:{}/{}", pod.namespace, pod.owner.as_ref().unwrap_or(&pod.name))
-            }
+            (None, Some(pod)) => pod::started_by(pod),
             (None, None) => format!("container:{runtime}"),
         };
-        let mut inside = process.key;
-        for ancestor in up {
-            if self.place(&ancestor.cgroup.bytes).container.as_ref() != Some(container) {
-                break;
-            }
-            inside = ancestor.key;
-        }
-        let run = RunKey::Container(format!("{runtime}:{id}"));
         let account = pod.as_ref().and_then(|pod| Some((&pod.namespace, pod.service_account.as_ref()?)));
         let (kind, id) = match account {
-            Some((namespace, account)) => {
-                (ActorKind::KubernetesServiceAccount, format!("kubernetes:{namespace}:{account}"))
+            Some((namespace, account)) => pod::as_account(namespace, account),
+            None => {
+                let owner = owner.map(|owner| format!("{}:", self.name(owner))).unwrap_or_default();
+                (ActorKind::Container, format!("container:{runtime}:{owner}{short}"))
             }
-            None => (ActorKind::Container, format!("container:{runtime}:{short}")),
         };
-        let user = self.name(identity.euid);
-        let pod = pod::told(container, pod.as_deref());
-        Standing {
-            actor: self.share(Actor { id, kind, origin, user, pod }),
-            run: Arc::new(run),
-            root: inside,
+        let ruled = Ruled {
+            pod: pod::told(container, pod.as_deref()),
+            spiffe_id: pod.as_ref().and_then(|pod| pod.spiffe_id.clone()),
+            ..Ruled::new(kind, id, origin, RunKey::Container(run_name(container)), case.process.key)
+        };
+        self.or_entered(case, container, ruled)
+    }
+
+    /// What was said of a process in a container, or as it is for one that was brought in.
+    fn or_entered(&mut self, case: &Case<'_>, container: &Container, ruled: Ruled) -> Ruled {
+        let name = run_name(container);
+        let inside = self.inside(case.process, container, &name, case.up);
+        if inside.entered {
+            let run = RunKey::Entered { container: name, root: inside.root.into() };
+            return Ruled { origin: format!("exec:{}", container.runtime), run, root: inside.root, ..ruled };
         }
+        let root = if matches!(ruled.run, RunKey::Container(_)) { inside.root } else { ruled.root };
+        Ruled { root, ..ruled }
     }
 
     /// A unit claims its processes, but for a person's who came in by it.
-    fn of_unit(
-        &mut self,
-        place: &Place,
-        identity: Identity,
-        up: &[Arc<Process>],
-    ) -> Option<(ActorKind, String, String)> {
+    fn of_unit(&mut self, case: &Case<'_>) -> Option<(ActorKind, String, String)> {
+        let Case { identity, place, up, .. } = case;
         if let Some((uid, unit)) = &place.user_unit {
             let claims = unit.ends_with(".service") || unit == "init.scope" || identity.login_uid.is_none();
             let user = self.name(*uid);
@@ -107,7 +206,11 @@ impl<H: Host> Resolver<H> {
             Some(_) if up.iter().any(|ancestor| is_login(&ancestor.exe.bytes)) => return None,
             Some(login_uid) => format!("human:{}", self.name(login_uid)),
             None => match (&place.container, self.host.unit_trigger(unit)) {
-                (_, Some(timer)) => format!("timer:{timer}"),
+                // `timer:backup.timer`, `socket:web.socket`, `path:spool.path`
+                (_, Some(trigger)) => {
+                    let kind = trigger.rsplit('.').next().unwrap_or_default();
+                    format!("{kind}:{trigger}")
+                }
                 (Some(container), None) => format!("container:{}", container.runtime),
                 (None, None) => "init".to_owned(),
             },
@@ -115,14 +218,8 @@ impl<H: Host> Resolver<H> {
         Some((ActorKind::SystemdService, format!("systemd:{unit}"), origin))
     }
 
-    fn in_session(
-        &mut self,
-        process: &Process,
-        identity: Identity,
-        login_uid: u32,
-        place: &Place,
-        up: &[Arc<Process>],
-    ) -> Standing {
+    fn in_session(&mut self, case: &Case<'_>, login_uid: u32) -> Ruled {
+        let Case { process, identity, place, up, .. } = case;
         let session = identity.session.map(|session| session.to_string());
         let session = session.or_else(|| place.session.clone()).unwrap_or_else(|| UNKNOWN_PROGRAM.to_owned());
         let id = format!("session:{}:{session}", self.name(login_uid));
@@ -132,7 +229,7 @@ impl<H: Host> Resolver<H> {
             other.is_some_and(|other| other.login_uid == Some(login_uid) && other.session == identity.session)
         });
         let run = RunKey::Session { login_uid, actor: id.clone() };
-        self.standing_of(ActorKind::HumanSession, id, "login".to_owned(), identity, run, root)
+        Ruled::new(ActorKind::HumanSession, id, "login".to_owned(), run, root)
     }
 
     /// Whether a logged-in person acts through an account that is nobody's own.
@@ -150,8 +247,14 @@ fn topmost(process: &Process, up: &[Arc<Process>], alike: impl Fn(&Process) -> b
     alike.last().map_or(process.key, |ancestor| ancestor.key)
 }
 
+/// The name of a container's run. Who names the cgroups stands in it: an id below a user's slice is that user's word.
+pub(super) fn run_name(container: &Container) -> String {
+    let owner = container.owner.map(|owner| format!("{owner}:")).unwrap_or_default();
+    format!("{}:{owner}{}", container.runtime, container.id)
+}
+
 /// Whether people come in by this program, or change who they are by it.
-fn is_login(exe: &[u8]) -> bool {
+pub(super) fn is_login(exe: &[u8]) -> bool {
     const NAMES: [&[u8]; 12] = [
         b"sshd",
         b"sshd-session",
@@ -166,7 +269,7 @@ fn is_login(exe: &[u8]) -> bool {
         b"sddm-helper",
         b"lightdm",
     ];
-    exe.rsplit(|byte| *byte == b'/').next().is_some_and(|name| NAMES.contains(&name))
+    NAMES.contains(&basename(exe))
 }
 
 /// Whether what is known of a process's line reaches the host's first process. Within a scope it does not, and where its

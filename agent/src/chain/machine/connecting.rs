@@ -20,10 +20,11 @@ impl Machine {
         out: &mut Vec<Note>,
     ) {
         let time_ns = input.event.time_ns;
-        let Some(here) = self.here(number, time_ns) else {
+        let Some(here) = self.here(number, by, time_ns) else {
             return;
         };
-        let linked = self.link(by.process.key, here, towards(to, input.name).as_ref());
+        let mut linked = self.link(&by.process, here, towards(to, input.name).as_ref());
+        linked.request = here.unit.and_then(|unit| unit.action);
         self.count_process(number, by);
         self.touch(number, time_ns);
         let deed = ActionDeed::Connect {
@@ -35,17 +36,37 @@ impl Machine {
             completes: None,
         };
         let action = self.action(by, time_ns, deed, seen.source);
+        if let Some(towards) = towards(to, input.name)
+            && let Some(member) = self.members.get_mut(&by.process.key.into())
+        {
+            member.reaching.get_or_insert_default().asked(action.id, (to, towards), time_ns);
+        }
+        linked.judged = self.judge(&action, (input.credentials, &linked), input.heard, by.digest);
         let Some(run) = self.runs.get_mut(&number) else {
             return;
         };
         run.connections += 1;
+        linked.attempt = run.unanswered.asked(to, input.name.map(|named| named.name.as_str()), time_ns);
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
             return;
         };
         chain.attempt(to, input.name);
+        chain.fan_out(to, linked.link.as_ref());
+        chain.summary.retries += u64::from(linked.attempt.is_some());
         chain.pending += 1;
         let endpoint = input.credentials.first().cloned();
-        let asked = Asked { action, linked, run: number, run_id: begun.id, chain: chain.id, endpoint };
+        let (run_id, chain_id, heard) = (begun.id, chain.id, input.heard.to_vec());
+        let asked = Asked {
+            action,
+            linked,
+            here,
+            run: number,
+            run_id,
+            chain: chain_id,
+            endpoint,
+            heard,
+            digest: by.digest,
+        };
         if self.connections.len() < self.limits.max_pending {
             self.connections.ask(seen.id, asked);
         } else {
@@ -71,6 +92,7 @@ impl Machine {
             Answered::Late(asked) => (asked, true),
         };
         let asked_id = asked.action.id;
+        self.tried(&asked, outcome, time_ns);
         if let ActionDeed::Connect { to, from: own, outcome: known, took_ns, completes, .. } =
             &mut asked.action.deed
         {
@@ -115,8 +137,31 @@ impl Machine {
         };
         asked.linked.credentials.retain(|other| other.id != credential.id);
         asked.linked.credentials.insert(0, std::sync::Arc::clone(&credential));
-        let key = asked.action.process.key;
-        self.came_by(asked.run, key, Some(asked.action.id), (&credential, false), time_ns);
+        asked.linked.handed_out = true;
+        let by = (&*asked.action.process, asked.action.facts.tid);
+        self.came_by(asked.run, by, Some(asked.action.id), (&credential, false), time_ns);
+    }
+
+    /// Remembers what failed, for what is tried again. Who closes a socket before the answer did not fail.
+    fn tried(&mut self, asked: &Asked, outcome: Result<(), ConnectFailure>, time_ns: u64) {
+        let ActionDeed::Connect { to, name, .. } = &asked.action.deed else {
+            return;
+        };
+        let Some(run) = self.runs.get_mut(&asked.run) else {
+            return;
+        };
+        let name = name.as_ref().map(|named| named.name.as_str());
+        if outcome.is_err()
+            && let Some(member) = self.members.get_mut(&asked.action.process.key.into())
+            && let Some(reaching) = &mut member.reaching
+        {
+            reaching.failed(asked.action.id);
+        }
+        match outcome {
+            Ok(()) => run.unanswered.answered(*to, name),
+            Err(ConnectFailure::Errno(_)) => run.unanswered.failed(*to, name, asked.action.id, time_ns),
+            Err(ConnectFailure::Abandoned) => {}
+        }
     }
 
     /// What was reported as pending has an outcome, though its chain may be closed.
@@ -133,6 +178,9 @@ impl Machine {
             action: asked.action,
             credentials: asked.linked.credentials,
             link: asked.linked.link,
+            attempt: asked.linked.attempt,
+            judged: asked.linked.judged,
+            request: asked.linked.request,
         })));
     }
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::{Machine, Member, Subject};
-use crate::action::ActionDeed;
+use crate::action::{ActionDeed, ActionId};
 use crate::actor::RunKey;
+use crate::chain::attempts::{self, Attempt, Command};
 use crate::chain::holds::{Holds, Use};
 use crate::chain::run::Run;
+use crate::chain::serving::Unit;
 use crate::chain::{CloseReason, Note};
 use crate::credential::Credential;
-use crate::event::{ExitStatus, ProcessKey, Seen};
+use crate::event::{ExitStatus, ProcessKey, SampleId, Seen};
 use crate::lineage::Slot;
 
 impl Machine {
@@ -28,6 +30,12 @@ impl Machine {
             acted: false,
             counted_in: 0,
             holds: Holds::default(),
+            command: None,
+            executed: None,
+            started: None,
+            reaching: None,
+            serving: None,
+            within: None,
         });
         member.run = run;
         if let Some(run) = self.runs.get_mut(&run) {
@@ -50,14 +58,52 @@ impl Machine {
         run
     }
 
-    pub(super) fn made(&mut self, maker: ProcessKey, child: &Subject, time_ns: u64, out: &mut Vec<Note>) {
+    pub(super) fn made(
+        &mut self,
+        (maker, maker_tid): (ProcessKey, u32),
+        child: &Subject,
+        time_ns: u64,
+        out: &mut Vec<Note>,
+    ) {
         let holds = self.members.get(&maker.into()).map(|maker| maker.holds.inherited());
+        let reaching = self.members.get(&maker.into()).and_then(|maker| maker.reaching.as_ref());
+        let reaching = reaching.and_then(|reaching| reaching.inherited(time_ns)).map(Box::new);
+        let within = self.unit(maker, maker_tid);
         self.join(child, time_ns, out);
-        if let Some(member) = self.members.get_mut(&child.process.key.into())
-            && member.holds.is_empty()
+        let Some(member) = self.members.get_mut(&child.process.key.into()) else {
+            return;
+        };
+        member.reaching = reaching;
+        member.within = within;
+        if member.holds.is_empty()
             && let Some(holds) = holds
         {
             member.holds = holds;
+        }
+    }
+
+    /// The connection a thread works for, where that can be seen: one that its process accepted, else the one that its
+    /// maker worked for.
+    pub(super) fn unit(&self, key: ProcessKey, tid: u32) -> Option<Unit> {
+        let member = self.members.get(&key.into())?;
+        match &member.serving {
+            Some(serving) => serving.unit(tid),
+            None => member.within,
+        }
+    }
+
+    /// It closed one.
+    pub(super) fn served(&mut self, key: ProcessKey, connection: SampleId) {
+        let member = self.members.get_mut(&key.into());
+        if let Some(serving) = member.and_then(|member| member.serving.as_mut()) {
+            serving.closed(connection);
+        }
+    }
+
+    /// A process accepted a connection.
+    pub(super) fn serves(&mut self, by: &Subject, unit: Unit) {
+        if let Some(member) = self.members.get_mut(&by.process.key.into()) {
+            member.serving.get_or_insert_default().accepted(unit, by.facts.tid);
         }
     }
 
@@ -76,6 +122,9 @@ impl Machine {
                 time_ns,
                 hops: 0,
                 received: false,
+                tid: None,
+                unit: None,
+                beside: false,
                 place: None,
                 connections: 0,
             });
@@ -110,8 +159,39 @@ impl Machine {
         if acted || is_root {
             self.act(run, by, (time_ns, seen.source), ActionDeed::Exit(status), out);
         }
+        self.ended_for_parent(by, status);
         self.members.remove(&key.into());
         self.left(run, time_ns, out);
+    }
+
+    /// A process took a program; `action` is the record of that.
+    pub(super) fn took(&mut self, by: &Subject, action: Option<ActionId>) {
+        if let Some(member) = self.members.get_mut(&by.process.key.into()) {
+            member.command = Command::of(&by.process);
+            member.executed = action;
+        }
+    }
+
+    /// Which attempt the execution is that a process is about: its parent had the same done, and it failed.
+    pub(super) fn again(&self, by: &Subject) -> Option<Attempt> {
+        let parent = self.members.get(&by.process.parent?.into())?;
+        parent.started.as_ref()?.again(Command::of(&by.process)?)
+    }
+
+    /// What a process did in its parent's stead ended.
+    fn ended_for_parent(&mut self, by: &Subject, status: ExitStatus) {
+        let Some(member) = self.members.get(&by.process.key.into()) else {
+            return;
+        };
+        let (Some(command), action) = (member.command, member.executed) else {
+            return;
+        };
+        let Some(parent) = by.process.parent.and_then(|parent| self.members.get_mut(&parent.into())) else {
+            return;
+        };
+        if attempts::failed(status) || parent.started.is_some() {
+            parent.started.get_or_insert_default().ended(command, status, action);
+        }
     }
 
     /// A process is no longer in a run. The last one ends it.
@@ -124,6 +204,12 @@ impl Machine {
             return;
         }
         run.ended_ns = Some(time_ns);
+        let ended = run.begun.as_ref().and_then(|begun| begun.job.zip(begun.root_exit));
+        if let Some((job, status)) = ended
+            && let Some(chain) = run.chain.as_ref().map(|chain| chain.id).or(run.last)
+        {
+            self.jobs.ended(job, status, chain, time_ns);
+        }
         // Whoever comes under the same key later is another run.
         self.runs_by_key.remove(&run.key);
         match &run.chain {

@@ -1,9 +1,12 @@
 //! What is sent without a connection, and names that become known after the connection.
 
+use std::sync::Arc;
+
 use super::{Machine, Subject};
 use crate::action::ActionDeed;
-use crate::chain::Note;
-use crate::chain::holds::Towards;
+use crate::chain::connections::Asked;
+use crate::chain::holds::{Linked, Towards};
+use crate::chain::{LinkFact, Note};
 use crate::event::{Endpoint, SampleId, SendOutcome, Source};
 use crate::names::Named;
 
@@ -19,20 +22,24 @@ impl Machine {
         &mut self,
         number: u64,
         by: &Subject,
-        (to, name, outcome): (Endpoint, Option<&Named>, SendOutcome),
+        (to, name, heard, outcome): (Endpoint, Option<&Named>, &[Arc<str>], SendOutcome),
         (time_ns, seen_by): (u64, Source),
         out: &mut Vec<Note>,
     ) {
-        let Some(here) = self.here(number, time_ns) else {
+        let Some(here) = self.here(number, by, time_ns) else {
             return;
         };
-        let linked = self.link(by.process.key, here, towards(to, name).as_ref());
+        let request = here.unit.and_then(|unit| unit.action);
+        let mut linked = self.link(&by.process, here, towards(to, name).as_ref());
+        linked.request = request;
         self.count_process(number, by);
         self.touch(number, time_ns);
         let deed = ActionDeed::Send { to, name: name.cloned(), outcome };
         let action = self.action(by, time_ns, deed, seen_by);
+        linked.judged = self.judge(&action, (&[], &linked), heard, by.digest);
         if let Some(chain) = self.chain_mut(number) {
             chain.attempt(to, name);
+            chain.fan_out(to, linked.link.as_ref());
         }
         self.record(number, action, linked, out);
     }
@@ -59,11 +66,26 @@ impl Machine {
         *known = Some(name.clone());
         *completes = Some(first);
         let to = *to;
+        // Still as of the time at which it was asked for.
+        self.judge_again(&mut asked);
         asked.action.time_ns = time_ns;
         asked.action.seen_by = seen_by;
+        if let Some(linked) = self.named_by(&asked, to, name) {
+            (asked.linked.link, asked.linked.credentials) = (linked.link, linked.credentials);
+        }
         if let Some(chain) = self.chain_mut(asked.run).filter(|chain| chain.id == asked.chain) {
             chain.named(to, name);
+            chain.fan_out(to, asked.linked.link.as_ref());
         }
         self.answered_late(asked, out);
+    }
+    /// The link anew, where a credential the process held at the connection names the name that is known now.
+    fn named_by(&self, asked: &Asked, to: Endpoint, name: &Named) -> Option<Linked> {
+        let member = self.members.get(&asked.action.process.key.into())?;
+        let linked = member.holds.link_then(asked.here, &towards(to, Some(name))?);
+        let told =
+            |fact: &LinkFact| matches!(fact, LinkFact::DestinationNamed | LinkFact::DestinationExpected);
+        let named = linked.link.as_ref()?.facts.iter().any(told);
+        (named && asked.endpoint.is_none()).then_some(linked)
     }
 }

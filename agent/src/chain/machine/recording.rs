@@ -2,18 +2,44 @@
 
 use std::sync::Arc;
 
-use super::{Machine, Subject, unseen};
+use super::awaited::knows_more;
+use super::{Limits, Machine, Subject, unseen};
 use crate::action::{Action, ActionDeed, ActionId};
-use crate::actor::{Actor, ActorKind};
+use crate::chain::attempts::Job;
 use crate::chain::holds::{Here, Linked, Towards};
 use crate::chain::run::{Begun, Open};
-use crate::chain::{Acted, CloseReason, Closed, Completed, GapKind, Note, Opened, Summary};
+use crate::chain::{Acted, CloseReason, Closed, Completed, GapKind, Link, Note, Opened, Relation, Summary};
 use crate::credential::Credential;
-use crate::event::{ProcessKey, SampleId, Source};
-use crate::lineage::Table;
+use crate::event::{KeyWay, ProcessKey, SampleId, Source};
+use crate::lineage::{Process, Table};
 
 /// Most closed chains remembered, for losses that are noticed after them.
 const CLOSED_MAX: usize = 1_024;
+
+impl Limits {
+    /// How many actions a chain may have before one of this kind is only counted. Connections are what a run makes
+    /// thousands of, so they give way first; who ran what gives way after them, and last what tells of credentials:
+    /// `handed_out` is a connection that brought one.
+    fn most(&self, deed: &ActionDeed, handed_out: bool) -> u64 {
+        let beyond = match deed {
+            ActionDeed::Connect { .. } if handed_out => self.max_actions / 2,
+            ActionDeed::Connect { .. } | ActionDeed::Send { .. } | ActionDeed::Accept { .. } => 0,
+            ActionDeed::Exec { environment } if !environment.is_empty() => self.max_actions / 2,
+            ActionDeed::Exec { .. } | ActionDeed::ExecFailed { .. } | ActionDeed::Exit(_) => {
+                self.max_actions / 4
+            }
+            ActionDeed::SecretOpen { .. }
+            | ActionDeed::SecretWrite { .. }
+            | ActionDeed::SecretReceive { .. }
+            | ActionDeed::SecretRead { .. }
+            | ActionDeed::SecretSocket { .. }
+            | ActionDeed::SecretKey { .. }
+            | ActionDeed::MemoryAccess { .. }
+            | ActionDeed::CredChange(_) => self.max_actions / 2,
+        };
+        self.max_actions.saturating_add(beyond)
+    }
+}
 
 impl Machine {
     pub(super) fn open_chain(
@@ -28,7 +54,7 @@ impl Machine {
             return;
         }
         while self.touched.len() >= self.limits.max_open
-            && let Some((_, oldest)) = self.touched.first().copied()
+            && let Some((_, oldest)) = self.bare.first().or_else(|| self.touched.first()).copied()
         {
             self.counts.evicted += 1;
             self.close(oldest, CloseReason::Evicted, time_ns, out);
@@ -39,14 +65,19 @@ impl Machine {
         let key = Arc::clone(&run.key);
         let begun = run.begun.get_or_insert_with(|| {
             let root = table.get(by.standing.root).unwrap_or(&by.process);
+            let actor = &by.standing.actor;
+            let job = Job::of(actor, root);
             Begun {
                 id: self.ids.make("run", &key, time_ns, sample),
                 root: Arc::clone(root),
                 lineage: table.ancestry(root.key),
                 root_exit: table.exit_of(root.key),
+                attempt: job.and_then(|job| self.jobs.begun(job, actor, root.key.start_ns)),
+                job,
             }
         });
-        let gaps: Vec<GapKind> = unseen(begun.root.known_by).into_iter().collect();
+        let gaps: Vec<GapKind> =
+            unseen(begun.root.known_by).into_iter().chain(self.uncovered.iter().copied()).collect();
         self.chains_opened += 1;
         let opened = Opened {
             chain: self.ids.make("chain", &key, time_ns, sample),
@@ -57,6 +88,7 @@ impl Machine {
             root: Arc::clone(&begun.root),
             lineage: begun.lineage.clone(),
             after: run.last,
+            attempt: begun.attempt,
             gaps: gaps.clone(),
         };
         let mut chain = Open {
@@ -71,7 +103,9 @@ impl Machine {
         chain.summary.gaps = gaps;
         run.chain = Some(chain);
         self.touched.insert((time_ns, number));
+        self.bare.insert((time_ns, number));
         out.push(Note::Opened(Box::new(opened)));
+        self.await_names(number, &by.standing.actor, &by.process, time_ns);
     }
 
     /// A chain was touched: it is quiet from now on only.
@@ -79,9 +113,13 @@ impl Machine {
         let Some(chain) = self.runs.get_mut(&number).and_then(|run| run.chain.as_mut()) else {
             return;
         };
-        self.touched.remove(&(chain.touched_ns, number));
-        chain.touched_ns = chain.touched_ns.max(time_ns);
+        let before = chain.touched_ns;
+        chain.touched_ns = before.max(time_ns);
+        self.touched.remove(&(before, number));
         self.touched.insert((chain.touched_ns, number));
+        if self.bare.remove(&(before, number)) {
+            self.bare.insert((chain.touched_ns, number));
+        }
     }
 
     pub(super) fn next_action(&mut self) -> ActionId {
@@ -111,32 +149,70 @@ impl Machine {
         credentials: &[Arc<Credential>],
         out: &mut Vec<Note>,
     ) -> Option<ActionId> {
-        let Some(here) = self.here(number, time_ns) else {
+        let Some(here) = self.here(number, by, time_ns) else {
             self.counts.unchained += 1;
             return None;
         };
         let linked = match &deed {
-            ActionDeed::SecretOpen { credential, .. }
-            | ActionDeed::SecretReceive { credential, .. }
-            | ActionDeed::SecretSocket { credential, .. } => {
-                Linked { link: None, credentials: vec![Arc::clone(credential)] }
+            ActionDeed::SecretOpen { credential, .. } => self.opened(by, here, credential),
+            ActionDeed::SecretWrite { .. } => self.written(&by.process, here),
+            ActionDeed::SecretReceive { credential, .. } | ActionDeed::SecretSocket { credential, .. } => {
+                Linked { credentials: vec![Arc::clone(credential)], ..Linked::default() }
             }
-            ActionDeed::SecretRead { credential, .. } => {
-                let held = self.members.get(&by.process.key.into());
-                held.map(|member| member.holds.link_to(here, credential)).unwrap_or_default()
+            ActionDeed::SecretRead { credential, .. } => self.link_to(by.process.key, here, credential),
+            ActionDeed::SecretKey { credential, way, .. } => {
+                let found = match way {
+                    KeyWay::Read => self.link_to(by.process.key, here, credential),
+                    KeyWay::Find | KeyWay::Add | KeyWay::Update => Linked::default(),
+                };
+                let own = || Linked { credentials: vec![Arc::clone(credential)], ..Linked::default() };
+                if found.link.is_some() { found } else { own() }
             }
-            ActionDeed::MemoryAccess { .. } => Linked { link: None, credentials: credentials.to_vec() },
-            ActionDeed::Exec
-            | ActionDeed::ExecFailed { .. }
-            | ActionDeed::CredChange(_)
-            | ActionDeed::Send { .. } => self.link(by.process.key, here, None),
+            ActionDeed::Exec { environment } => {
+                let mut linked = self.link(&by.process, here, None);
+                linked.attempt = self.again(by);
+                linked.credentials.splice(0..0, environment.iter().cloned());
+                linked
+            }
+            ActionDeed::MemoryAccess { .. } => {
+                Linked { credentials: credentials.to_vec(), ..Linked::default() }
+            }
+            ActionDeed::ExecFailed { .. } | ActionDeed::CredChange(_) | ActionDeed::Send { .. } => {
+                self.link(&by.process, here, None)
+            }
             ActionDeed::Exit(_) | ActionDeed::Connect { .. } | ActionDeed::Accept { .. } => Linked::default(),
         };
+        let serves = here.unit.filter(|_| !matches!(deed, ActionDeed::Accept { .. }));
+        let request = serves.and_then(|unit| unit.action);
+        let mut linked = Linked { request, ..linked };
         self.count_process(number, by);
         let action = self.action(by, time_ns, deed, seen_by);
         let id = action.id;
+        linked.judged = self.judge(&action, (credentials, &linked), &[], by.digest);
         self.touch(number, time_ns);
         self.record(number, action, linked, out).then_some(id)
+    }
+
+    /// What an opening is linked with: a connection it was opened for, where that can be told.
+    fn opened(&mut self, by: &Subject, here: Here, credential: &Arc<Credential>) -> Linked {
+        let reaching = self.members.get(&by.process.key.into()).and_then(|member| member.reaching.as_ref());
+        let found = reaching.and_then(|reaching| reaching.link(credential, here));
+        if let Some((to, link)) = &found
+            && let Some(chain) = self.chain_mut(here.run)
+        {
+            chain.fan_out(*to, Some(link));
+        }
+        let link = found.map(|(_, link)| link);
+        Linked { link, credentials: vec![Arc::clone(credential)], ..Linked::default() }
+    }
+
+    /// What a writing is linked with: what its process holds, or in a pipeline one beside it. It goes nowhere, so nothing but
+    /// time, forks and what else is held says what that is worth.
+    fn written(&mut self, process: &Process, here: Here) -> Linked {
+        let held = self.members.get(&process.key.into()).is_some_and(|member| !member.holds.is_empty());
+        let linked = if held { self.link(process, here, None) } else { self.beside(process, here, None) };
+        let link = linked.link.map(|link| Link { relation: Relation::WrittenAfter, ..link });
+        Linked { link, ..linked }
     }
 
     pub(super) fn action(&mut self, by: &Subject, time_ns: u64, deed: ActionDeed, seen_by: Source) -> Action {
@@ -151,21 +227,39 @@ impl Machine {
         }
     }
 
-    pub(super) fn here(&self, number: u64, time_ns: u64) -> Option<Here> {
+    pub(super) fn here(&self, number: u64, by: &Subject, time_ns: u64) -> Option<Here> {
         let run = self.runs.get(&number)?;
-        Some(Here { time_ns, run: number, chain: run.chain.as_ref()?.id, connections: run.connections })
+        let chain = run.chain.as_ref()?.id;
+        let unit = self.unit(by.process.key, by.facts.tid);
+        Some(Here { time_ns, run: number, chain, connections: run.connections, tid: by.facts.tid, unit })
     }
 
-    pub(super) fn link(&mut self, key: ProcessKey, here: Here, to: Option<&Towards>) -> Linked {
-        let Some(member) = self.members.get(&key.into()) else {
+    /// The link of reading a credential.
+    fn link_to(&self, key: ProcessKey, here: Here, credential: &Credential) -> Linked {
+        let held = self.members.get(&key.into());
+        held.map(|member| member.holds.link_to(here, credential)).unwrap_or_default()
+    }
+
+    pub(super) fn link(&mut self, process: &Process, here: Here, to: Option<&Towards>) -> Linked {
+        let Some(member) = self.members.get(&process.key.into()) else {
             return Linked::default();
         };
+        if member.holds.is_empty() && to.is_some() {
+            return self.beside(process, here, to);
+        }
         let linked = member.holds.link(here, to);
         let overflowed = member.holds.overflowed;
         if let Some(chain) = self.chain_mut(here.run).filter(|_| overflowed) {
             chain.gap(GapKind::StateFull);
         }
         linked
+    }
+
+    /// The link of one that holds nothing with what those have that were started together with it.
+    fn beside(&self, process: &Process, here: Here, to: Option<&Towards>) -> Linked {
+        let unit = here.unit.map(|unit| unit.connection);
+        let beside = self.runs.get(&here.run).map(|run| run.beside(process, unit));
+        beside.map(|beside| beside.link(here, to)).unwrap_or_default()
     }
 
     pub(super) fn count_process(&mut self, number: u64, by: &Subject) {
@@ -183,8 +277,8 @@ impl Machine {
         }
     }
 
-    /// Puts an action into the open chain of its run. Tells whether it was recorded: beyond a chain's bound it is only
-    /// counted.
+    /// Puts an action into the open chain of its run. Tells whether it was recorded: beyond a chain's bound for actions of
+    /// its kind it is only counted.
     pub(super) fn record(
         &mut self,
         number: u64,
@@ -192,7 +286,7 @@ impl Machine {
         linked: Linked,
         out: &mut Vec<Note>,
     ) -> bool {
-        let most = self.limits.max_actions;
+        let most = self.limits.most(&action.deed, linked.handed_out);
         let Some(run) = self.runs.get_mut(&number) else {
             return false;
         };
@@ -209,8 +303,16 @@ impl Machine {
                 root: Arc::clone(&begun.root),
             })));
         }
+        let may_be_named = chain.actor.pod.is_some();
+        let acted =
+            may_be_named.then(|| (Arc::clone(&chain.actor), Arc::clone(&action.process), action.time_ns));
+        let was_bare = chain.is_bare();
         chain.sum(&action);
         chain.credentials(&linked.credentials);
+        if was_bare && !chain.is_bare() {
+            self.bare.remove(&(chain.touched_ns, number));
+        }
+        chain.judged(linked.judged.as_ref(), None);
         if chain.summary.actions >= most {
             chain.summary.folded += 1;
             self.counts.folded += 1;
@@ -224,7 +326,13 @@ impl Machine {
             action,
             credentials: linked.credentials,
             link: linked.link,
+            attempt: linked.attempt,
+            judged: linked.judged,
+            request: linked.request,
         })));
+        if let Some((actor, process, time_ns)) = acted {
+            self.await_names(number, &actor, &process, time_ns);
+        }
         true
     }
 
@@ -241,11 +349,13 @@ impl Machine {
             return;
         };
         run.last = Some(chain.id);
+        let id = chain.id;
         if self.closed.len() == CLOSED_MAX {
             self.closed.pop_front();
         }
         self.closed.push_back((time_ns, chain.id));
         self.touched.remove(&(chain.touched_ns, number));
+        self.bare.remove(&(chain.touched_ns, number));
         let ended = run.ended_ns.is_some();
         out.push(Note::Closed(Box::new(Closed {
             chain: chain.id,
@@ -256,20 +366,12 @@ impl Machine {
             root: Arc::clone(&begun.root),
             reason: if ended { CloseReason::RunEnded } else { reason },
             root_exit: begun.root_exit,
+            attempt: begun.attempt,
             summary: chain.summary,
         })));
         if ended {
             self.runs.remove(&number);
         }
+        self.await_after_end(id, time_ns);
     }
-}
-
-/// Whether what acts now is what acted, of which more has become known: the names of its pod.
-fn knows_more(now: &Actor, before: &Actor) -> bool {
-    let (Some(now_in), Some(before_in)) = (&now.pod, &before.pod) else {
-        return false;
-    };
-    let named = now_in.name.is_some() && before_in.name.is_none();
-    let accounted = now.kind == ActorKind::KubernetesServiceAccount && before.kind != now.kind;
-    now_in.uid == before_in.uid && (named || accounted)
 }

@@ -8,25 +8,52 @@ const HARMLESS: &[&str] = &[
     "access_key_id",
     "account",
     "accountname",
+    "api_server",
+    "application_credential_id",
+    "auth_url",
     "aws_access_key_id",
     "database",
     "dbname",
     "endpoint",
+    "extra-index-url",
     "fingerprint",
     "gs_access_key_id",
     "host",
     "host_base",
     "hostname",
+    "identity",
+    "index-url",
+    "project_name",
     "region",
+    "registry",
     "repository",
+    "server",
+    "ssid",
     "tenancy",
     "type",
+    "url",
     "user",
     "username",
+    "uuid",
+];
+/// Of these, the host is told and no more: who likes to writes a login into a URL.
+const HOSTS: &[&str] = &[
+    "api_server",
+    "auth_url",
+    "endpoint",
+    "extra-index-url",
+    "host",
+    "host_base",
+    "hostname",
+    "index-url",
+    "registry",
+    "repository",
+    "server",
+    "url",
 ];
 
 /// One line that says something.
-enum Line<'a> {
+pub(super) enum Line<'a> {
     Section(&'a str),
     Pair(&'a str, &'a str),
 }
@@ -45,7 +72,7 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-fn unquote(value: &str) -> &str {
+pub(super) fn unquote(value: &str) -> &str {
     let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
@@ -62,7 +89,7 @@ pub(super) fn aws(text: &str, facts: &mut Facts) {
                     facts.push("profile", profile);
                 }
             }
-            Line::Pair(..) => {}
+            Line::Pair(key, value) => facts.secret_if_named(key, value),
         }
     }
 }
@@ -96,7 +123,7 @@ pub(super) fn my_cnf(text: &str, facts: &mut Facts) {
             }
             Line::Pair("port", number) if ours => port = number.parse().ok(),
             Line::Pair("database", name) if ours => facts.push("database", name),
-            Line::Pair(..) => {}
+            Line::Pair(key, value) => facts.secret_if_named(key, value),
         }
     }
     if let Some(host) = host {
@@ -104,24 +131,45 @@ pub(super) fn my_cnf(text: &str, facts: &mut Facts) {
     }
 }
 
+/// `[Peer]` names the other side by its public key and its address.
+pub(super) fn wireguard(text: &str, facts: &mut Facts) {
+    for line in lines(text) {
+        match line {
+            Line::Pair("PublicKey", key) => facts.push("peer", key),
+            Line::Pair("Endpoint", peer) => {
+                facts.expect_url(peer);
+            }
+            Line::Pair(key, value) => facts.secret_if_named(key, value),
+            Line::Section(_) => {}
+        }
+    }
+}
+
 pub(super) fn generic(text: &str, facts: &mut Facts) {
     for line in lines(text) {
         match line {
             Line::Section(name) => facts.push("section", name),
-            Line::Pair(key, value) => {
-                let key = key.to_ascii_lowercase();
-                if !HARMLESS.contains(&key.as_str()) {
-                    continue;
-                }
-                match key.as_str() {
-                    "host" | "host_base" | "hostname" | "endpoint" | "repository" => {
-                        if let Some(host) = facts.expect_url(value) {
-                            facts.push("host", &host);
-                        }
-                    }
-                    key => facts.push(key, value),
-                }
-            }
+            Line::Pair(key, value) => pair(key, value, facts),
         }
+    }
+}
+
+/// A field of any program's file.
+pub(super) fn pair(key: &str, value: &str, facts: &mut Facts) {
+    // As long as a name may be that is known to be harmless.
+    let lower = if key.len() <= 32 { key.to_ascii_lowercase() } else { String::new() };
+    // A key id has a form of its own; whatever else stands there is in the wrong place.
+    let misplaced = lower == "aws_access_key_id" && !is_aws_key_id(value);
+    if misplaced || !HARMLESS.contains(&lower.as_str()) {
+        return facts.secret_if_named(key, value);
+    }
+    if !HOSTS.contains(&lower.as_str()) {
+        return facts.push(&lower, value);
+    }
+    if let Some(host) = facts.expect_url(value) {
+        facts.push("host", &host);
+    }
+    if let Some(password) = super::password_of(value) {
+        facts.secret(password);
     }
 }

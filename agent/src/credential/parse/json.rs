@@ -1,10 +1,7 @@
-//! JSON files, and tokens that are JSON inside.
+//! JSON files.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
-
-use super::{Facts, host_of};
+use super::node::{Node, Text};
+use super::{Facts, decode, host_of};
 
 /// Deepest nesting looked at.
 const DEPTH_MAX: u32 = 8;
@@ -12,8 +9,12 @@ const DEPTH_MAX: u32 = 8;
 const HARMLESS: &[&str] = &[
     "AccessKeyId",
     "Arn",
+    "AccountTag",
     "Expiration",
+    "TunnelID",
     "_clientId",
+    "access_key",
+    "access_key_id",
     "aadClientId",
     "accessKey",
     "accountId",
@@ -32,170 +33,150 @@ const HARMLESS: &[&str] = &[
     "quota_project_id",
     "realm",
     "region",
+    "server_name",
+    "username",
     "servicePrincipalId",
     "subscriptionType",
     "tenant",
     "tenantId",
     "tenant_id",
 ];
+/// Keys that hold a time: RFC 3339, or milliseconds since 1970.
+const ENDS: &[&str] = &["Expiration", "expiresAt", "expiry_date"];
 /// Keys that hold a URL.
-const URLS: &[&str] = &["serverUrl", "startUrl", "url"];
-
-fn object(text: &str) -> Map<String, Value> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => object,
-        Ok(_) | Err(_) => Map::new(),
-    }
-}
+const URLS: &[&str] = &["serverUrl", "server_url", "startUrl", "url"];
 
 pub(super) fn generic(text: &str, facts: &mut Facts) {
-    if let Ok(value) = serde_json::from_str(text) {
-        walk(&value, 0, facts);
+    if let Some(node) = Node::read(text) {
+        walk(node, 0, facts);
     }
 }
 
-fn walk(value: &Value, depth: u32, facts: &mut Facts) {
+fn walk(node: Node<'_>, depth: u32, facts: &mut Facts) {
     if depth > DEPTH_MAX {
         return;
     }
-    match value {
-        Value::Object(object) => {
-            for (key, value) in object {
-                match value {
-                    Value::String(text) if HARMLESS.contains(&key.as_str()) => facts.push(key, text),
-                    Value::Number(number) if HARMLESS.contains(&key.as_str()) => {
-                        facts.push(key, &number.to_string());
-                    }
-                    Value::String(text) if URLS.contains(&key.as_str()) => {
-                        if let Some(host) = facts.expect_url(text) {
-                            facts.push("host", &host);
-                        }
-                    }
-                    // Terraform: `credentials` by host name.
-                    Value::Object(hosts) if key == "credentials" => {
-                        for host in hosts.keys().filter(|host| host.contains('.')) {
-                            facts.expect(host, Some(443));
-                            facts.push("host", host);
-                        }
-                    }
-                    Value::Null
-                    | Value::Bool(_)
-                    | Value::Number(_)
-                    | Value::String(_)
-                    | Value::Array(_)
-                    | Value::Object(_) => walk(value, depth + 1, facts),
-                }
-            }
+    for (key, value) in node.object() {
+        let key: &str = &key;
+        if ENDS.contains(&key) {
+            end(value, facts);
         }
-        Value::Array(list) => list.iter().for_each(|value| walk(value, depth + 1, facts)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        if let Some(text) = value.text() {
+            member(key, &text, facts);
+        } else if let Some(number) = value.number().filter(|_| HARMLESS.contains(&key)) {
+            facts.push(key, number);
+        } else if key == "credentials" && value.is_object() {
+            // Terraform: by the name of the host.
+            for (host, entry) in value.object() {
+                if host.contains('.') {
+                    facts.expect(&host, Some(443));
+                    facts.push("host", &host);
+                }
+                walk(entry, depth + 2, facts);
+            }
+        } else {
+            walk(value, depth + 1, facts);
+        }
+    }
+    node.list().into_iter().for_each(|item| walk(item, depth + 1, facts));
+}
+
+fn member(key: &str, text: &str, facts: &mut Facts) {
+    if HARMLESS.contains(&key) {
+        facts.push(key, text);
+    } else if URLS.contains(&key) {
+        if let Some(host) = facts.expect_url(text) {
+            facts.push("host", &host);
+        }
+    } else {
+        facts.secret_if_named(key, text);
+    }
+}
+
+fn end(value: Node<'_>, facts: &mut Facts) {
+    // Whoever writes seconds writes a number that is small for milliseconds.
+    const SECONDS_MAX: i64 = 100_000_000_000;
+    let written = |number: &str| number.split('.').next()?.parse::<i64>().ok();
+    if let Some(number) = value.number().and_then(written) {
+        facts.ends(if number > SECONDS_MAX { number / 1_000 } else { number });
+    } else if let Some(time) = value.text().and_then(|text| text.parse::<jiff::Timestamp>().ok()) {
+        facts.ends(time.as_second());
     }
 }
 
 pub(super) fn gcp(text: &str, facts: &mut Facts) {
-    let object = object(text);
-    for key in
-        ["client_email", "private_key_id", "account", "client_id", "project_id", "quota_project_id", "type"]
-    {
-        if let Some(Value::String(value)) = object.get(key) {
-            facts.push(key, value);
+    let Some(node) = Node::read(text) else { return };
+    let members = node.object();
+    let member = |key: &str| members.iter().rfind(|(name, _)| **name == *key)?.1.text();
+    for key in [
+        "client_email",
+        "private_key_id",
+        "account",
+        "client_id",
+        "project_id",
+        "quota_project_id",
+        "audience",
+        "type",
+    ] {
+        if let Some(value) = member(key) {
+            facts.push(key, &value);
         }
     }
-    if let Some(Value::String(audience)) = object.get("audience") {
-        facts.push("audience", audience);
+    for key in ["private_key", "refresh_token", "client_secret"] {
+        if let Some(value) = member(key) {
+            facts.secret(&value);
+        }
     }
 }
 
 pub(super) fn docker(text: &str, facts: &mut Facts) {
-    let object = object(text);
-    let auths = match object.get("auths") {
-        Some(Value::Object(auths)) => auths,
+    let Some(node) = Node::read(text) else { return };
+    let auths = match node.get("auths") {
+        Some(auths) => auths.object(),
         // The file of old releases is what `auths` holds now.
-        _ if object.values().any(|value| value.get("auth").is_some()) => &object,
-        _ => &Map::new(),
+        None => node.object().into_iter().filter(|(_, value)| value.get("auth").is_some()).collect(),
     };
     for (registry, entry) in auths {
-        let Some((host, port)) = host_of(registry) else {
+        let Some((host, port)) = host_of(&registry) else {
             continue;
         };
         facts.expect(&host, port.or(Some(443)));
-        match entry.get("auth").and_then(Value::as_str).and_then(docker_user) {
-            Some(user) => {
-                facts.push("entry", &format!("{user}@{host}"));
-                facts.push("registry", &host);
-                facts.push("user", &user);
+        let text = |key| entry.get(key).and_then(Node::text);
+        for key in ["identitytoken", "registrytoken", "password"] {
+            if let Some(token) = text(key) {
+                facts.secret(&token);
             }
-            None => facts.push("registry", &host),
+        }
+        let user = text("auth").and_then(|auth| docker_login(&auth, facts));
+        if let Some(user) = user.or_else(|| text("username").as_deref().map(str::to_owned)) {
+            facts.push("entry", &format!("{user}@{host}"));
+            facts.push("registry", &host);
+            facts.push("user", &user);
+        } else {
+            facts.push("registry", &host);
         }
     }
-    if let Some(Value::Object(helpers)) = object.get("credHelpers") {
-        for (registry, helper) in helpers {
-            if let Some(host) = facts.expect_url(&format!("https://{registry}")) {
-                facts.push("registry", &host);
-            }
-            facts.push("helper", helper.as_str().unwrap_or_default());
+    for (registry, helper) in node.get("credHelpers").map(Node::object).unwrap_or_default() {
+        if let Some(host) = facts.expect_url(&format!("https://{}", &*registry)) {
+            facts.push("registry", &host);
         }
+        facts.push("helper", helper.text().as_deref().unwrap_or_default());
     }
-    if let Some(Value::String(helper)) = object.get("credsStore") {
-        facts.push("helper", helper);
+    if let Some(helper) = node.get("credsStore").and_then(Node::text) {
+        facts.push("helper", &helper);
     }
 }
 
-/// What stands before the first colon; without one it would be the secret.
-fn docker_user(auth: &str) -> Option<String> {
-    let auth = auth.trim();
-    let login = STANDARD.decode(auth).or_else(|_| STANDARD_NO_PAD.decode(auth)).ok()?;
-    let login = zeroize::Zeroizing::new(login);
-    let (user, _) = std::str::from_utf8(&login).ok()?.split_once(':')?;
+/// What stands before the first colon, and keeps what stands after it; without one all of it would be the secret.
+fn docker_login(auth: &str, facts: &mut Facts) -> Option<String> {
+    let login = decode::base64(auth)?;
+    let (user, password) = std::str::from_utf8(&login).ok()?.split_once(':')?;
+    facts.secret(password);
     Some(user.to_owned())
 }
 
-/// Header and claims; the signature is what makes it a secret and is not looked at.
-pub(super) fn jwt(text: &str, facts: &mut Facts) {
-    let mut parts = text.trim().split('.');
-    let (Some(_), Some(claims), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return;
-    };
-    let Ok(claims) = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')) else {
-        return;
-    };
-    let Ok(Value::Object(claims)) = serde_json::from_slice(&claims) else {
-        return;
-    };
-    for key in ["sub", "iss", "aud", "exp", "jti", "azp", "appid", "tid"] {
-        match claims.get(key) {
-            Some(Value::String(value)) => facts.push(key, value),
-            Some(Value::Number(value)) => facts.push(key, &value.to_string()),
-            Some(Value::Array(list)) => {
-                list.iter().filter_map(Value::as_str).for_each(|value| facts.push(key, value));
-            }
-            Some(Value::Null | Value::Bool(_) | Value::Object(_)) | None => {}
-        }
-    }
-    let audiences = match claims.get("aud") {
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
-        Some(Value::String(one)) => vec![one.as_str()],
-        _ => Vec::new(),
-    };
-    for audience in audiences.iter().filter(|audience| audience.contains("://")) {
-        facts.expect_url(audience);
-    }
-    kubernetes(&claims, facts);
-}
-
-fn kubernetes(claims: &Map<String, Value>, facts: &mut Facts) {
-    let kube = claims.get("kubernetes.io");
-    let at = |path: [&str; 2]| kube?.get(path[0])?.get(path[1])?.as_str();
-    let legacy = |key: &str| claims.get(&format!("kubernetes.io/serviceaccount/{key}"))?.as_str();
-    let namespace = kube.and_then(|kube| kube.get("namespace")).and_then(Value::as_str);
-    if let Some(namespace) = namespace.or_else(|| legacy("namespace")) {
-        facts.push("namespace", namespace);
-    }
-    if let Some(name) = at(["serviceaccount", "name"]).or_else(|| legacy("service-account.name")) {
-        facts.push("serviceaccount", name);
-    }
-    if let Some(name) = at(["pod", "name"]) {
-        facts.push("pod", name);
-    }
+/// A kubeconfig that is JSON: the texts at a path of each item of a list.
+pub(super) fn texts<'a>(config: Node<'a>, list: &str, path: &[&str]) -> Vec<Text<'a>> {
+    let items = config.get(list).map(Node::list).unwrap_or_default();
+    items.into_iter().filter_map(|item| item.at(path)?.text()).collect()
 }

@@ -1,27 +1,23 @@
-//! Binary formats: SSH keys and Kerberos keytabs.
+//! SSH keys and certificates. No library: what we want is in clear before the private half, also of encrypted keys, and
+//! a library would decode that half as well.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
-use super::Facts;
+use super::{Facts, decode, x509};
 
-/// The public half stands in clear before the private one (openssh, PROTOCOL.key). Older forms have none, so nothing is
-/// told of them.
-pub(super) fn key(text: &str, facts: &mut Facts) {
-    let Some((_, rest)) = text.split_once("-----BEGIN OPENSSH PRIVATE KEY-----") else {
-        return;
+/// Most principals of a certificate that are told.
+const PRINCIPALS_MAX: usize = 16;
+/// How a certificate says that it never ends.
+const FOREVER: u64 = u64::MAX;
+
+/// What stands between the lines of `OPENSSH PRIVATE KEY` (openssh, PROTOCOL.key).
+pub(super) fn private(body: &str, facts: &mut Facts) {
+    let Some(bytes) = decode::base64(body) else {
+        return facts.secret(body);
     };
-    let Some((body, _)) = rest.split_once("-----END") else {
-        return;
-    };
-    let body = body.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-    let body = Zeroizing::new(body);
-    let Ok(bytes) = STANDARD.decode(body.as_bytes()) else {
-        return;
-    };
-    let bytes = Zeroizing::new(bytes);
+    facts.secrets.push(&bytes);
     let _ = read_key(&bytes, facts);
 }
 
@@ -35,77 +31,107 @@ fn read_key(bytes: &[u8], facts: &mut Facts) -> Option<()> {
     }
     let public = string(&mut rest)?;
     let mut inner = public;
-    let kind = std::str::from_utf8(string(&mut inner)?).ok()?;
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'@' | b'.');
-    if kind.is_empty() || kind.len() > 64 || !kind.bytes().all(known) {
-        return None;
-    }
-    let fingerprint = STANDARD_NO_PAD.encode(Sha256::digest(public));
-    facts.push("fingerprint", &format!("SHA256:{fingerprint}"));
-    facts.push("type", kind);
+    fingerprint(kind(&mut inner)?, public, facts);
     facts.push("encrypted", if cipher == b"none" { "no" } else { "yes" });
     Some(())
 }
 
-fn integer(rest: &mut &[u8]) -> Option<u32> {
+/// The name of a type of keys.
+fn kind<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let kind = std::str::from_utf8(string(rest)?).ok()?;
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'@' | b'.');
+    (!kind.is_empty() && kind.len() <= 64 && kind.bytes().all(known)).then_some(kind)
+}
+
+/// As `ssh-keygen -l` tells it, and the server's log.
+fn fingerprint(kind: &str, public: &[u8], facts: &mut Facts) {
+    let fingerprint = STANDARD_NO_PAD.encode(Sha256::digest(public));
+    facts.push("fingerprint", &format!("SHA256:{fingerprint}"));
+    facts.push("type", kind);
+}
+
+/// Of a key in another form.
+pub(super) fn tell(spki: &[u8], facts: &mut Facts) {
+    if let Some((kind, public)) = x509::as_ssh(spki) {
+        fingerprint(kind, &public, facts);
+    }
+}
+
+/// Whether a file holds public keys, one a line, and nothing else.
+pub(super) fn is_public(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let is = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(body)) = (words.next(), words.next()) else {
+            return false;
+        };
+        let bytes = decode::base64(body);
+        bytes.is_some_and(|bytes| kind(&mut bytes.as_slice()) == Some(name))
+    };
+    let first = lines.next();
+    first.is_some_and(is) && lines.all(is)
+}
+
+/// A certificate: `TYPE-cert-v01@openssh.com BASE64 COMMENT` (openssh, PROTOCOL.certkeys). It is public; what names it
+/// is told where a file holds one.
+pub(super) fn certificate(text: &str, facts: &mut Facts) -> Option<()> {
+    let line = text.lines().find(|line| line.contains("-cert-v01@openssh.com "))?;
+    let body = line.split_once("-cert-v01@openssh.com ")?.1.split_whitespace().next()?;
+    let bytes = decode::base64(body)?;
+    let mut rest = bytes.as_slice();
+    let parts = match kind(&mut rest)?.strip_suffix("-cert-v01@openssh.com")? {
+        "ssh-ed25519" => 1,
+        "ssh-rsa" | "sk-ssh-ed25519" => 2,
+        "sk-ecdsa-sha2-nistp256" => 3,
+        "ssh-dss" => 4,
+        curve if curve.starts_with("ecdsa-sha2-") => 2,
+        _ => return None,
+    };
+    let _nonce = string(&mut rest)?;
+    for _ in 0..parts {
+        string(&mut rest)?;
+    }
+    let serial = long(&mut rest)?;
+    let role = integer(&mut rest)?;
+    let key_id = std::str::from_utf8(string(&mut rest)?).ok()?;
+    let mut principals = string(&mut rest)?;
+    let _after = long(&mut rest)?;
+    let before = long(&mut rest)?;
+    facts.push("key_id", key_id);
+    facts.push("serial", &serial.to_string());
+    facts.push("role", if role == 2 { "host" } else { "user" });
+    for _ in 0..PRINCIPALS_MAX {
+        let Some(Ok(principal)) = string(&mut principals).map(std::str::from_utf8) else {
+            break;
+        };
+        facts.push("principal", principal);
+    }
+    if before != FOREVER {
+        facts.ends(i64::try_from(before).ok()?);
+    }
+    Some(())
+}
+
+pub(super) fn integer(rest: &mut &[u8]) -> Option<u32> {
     let (head, tail) = rest.split_first_chunk::<4>()?;
     *rest = tail;
     Some(u32::from_be_bytes(*head))
 }
 
-fn short(rest: &mut &[u8]) -> Option<u16> {
-    let (head, tail) = rest.split_first_chunk::<2>()?;
+fn long(rest: &mut &[u8]) -> Option<u64> {
+    let (head, tail) = rest.split_first_chunk::<8>()?;
     *rest = tail;
-    Some(u16::from_be_bytes(*head))
+    Some(u64::from_be_bytes(*head))
 }
 
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (head, tail) = rest.split_at_checked(length)?;
     *rest = tail;
     Some(head)
 }
 
-fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// Bytes with their number in front.
+pub(super) fn string<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let length = usize::try_from(integer(rest)?).ok()?;
     take(rest, length)
-}
-
-/// MIT keytab, version 2: principals, key versions and types, never keys.
-pub(super) fn keytab(bytes: &[u8], facts: &mut Facts) {
-    let Some(mut rest) = bytes.strip_prefix(&[5, 2]) else {
-        return;
-    };
-    while let Some(size) = integer(&mut rest) {
-        // Negative: a hole of that size.
-        let size = size.cast_signed();
-        let Some(entry) = usize::try_from(size.unsigned_abs()).ok().and_then(|size| take(&mut rest, size))
-        else {
-            return;
-        };
-        if size > 0 {
-            let _ = keytab_entry(entry, facts);
-        }
-    }
-}
-
-fn keytab_entry(mut entry: &[u8], facts: &mut Facts) -> Option<()> {
-    let rest = &mut entry;
-    let count = short(rest)?;
-    let mut counted = || -> Option<String> {
-        let length = usize::from(short(rest)?);
-        Some(std::str::from_utf8(take(rest, length)?).ok()?.to_owned())
-    };
-    let realm = counted()?;
-    let mut names = Vec::new();
-    for _ in 0..count.min(8) {
-        names.push(counted()?);
-    }
-    let _name_type = integer(rest)?;
-    let _time = integer(rest)?;
-    let version = *take(rest, 1)?.first()?;
-    let kind = short(rest)?;
-    facts.push("principal", &format!("{}@{realm}", names.join("/")));
-    facts.push("kvno", &version.to_string());
-    facts.push("enctype", &kind.to_string());
-    Some(())
 }

@@ -2,26 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: [Parser; 18] = [
-    Parser::None,
-    Parser::Guess,
-    Parser::Age,
-    Parser::AwsIni,
-    Parser::DockerCfg,
-    Parser::GcpJson,
-    Parser::GhHosts,
-    Parser::GitCredentials,
-    Parser::Ini,
-    Parser::Json,
-    Parser::Jwt,
-    Parser::Keytab,
-    Parser::Kubeconfig,
-    Parser::MyCnf,
-    Parser::Netrc,
-    Parser::Npmrc,
-    Parser::Pgpass,
-    Parser::SshKey,
-];
 /// Stands for the secret, in every fixture.
 const CANARY: &str = "c4n4ryS3cret";
 
@@ -155,19 +135,28 @@ fn docker() {
 fn jwt() {
     let encode = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text);
     let claims = r#"{"iss":"https://kubernetes.default.svc","sub":"system:serviceaccount:prod:backup",
-        "aud":["https://sts.example:8443","x"],"exp":1700000000,
-        "kubernetes.io":{"namespace":"prod","serviceaccount":{"name":"backup"},"pod":{"name":"backup-1"}}}"#;
-    let text = format!("{}.{}.{CANARY}\n", encode("{\"alg\":\"RS256\"}"), encode(claims));
+        "aud":["https://sts.example:8443","x"],"exp":1700000000,"iat":1699996400,
+        "kubernetes.io":{"namespace":"prod","serviceaccount":{"name":"backup"},"pod":{"name":"backup-1","uid":"u-1"},
+        "node":{"name":"n-1"}}}"#;
+    let text = format!("{}.{}.{CANARY}\n", encode("{\"alg\":\"RS256\",\"kid\":\"k-1\"}"), encode(claims));
     let found = facts(Parser::Jwt, &text);
     assert_eq!(pairs(&found)[0], ("sub", "system:serviceaccount:prod:backup"));
-    for pair in
-        [("exp", "1700000000"), ("namespace", "prod"), ("serviceaccount", "backup"), ("pod", "backup-1")]
-    {
-        assert!(pairs(&found).contains(&pair));
+    for pair in [
+        ("exp", "1700000000"),
+        ("iat", "1699996400"),
+        ("kid", "k-1"),
+        ("namespace", "prod"),
+        ("serviceaccount", "backup"),
+        ("pod", "backup-1"),
+        ("pod_uid", "u-1"),
+        ("node", "n-1"),
+    ] {
+        assert!(pairs(&found).contains(&pair), "{pair:?}");
     }
+    assert_eq!(found.expires, Some(1_700_000_000));
     assert_eq!(expects(&found), [("sts.example", Some(8443))]);
     assert_eq!(facts(Parser::Guess, &text), found);
-    assert_eq!(facts(Parser::Jwt, CANARY), Facts::default());
+    assert!(facts(Parser::Jwt, CANARY).identifiers.is_empty());
 }
 
 #[test]
@@ -228,7 +217,7 @@ fn ssh_key() {
         let _ = facts(Parser::SshKey, &armour(&body[..length]));
     }
     let old = format!("-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----");
-    assert_eq!(facts(Parser::SshKey, &old), Facts::default());
+    assert_eq!(pairs(&facts(Parser::SshKey, &old)), [("encrypted", "no")]);
 }
 
 #[test]
@@ -255,6 +244,134 @@ fn line_formats() {
     let text = format!("github.com:\n    user: me\n    oauth_token: {CANARY}\n    git_protocol: https\n");
     let found = facts(Parser::GhHosts, &text);
     assert_eq!(pairs(&found), [("host", "github.com"), ("user", "me")]);
+}
+
+#[test]
+fn tables_and_elements() {
+    let found = facts(
+        Parser::Csv,
+        &format!("{CANARY},admin,1,\"system:masters\"\n\"{CANARY}2\",\"ci\",2\n{CANARY}3,x\n"),
+    );
+    assert_eq!(pairs(&found), [("user", "admin"), ("user", "ci")]);
+    assert_eq!(found.secrets.iter().count(), 2);
+
+    let text = format!(
+        "<server><id>nexus</id><username>ci</username><password>{CANARY}</password></server><id><b/></id>"
+    );
+    let found = facts(Parser::Xml, &text);
+    assert_eq!(pairs(&found), [("id", "nexus"), ("username", "ci")]);
+    assert_eq!(found.secrets.iter().count(), 1);
+
+    let text = format!("bucket:AKIAIOSFODNN7EXAMPLE:{CANARY}\n[relay.example]:587 me:{CANARY}\n");
+    let found = facts(Parser::Colon, &text);
+    assert_eq!(pairs(&found)[..2], [("key_id", "AKIAIOSFODNN7EXAMPLE"), ("entry", "me@relay.example")]);
+    assert_eq!(expects(&found), [("relay.example", Some(587))]);
+}
+
+#[test]
+fn settings_of_any_syntax() {
+    for (text, told) in [
+        (format!("[registries.ours]\ntoken = \"{CANARY}\"\n"), vec![("section", "registries.ours")]),
+        (
+            format!("[[runners]]\n  url = \"https://ci.example/\"\n  token = \"{CANARY}\""),
+            vec![("section", "runners"), ("host", "ci.example")],
+        ),
+        (
+            format!(
+                "clouds:\n  a:\n    auth:\n      auth_url: https://k.example:5000/v3\n      username: \"me\"\n      password: {CANARY}\n"
+            ),
+            vec![("host", "k.example"), ("username", "me")],
+        ),
+        (
+            format!("credentials \"tf.example\" {{\n  token = \"{CANARY}\"\n}}\n"),
+            vec![("host", "tf.example")],
+        ),
+        (
+            format!("{{\"AccountTag\":\"a\",\"TunnelID\":\"t\",\"TunnelSecret\":\"{CANARY}\"}}"),
+            vec![("AccountTag", "a"), ("TunnelID", "t")],
+        ),
+    ] {
+        let found = facts(Parser::Settings, &text);
+        assert_eq!(pairs(&found), told, "{text}");
+        assert_eq!(found.secrets.iter().collect::<Vec<_>>(), [CANARY.as_bytes()], "{text}");
+    }
+}
+
+#[test]
+fn tokens_that_are_one_word() {
+    let hash = "0f".repeat(32);
+    for (text, name, value) in [
+        (format!("hvs.{CANARY}CAESIJ0123456789"), "type", "vault-service-token"),
+        (format!("hvb.{CANARY}AAAAAQ0123456789"), "type", "vault-batch-token"),
+        (format!("glpat-{CANARY}0123"), "type", "gitlab-token"),
+        (format!("K10{hash}::server:{CANARY}"), "ca_sha256", hash.as_str()),
+    ] {
+        let found = facts(Parser::Token, &(text.clone() + "\n"));
+        assert_eq!(pairs(&found), [(name, value)]);
+        assert_eq!(facts(Parser::Guess, &text), found);
+    }
+    assert!(facts(Parser::Token, &format!("two {CANARY}")).identifiers.is_empty());
+    assert!(facts(Parser::Token, CANARY).identifiers.is_empty());
+}
+
+#[test]
+fn wireguard() {
+    let text = format!(
+        "[Interface]\nPrivateKey = {CANARY}\n[Peer]\nPublicKey = xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=\nEndpoint = vpn.example:51820\n"
+    );
+    let found = facts(Parser::Wireguard, &text);
+    assert_eq!(pairs(&found), [("peer", "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=")]);
+    assert_eq!(expects(&found), [("vpn.example", Some(51820))]);
+}
+
+#[test]
+fn ends_are_told_in_seconds() {
+    for (text, end) in [
+        (r#"{"expiresAt":1767326400000}"#, Some(1_767_326_400)),
+        (
+            r#"{"Credentials":{"Expiration":"2026-01-02T04:00:00Z"},"expiresAt":"2027-01-02T04:00:00Z"}"#,
+            Some(1_767_326_400),
+        ),
+        (r#"{"expiry_date":1767326400}"#, Some(1_767_326_400)),
+        (r#"{"expiresAt":"soon"}"#, None),
+        (r#"{"expiresAt":1e300}"#, None),
+    ] {
+        assert_eq!(facts(Parser::Json, text).expires, end, "{text}");
+    }
+}
+
+#[test]
+fn what_a_path_says() {
+    let tell = |kind: &str, path: &str, text: &str| {
+        let mut facts = parse(Parser::Guess, text.as_bytes());
+        tell_place(kind, path.as_bytes(), &mut facts);
+        facts
+    };
+    let found = tell("systemd-credential", "/run/credentials/backup.service/db", CANARY);
+    assert_eq!(pairs(&found), [("entry", "backup.service/db"), ("unit", "backup.service"), ("name", "db")]);
+    let found = tell(
+        "k8s-secret-volume",
+        "/var/lib/kubelet/pods/u-1/volumes/kubernetes.io~secret/db/..2026_01/password",
+        CANARY,
+    );
+    assert_eq!(pairs(&found), [("pod_uid", "u-1"), ("volume", "db"), ("key", "password")]);
+    let grip = "0123456789ABCDEF0123456789ABCDEF01234567";
+    assert_eq!(
+        pairs(&tell("gpg-key", &format!("/root/.gnupg/private-keys-v1.d/{grip}.key"), "")),
+        [("keygrip", grip)]
+    );
+    assert_eq!(
+        pairs(&tell("tls-private-key", "/etc/letsencrypt/archive/a.example/privkey3.pem", "")),
+        [("domain", "a.example")]
+    );
+    assert!(tell("tls-private-key", "/etc/ssl/private/x.key", "").identifiers.is_empty());
+    assert_eq!(pairs(&tell("wireguard", "/etc/wireguard/wg0.conf", "")), [("interface", "wg0")]);
+    assert!(tell("wireguard", "wg0.conf\u{0}", "").identifiers.len() == 1);
+    let token = "ghp_0123456789abcdefghijABCDEFGHIJ012345";
+    assert!(
+        tell("docker-secret", &format!("/run/secrets/{token}"), "").identifiers.is_empty(),
+        "a name may be one"
+    );
 }
 
 #[test]
@@ -342,14 +459,14 @@ fn hosts() {
 proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        for parser in ALL {
+        for (_, parser) in Parser::ALL {
             let _ = parse(parser, &bytes);
         }
     }
 
     #[test]
     fn almost_files(text in "(\\[client\\]\n|user=|machine |login |password |- name: |server: |https://|//|:|\\\\|\"|\\{|\\}|@|eyJ|\\.|[a-z]{1,4}|\n| ){0,40}") {
-        for parser in ALL {
+        for (_, parser) in Parser::ALL {
             let _ = parse(parser, text.as_bytes());
         }
     }
@@ -365,7 +482,7 @@ proptest! {
 
     #[test]
     fn no_value_is_long_or_obeyed(text in "[\\PC\u{1}\n]{0,80}") {
-        for parser in ALL {
+        for (_, parser) in Parser::ALL {
             for (_, value) in parse(parser, text.as_bytes()).identifiers {
                 prop_assert!(value.len() <= 256 && !value.chars().any(char::is_control));
             }

@@ -3,9 +3,10 @@
 //! No YAML parser: aliases and tags are more than a privileged process should do with somebody's file. Block style, as
 //! every tool writes it, is read; flow style tells nothing, except that a kubeconfig may be JSON.
 
-use serde_json::Value;
-
-use super::Facts;
+use super::ini::unquote;
+use super::json::texts;
+use super::node::Node;
+use super::{Facts, decode, jwt, pem};
 
 /// A line `key: value`: its indent, whether a `-` stands before it, key and value without quotes.
 struct Line<'a> {
@@ -33,11 +34,6 @@ fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-fn unquote(value: &str) -> &str {
-    let inner = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-    inner('"').or_else(|| inner('\'')).unwrap_or(value)
-}
-
 pub(super) fn kubeconfig(text: &str, facts: &mut Facts) {
     if text.trim_start().starts_with('{') {
         return kubeconfig_json(text, facts);
@@ -61,6 +57,9 @@ pub(super) fn kubeconfig(text: &str, facts: &mut Facts) {
             ("clusters", "server") => server(line.value, facts),
             ("users", "name") if depth == Some(line.indent) => facts.push("user", line.value),
             ("users", "command") => facts.push("exec", line.value),
+            ("users", "token" | "password" | "client-key-data" | "client-certificate-data") => {
+                login(line.key, line.value, facts);
+            }
             _ => {}
         }
     }
@@ -73,28 +72,43 @@ fn server(url: &str, facts: &mut Facts) {
 }
 
 fn kubeconfig_json(text: &str, facts: &mut Facts) {
-    let Ok(config) = serde_json::from_str::<Value>(text) else {
+    let Some(config) = Node::read(text) else {
         return;
     };
-    let texts = |list: &str, path: &[&str]| {
-        let items = config.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let at = |item: &Value| {
-            let found = path.iter().try_fold(item, |value, key| value.get(key));
-            found.and_then(Value::as_str).map(str::to_owned)
-        };
-        items.iter().filter_map(at).collect::<Vec<_>>()
-    };
-    if let Some(context) = config.get("current-context").and_then(Value::as_str) {
-        facts.push("context", context);
+    if let Some(context) = config.get("current-context").and_then(Node::text) {
+        facts.push("context", &context);
     }
-    for url in texts("clusters", &["cluster", "server"]) {
+    for url in texts(config, "clusters", &["cluster", "server"]) {
         server(&url, facts);
     }
-    for user in texts("users", &["name"]) {
+    for user in texts(config, "users", &["name"]) {
         facts.push("user", &user);
     }
-    for command in texts("users", &["user", "exec", "command"]) {
+    for key in ["client-certificate-data", "client-key-data", "token", "password"] {
+        for value in texts(config, "users", &["user", key]) {
+            login(key, &value, facts);
+        }
+    }
+    for command in texts(config, "users", &["user", "exec", "command"]) {
         facts.push("exec", &command);
+    }
+}
+
+/// What a user of a cluster has: a certificate and its key, a token, or a password.
+fn login(key: &str, value: &str, facts: &mut Facts) {
+    if key == "client-certificate-data" {
+        let pem = decode::base64(value);
+        let certificate = pem.as_ref().and_then(|pem| pem::first_certificate(std::str::from_utf8(pem).ok()?));
+        if let Some(certificate) = certificate {
+            facts.push("client_subject", &certificate.subject);
+            facts.push("client_spki", &certificate.spki);
+            facts.ends(certificate.not_after);
+        }
+        return;
+    }
+    facts.secret(value);
+    if key == "token" && jwt::is_one(value) {
+        jwt::read(value, facts);
     }
 }
 
@@ -102,6 +116,7 @@ pub(super) fn gh_hosts(text: &str, facts: &mut Facts) {
     for line in lines(text) {
         match line.key {
             "user" | "username" => facts.push("user", line.value),
+            "oauth_token" => facts.secret(line.value),
             host if host.contains('.') && line.value.is_empty() => {
                 facts.push("host", host);
                 facts.expect(host, Some(443));

@@ -4,15 +4,32 @@
 
 mod name;
 mod scan;
+mod tell;
 mod token;
 
 use name::{Name, high_entropy, is_key_id};
 pub(super) use scan::scrub;
+pub use tell::{kept, secret_in};
+
+/// Whether the name of a field says that its value is secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    matches!(name::judge(name.as_bytes()), Name::Secret(_))
+}
+
+/// The form of a token that is all of a text, by its beginning.
+pub(super) fn token_form(text: &[u8]) -> Option<&'static str> {
+    token::token(text).filter(|(length, _)| *length == text.len()).map(|(_, form)| form)
+}
 
 /// Arguments as they may be recorded. Each is escaped as [`printable`] does, so that none is ambiguous; a secret is
 /// replaced by `[redacted:why]`.
 #[must_use]
 pub fn argv(args: &[Vec<u8>]) -> Vec<String> {
+    scrubbed(args).iter().map(|arg| printable(arg)).collect()
+}
+
+/// Arguments without the secrets among them, as bytes.
+fn scrubbed(args: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let program = args.first().map(Vec::as_slice).unwrap_or_default();
     let program = program.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
     let login = args.iter().any(|arg| arg == b"login");
@@ -28,7 +45,7 @@ pub fn argv(args: &[Vec<u8>]) -> Vec<String> {
             },
         };
         expected = next;
-        out.push(printable(&shown));
+        out.push(shown);
     }
     out
 }

@@ -198,3 +198,27 @@ proptest! {
         prop_assert_eq!(argv(&args), words);
     }
 }
+
+/// What is kept in a capture says the same as what was there.
+fn kept_says_the_same(args: &[Vec<u8>]) {
+    let kept = kept(args);
+    assert_eq!(argv(&kept), argv(args), "{args:?} is kept as {kept:?}");
+    assert_eq!(secret_in(&kept), secret_in(args), "{args:?} is kept as {kept:?}");
+}
+
+#[test]
+fn what_is_kept_says_the_same_and_holds_no_secret() {
+    let more: &[&[&str]] = &[
+        &["sh", "-c", "PGPASSWORD=$PW psql"],
+        &["app", "--token=/run/secrets/token"],
+        &["app", "--password=xxxxxxxx"],
+        &["app", "--password=ab"],
+        &["a\\b", "\u{1b}[2J", "--password=a\nb"],
+    ];
+    for line in CASES.iter().map(|(line, _)| *line).chain(more.iter().copied()) {
+        let args: Vec<Vec<u8>> = line.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+        kept_says_the_same(&args);
+        let kept = kept(&args).concat();
+        assert!(!kept.windows(7).any(|part| part == b"hunter2"), "{line:?}");
+    }
+}

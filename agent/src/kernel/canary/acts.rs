@@ -8,25 +8,26 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
 };
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Gid, Pid, setegid};
+use nix::unistd::Pid;
 
 use super::{CANARY_ARGUMENT, NOWHERE};
+use crate::kernel::{keys, privileges};
 
 const DISCARD_PORT: u16 = 9;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// A thread that was joined is gone at once; on a host with other things to do, a little later.
+const THREAD_GONE: Duration = Duration::from_secs(2);
 /// First of the second canary's arguments: it gets at the memory of the first.
 const MEMORY_ARGUMENT: &str = "memory";
-/// A group that owns nothing.
-const NOGROUP: u32 = 65_534;
 /// How a TLS connection begins: a record that holds the first message of a client. What follows does not matter.
 const HELLO: [u8; 9] = [0x16, 3, 1, 0, 4, 1, 0, 0, 0];
 
@@ -63,12 +64,13 @@ fn first(path: &str, ports: [&String; 2], socket: &str) -> Result<(), String> {
         ("connect", &|| connect(open)),
         ("be refused", &|| refused(closed)),
         ("get nowhere", &nowhere),
+        ("use a key", &keys::all_ways),
         ("send", &send),
         ("accept", &accept),
         ("fail to execute", &exec_a_folder),
         ("have its memory read", &|| be_read(path)),
-        ("change its mounts", &|| Ok(unshare(CloneFlags::CLONE_NEWNS)?)),
-        ("change its group", &|| Ok(setegid(Gid::from_raw(NOGROUP))?)),
+        ("end a thread", &end_a_thread),
+        ("give up its capabilities", &privileges::give_up_all),
     ])
 }
 
@@ -123,6 +125,24 @@ fn accept() -> io::Result<()> {
 fn exec_a_folder() -> io::Result<()> {
     // It comes back only where it failed.
     drop(Command::new("/").exec());
+    Ok(())
+}
+
+/// A task that ends gives its namespaces up, by the function that changes them. Changing them takes privileges that an
+/// agent under way has no more.
+fn end_a_thread() -> io::Result<()> {
+    let thread = std::thread::spawn(nix::unistd::gettid);
+    let number = thread.join().map_err(|_| io::Error::other("it panicked"))?;
+    // Joined is not gone: it gives its namespaces up after it has woken who joins it. Were this process to end before that,
+    // its mark would be gone, and the thread's end would be nobody's.
+    let row = format!("/proc/self/task/{number}");
+    let deadline = Instant::now() + THREAD_GONE;
+    while Path::new(&row).exists() {
+        if Instant::now() > deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it does not go"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use spoor_wire::Source;
 use super::{Attach, Need, Signal, Slot, Tier, Way, program};
 
 const DEEP: &str = "paths beyond 1,880 bytes: their end is told";
+const RENAMED: &str = "who puts a credential in place by renaming another file over it";
 const HELD: &str =
     "reads of a file that a process opened before the agent started, if the file was renamed since";
 const DIRECT: &str = "descriptors that io_uring passes from ring to ring";
@@ -19,19 +20,19 @@ const OPEN: Need = Need {
             tier: Tier::Lsm,
             programs: &[program("lsm_open", Attach::Lsm("file_open"))],
             proof: &[(Signal::Open, Source::LsmOpen), (Signal::Memory, Source::LsmOpen)],
-            blind: &[DEEP],
+            blind: &[DEEP, RENAMED],
         },
         Way {
             tier: Tier::Fentry,
             programs: &[program("fentry_open", Attach::Fentry("security_file_open"))],
             proof: &[(Signal::Open, Source::FentryOpen), (Signal::Memory, Source::FentryOpen)],
-            blind: &[DEEP],
+            blind: &[DEEP, RENAMED],
         },
         Way {
             tier: Tier::Kprobe,
             programs: &[program("kprobe_open", Attach::Kprobe("security_file_open"))],
             proof: &[(Signal::Open, Source::KprobeOpen), (Signal::Memory, Source::KprobeOpen)],
-            blind: &[DEEP],
+            blind: &[DEEP, RENAMED],
         },
         Way {
             tier: Tier::Tracepoint,
@@ -39,6 +40,7 @@ const OPEN: Need = Need {
             proof: &[(Signal::Open, Source::TpOpen), (Signal::Memory, Source::TpOpen)],
             blind: &[
                 DEEP,
+                RENAMED,
                 "openings by io_uring",
                 "a descriptor that another thread closed before the call had returned",
             ],

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Applied, Table};
-use crate::event::{Deed, Facts, ProcessKey, Seeded, Seen, Text};
+use crate::event::{Deed, Facts, Seeded, Seen, Text};
 use crate::lineage::program::{basename, script};
 use crate::lineage::{KnownBy, Process, Slot, cpid};
 
@@ -36,10 +36,11 @@ impl Table {
         let Some(maker) = self.entries.get(&Slot::from(seen.process.key)) else {
             return;
         };
-        if self.has_ended(slot) || child.tgid == seen.process.key.tgid {
+        if self.has_ended(child) || child.tgid == seen.process.key.tgid {
             return;
         }
         let mut process = Process::clone(&maker.process);
+        self.used_again(child, applied);
         process.key = child;
         process.cpid = cpid(self.boot_id, pid_ns, child.start_ns, ns_tgid);
         process.ns_tgid = ns_tgid;
@@ -52,22 +53,18 @@ impl Table {
             process.cgroup = self.cgroups.path(cgroup_id);
         }
         if let Some(early) = self.entries.get_mut(&slot) {
-            let rounded = early.process.key.start_ns.is_multiple_of(ProcessKey::PROC_TICK_NS);
-            if early.process.key == child || rounded {
-                // `/proc` showed it, or it acted, before its making was told. What it runs is known better from there.
-                let mut known = Process::clone(&early.process);
-                known.key = child;
-                known.known_by = KnownBy::Fork;
-                known.parent = known.parent.or(Some(parent));
-                if known.exe.bytes.is_empty() {
-                    known.exe = process.exe;
-                    known.argv = process.argv;
-                }
-                early.process = Arc::new(known);
-                applied.child = Some(Arc::clone(&early.process));
-                return;
+            // `/proc` showed it, or it acted, before its making was told. What it runs is known better from there.
+            let mut known = Process::clone(&early.process);
+            known.key = child;
+            known.known_by = KnownBy::Fork;
+            known.parent = known.parent.or(Some(parent));
+            if known.exe.bytes.is_empty() {
+                known.exe = process.exe;
+                known.argv = process.argv;
             }
-            self.remove(slot, applied);
+            early.process = Arc::new(known);
+            applied.child = Some(Arc::clone(&early.process));
+            return;
         }
         self.insert(process, Some(parent), applied);
         applied.child = self.get(child).cloned();
@@ -109,7 +106,7 @@ impl Table {
     pub(super) fn seeded(&mut self, seeded: &Seeded, applied: &mut Applied) {
         let key = seeded.process.key;
         let slot = Slot::from(key);
-        if self.has_ended(slot) {
+        if self.has_ended(key) {
             return;
         }
         if let Some(entry) = self.entries.get_mut(&slot) {

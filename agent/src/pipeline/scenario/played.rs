@@ -3,7 +3,7 @@
 use super::{Catalogue, Stages};
 use crate::action::ActionDeed;
 use crate::actor::Fake;
-use crate::chain::{Acted, ChainId, MarkWish, Note, Summary};
+use crate::chain::{Acted, ChainId, LinkFact, MarkWish, Note, Summary};
 use crate::event::Endpoint;
 use crate::names::Named;
 
@@ -70,7 +70,13 @@ fn told(acted: &Acted) -> String {
     let pid = acted.action.process.key.tgid;
     let deed = match &acted.action.deed {
         ActionDeed::SecretOpen { credential, .. } => format!("open {}", credential.id),
-        ActionDeed::Exec => format!("exec {}", String::from_utf8_lossy(&acted.action.process.exe.bytes)),
+        ActionDeed::SecretWrite { credential, .. } => format!("write {}", credential.id),
+        ActionDeed::Exec { environment } => {
+            let handed: String =
+                environment.iter().map(|credential| format!(" with {}", credential.id)).collect();
+            format!("exec {}{handed}", String::from_utf8_lossy(&acted.action.process.exe.bytes))
+        }
+        ActionDeed::SecretKey { credential, way, .. } => format!("key {} {}", credential.id, way.name()),
         ActionDeed::Exit(status) => format!("exit {status:?}"),
         ActionDeed::Connect { to, name, outcome, completes, .. } => {
             let completes = completes.map(|_| " at last").unwrap_or_default();
@@ -100,7 +106,10 @@ fn told(acted: &Acted) -> String {
     };
     let credentials: Vec<&str> =
         acted.credentials.iter().map(|credential| credential.kind.as_str()).collect();
-    let facts: Vec<&str> = link.facts.iter().map(|fact| fact.name()).collect();
+    // Most actions are of a process's only thread.
+    let quiet = [LinkFact::SameThread, LinkFact::SameRequest];
+    let facts = link.facts.iter().filter(|fact| !quiet.contains(fact));
+    let facts: Vec<&str> = facts.map(|fact| fact.name()).collect();
     let facts = if facts.is_empty() { String::new() } else { format!(" {}", facts.join(",")) };
     let of: Vec<String> = link.of.iter().map(|action| action.0.to_string()).collect();
     format!(

@@ -1,5 +1,7 @@
 //! Roads to a credential beside opening it, and what is done beside connecting by TCP.
 
+use crate::chain::{GapKind, Note};
+
 use super::{AWS, BACKUP, MARK_HOLDS, PGPASS, Scenario};
 use crate::event::{
     Deed, Endpoint, IdentityChange, Ids, MemoryWay, OpenedFile, SampleId, SendOutcome, Source, Transport,
@@ -198,6 +200,26 @@ fn what_lies_beneath_an_opening_is_that_opening() {
     assert_eq!(lines(&story)[1], "A 200 open token:/layers/7/srv/token");
 }
 
+/// What the credential has to do with it is known with the name, and not before.
+#[test]
+fn a_hello_tells_that_the_kind_is_expected_there() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.deed(job, Source::LsmOpen, Deed::Open(file(TOKEN)));
+    let asked = story.connect(job, "10.0.0.1", 443);
+    story.end(asked, Ok(()));
+    let hello = include_bytes!("../../../../tests/fuzz/corpus/tls/openssl-tls12");
+    story.deed(job, Source::SkbHello, Deed::Hello { of: asked, bytes: hello.to_vec() });
+    assert_eq!(
+        lines(&story)[2..],
+        [
+            "A 200 connect 10.0.0.1:443 established < token of 1 same-process/0 first-connection,only-credential",
+            "A 200 connect 10.0.0.1:443 db7.backup.example by tls established at last < token of 1 same-process/0 \
+             destination-expected,first-connection,only-credential",
+        ]
+    );
+}
+
 #[test]
 fn an_unheard_hello_changes_nothing() {
     let (mut story, shell) = Scenario::begin();
@@ -211,4 +233,91 @@ fn an_unheard_hello_changes_nothing() {
     let played = story.play();
     assert_eq!(played.lines().len(), 2);
     assert_eq!(played.counter("hellos_unread"), 1, "the empty one");
+}
+
+/// The first that a TLS client says, to a server of this name.
+fn hello(name: &str) -> Vec<u8> {
+    let with_len = |bytes: &[u8]| {
+        let len = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+        [&len[..], bytes].concat()
+    };
+    let names = with_len(&[&[0][..], &with_len(name.as_bytes())].concat());
+    let extensions = with_len(&[&[0, 0][..], &with_len(&names)].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0x13, 1], &[1, 0], &extensions].concat();
+    let handshake = [&[1, 0][..], &with_len(&body)].concat();
+    [&[22, 3, 1][..], &with_len(&handshake)].concat()
+}
+
+#[test]
+fn a_name_that_is_said_late_is_weighed_as_one_that_was_known() {
+    for (said, facts) in [
+        ("kube.example", "destination-named,first-connection,only-credential"),
+        ("other.example", "first-connection,only-credential"),
+    ] {
+        let (mut story, shell) = Scenario::begin();
+        let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+        story.open(job, "/srv/kubeconfig");
+        let asked = story.connect(job, "10.0.0.1", 6443);
+        story.end(asked, Ok(()));
+        // What is opened meanwhile was not there when it connected.
+        story.open(job, TOKEN);
+        story.deed(job, Source::SkbHello, Deed::Hello { of: asked, bytes: hello(said) });
+        let linked = "< kubeconfig of 1 same-process/0";
+        assert_eq!(
+            lines(&story)[2..],
+            [
+                format!("A 200 connect 10.0.0.1:6443 established {linked} first-connection,only-credential"),
+                "A 200 open token:/srv/token".to_owned(),
+                format!("A 200 connect 10.0.0.1:6443 {said} by tls established at last {linked} {facts}"),
+            ]
+        );
+    }
+}
+
+/// A daemon goes on with what its secret was rotated to, and its chain names both; a second opening of one adds nothing.
+#[test]
+fn what_is_rotated_within_a_run_is_named_twice() {
+    let summary = |versions: &[&str]| {
+        let (mut story, shell) = Scenario::begin();
+        let job = story.run(shell, 200, BACKUP, "/usr/bin/daemon");
+        for version in versions {
+            story.open(job, &format!("/srv/app/rotated.{version}"));
+            let asked = story.connect(job, "10.0.0.1", 443);
+            story.end(asked, Ok(()));
+        }
+        story.exit(job, 0);
+        let played = story.play();
+        let Some(Note::Closed(closed)) = played.notes.last() else {
+            panic!("not closed");
+        };
+        let named = closed.summary.credentials.iter();
+        let named: Vec<String> = named.map(|known| known.version.clone().unwrap()).collect();
+        let reached: Vec<usize> =
+            closed.summary.fan_out.iter().flat_map(|one| one.destinations.clone()).collect();
+        assert_eq!(reached, [0], "one credential still, to one system");
+        assert_eq!(closed.summary.gaps, []);
+        named
+    };
+    assert_eq!(summary(&["v1", "v2", "v1"]), ["v1", "v2"]);
+    assert_eq!(summary(&["v1", "v1"]), ["v1"]);
+    // Opened to be written, or not readable: no version is known, and it is no other.
+    assert_eq!(summary(&["v1", ""]), ["v1"]);
+    assert_eq!(summary(&["", "v1", "", "v2"]), ["v1", "v2"]);
+}
+
+/// A file that is written anew for each opening hides no other credential, and what is left out is said.
+#[test]
+fn so_many_versions_are_named_and_no_more() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/daemon");
+    (0..300).for_each(|version| story.open(job, &format!("/srv/app/rotated.{version}")));
+    story.open(job, AWS);
+    story.exit(job, 0);
+    let played = story.play();
+    let Some(Note::Closed(closed)) = played.notes.last() else {
+        panic!("not closed");
+    };
+    assert_eq!(closed.summary.credentials.len(), 17);
+    assert_eq!(closed.summary.credentials[16].kind, "aws");
+    assert_eq!(closed.summary.gaps, [GapKind::StateFull]);
 }

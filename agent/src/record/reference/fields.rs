@@ -1,10 +1,17 @@
 //! The table of every field of every record.
 
+mod actors;
+mod credentials;
 mod deeds;
+mod evidence;
+mod findings;
+mod inventory;
 mod kinds;
+mod purposes;
+mod summaries;
 
-pub(super) use self::kinds::{ACTIONS, ALL, CHAINED, COVERAGE};
-use self::kinds::{CLOSED, COMPLETED, CONNECT, EXEC_FAILED, OPENED, SEND};
+pub(super) use self::kinds::{ACTIONS, ALL, CHAINED, COVERAGE, FOUND, IDENTIFIED, LINED, LISTED};
+use self::kinds::{CLOSED, COMPLETED, CONNECT, CREDENTIALED, EXEC_FAILED, OPENED, SEND};
 
 /// A field of a record.
 pub(in crate::record) struct Field {
@@ -26,6 +33,9 @@ pub(in crate::record) const SAME: &[(&str, &str)] = &[
     ("target", "process"),
     ("to", "from"),
     ("summary.credentials[]", "credential[]"),
+    ("summary.written[]", "credential[]"),
+    ("people[]", "actors[]"),
+    ("credentials[]", "actors[]"),
 ];
 
 const fn field(
@@ -39,7 +49,18 @@ const fn field(
 
 /// Every field there is.
 pub(in crate::record) fn fields() -> impl Iterator<Item = &'static Field> {
-    COMMON.iter().chain(deeds::DEEDS)
+    let records = COMMON
+        .iter()
+        .chain(actors::ACTORS)
+        .chain(OTHERS)
+        .chain(summaries::SUMMARIES)
+        .chain(credentials::CREDENTIALS)
+        .chain(deeds::DEEDS);
+    records
+        .chain(purposes::PURPOSES)
+        .chain(inventory::INVENTORIES)
+        .chain(findings::FINDINGS)
+        .chain(evidence::EVIDENCE)
 }
 
 /// Fields that most records have, and those of records that are no actions.
@@ -64,22 +85,22 @@ const COMMON: &[Field] = &[
     ),
     field(
         "type",
-        "`action`, `chain`, `gap`, `coverage`, `heartbeat`",
+        "`action`, `chain`, `finding`, `inventory`, `gap`, `coverage`, `heartbeat`, `head`",
         ALL,
         "What the record tells of. There will be more types.",
     ),
     field(
         "action",
-        "`secret.open`, `secret.receive`, `secret.read`, `memory.access`, `exec`, `exec.failed`, `exit`, `cred.change`, `connect`, `send`, `accept`",
+        "`secret.open`, `secret.write`, `secret.receive`, `secret.read`, `memory.access`, `exec`, `exec.failed`, `exit`, `cred.change`, `connect`, `send`, `accept`",
         ACTIONS,
-        "What was done.",
+        "What was done. `secret.write`: opened to be written, and not to be read; what was written is not known before somebody reads it.",
     ),
     field(
         "status",
         "`opened`, `completed`, `closed`",
         &[OPENED, COMPLETED, CLOSED],
         "Whether the chain begins or ends, or more is known of its actor: that holds for the whole chain, also for what \
-         was told of it before.",
+         was told of it before, and comes up to 30 s after its last action or its end.",
     ),
     field(
         "outcome",
@@ -112,10 +133,10 @@ const COMMON: &[Field] = &[
     field(
         "chain",
         "ULID",
-        CHAINED,
-        "The chain the record belongs to: one run of an actor's job, or one episode of a long run.",
+        LINED,
+        "The chain the record belongs to; of a finding, the latest that shows it. One run of an actor's job, or one episode of a long run.",
     ),
-    field("run", "ULID", CHAINED, "The run. Chains of one run are episodes of it."),
+    field("run", "ULID", LINED, "The run. Chains of one run are episodes of it."),
     field("run_since", "time", &[OPENED], "When the run is known to have begun."),
     field(
         "since",
@@ -124,33 +145,10 @@ const COMMON: &[Field] = &[
         "Of a chain: when it was opened. Of a gap: from when on something may be missing.",
     ),
     field("after", "ULID", &[OPENED], "The earlier chain of the same run."),
-    field("actor", "object", CHAINED, "Who acts."),
-    field("actor.id", "text", CHAINED, "Stable name over restarts, e.g. `systemd:backup.service`."),
-    field(
-        "actor.kind",
-        "`systemd-service`, `user-service`, `cron`, `kubernetes-service-account`, `container`, `system-user`, `human-session`",
-        CHAINED,
-        "What the actor is.",
-    ),
-    field(
-        "actor.origin",
-        "text",
-        CHAINED,
-        "How the process came to be that actor, e.g. `timer:backup.timer`.",
-    ),
-    field("actor.user", "text", CHAINED, "Name of the effective user, or its number where it has no name."),
-    field(
-        "actor.pod",
-        "object",
-        CHAINED,
-        "In a pod of Kubernetes: which. With `uid` alone, nobody could tell more of it by then.",
-    ),
-    field("actor.pod.uid", "text", CHAINED, "Its uid; of a static pod the hash of its manifest."),
-    field("actor.pod.namespace", "text", CHAINED, "Its namespace."),
-    field("actor.pod.name", "text", CHAINED, "Its name."),
-    field("actor.pod.workload", "text", CHAINED, "What made it, e.g. `Deployment/web`."),
-    field("actor.pod.node", "text", CHAINED, "The node it runs on."),
-    field("actor.pod.container", "text", CHAINED, "Name of the container in it."),
+];
+
+/// The rest of them, behind who acts.
+const OTHERS: &[Field] = &[
     field(
         "process",
         "process",
@@ -161,7 +159,7 @@ const COMMON: &[Field] = &[
         "process.id",
         "UUID",
         CHAINED,
-        "OCSF common process id. The same on every agent that computes it; a pid is not.",
+        "OCSF common process id. The same on every agent that computes it; a pid is not. It counts starts in ticks of 10 ms: two that had one number within a tick are told apart by `start_ns`.",
     ),
     field("process.pid", "number", CHAINED, "Thread group in the initial pid namespace."),
     field(
@@ -233,77 +231,63 @@ const COMMON: &[Field] = &[
     field(
         "credential",
         "list of objects",
-        ACTIONS,
-        "Of the deeds with a file: what that holds. Of `memory.access`: what the target held. Else: what the process had opened, inherited, received or held. Never a value.",
+        CREDENTIALED,
+        "Of the inventory: the one it tells of. Of the deeds with a file or a key: what that holds. Of an `exec`: what its environment holds. Of `memory.access`: what the target held. Else: what the process had opened, inherited, received or held. Never a value.",
     ),
-    field("credential[]", "object", CHAINED, "One credential."),
-    field("credential[].id", "text", CHAINED, "Stable: kind and first identifier, else kind and path."),
+    field("credential[]", "object", IDENTIFIED, "One credential."),
+    field(
+        "credential[].id",
+        "text",
+        IDENTIFIED,
+        "Stable: kind and first identifier that says more than its form, else kind and path. Of a key: kind, type, description. Of a variable: kind, `env`, its name.",
+    ),
     field(
         "credential[].kind",
         "text",
-        CHAINED,
+        IDENTIFIED,
         "What it is, e.g. `aws-access-key`; `declared` where the config names the path.",
     ),
-    field("credential[].path", "text", CHAINED, "Where it lies."),
-    field("credential[].identifiers", "object", CHAINED, "Identifiers that are no secrets, by name."),
-    field("credential[].identifiers.*", "text", CHAINED, "E.g. `key_id`, `host`, `user`."),
+    field("credential[].path", "text", IDENTIFIED, "Where it lies; empty of what is no file."),
+    field("credential[].identifiers", "object", IDENTIFIED, "Identifiers that are no secrets, by name."),
+    field(
+        "credential[].identifiers.*",
+        "text",
+        IDENTIFIED,
+        "E.g. `key_id`, `host`, `user`; a name that comes again is numbered: `key_id_2`.",
+    ),
+    field(
+        "credential[].fingerprints",
+        "list",
+        IDENTIFIED,
+        "Keyed fingerprints (BLAKE3) of the secrets in it: who has the same secret elsewhere shows the same, where the key is the same. At most 16.",
+    ),
+    field("credential[].fingerprints[]", "`cfp1:` and 32 hexadecimal digits", IDENTIFIED, "One secret."),
+    field(
+        "credential[].version",
+        "`cv1:` and 16 hexadecimal digits",
+        IDENTIFIED,
+        "Which secret it held then: another one after a rotation.",
+    ),
+    field(
+        "credential[].written",
+        "time",
+        IDENTIFIED,
+        "When its file was written last, by the file's own word.",
+    ),
     field("seen_by", "text", ACTIONS, "Program type and attach point of the probe that saw it."),
     field("gaps", "list", &[OPENED], "What is not known from the start on."),
     field("gaps[]", "kind of gap", &[OPENED], "As `kind` of a gap."),
     field(
         "reason",
-        "`run-ended`, `quiet`, `evicted`, `agent-stopped`",
-        &[CLOSED],
-        "Why the chain ends: its last process ended; nothing happened for long; too many were open; the agent stopped.",
+        "`run-ended`, `quiet`, `evicted`, `agent-stopped`; a sentence",
+        &[CLOSED, kinds::FINDING],
+        "Why the chain ends: its last process ended; nothing happened for long; too many were open; the agent stopped. Of a finding, what was found, in one sentence.",
     ),
-    field("summary", "object", &[CLOSED], "What the chain held."),
-    field("summary.actions", "number", &[CLOSED], "Actions recorded."),
-    field(
-        "summary.folded",
-        "number",
-        &[CLOSED],
-        "Actions beyond the bound of a chain: counted, not recorded.",
-    ),
-    field("summary.programs", "number", &[CLOSED], "Programs started."),
-    field("summary.processes", "number", &[CLOSED], "Processes that acted."),
-    field(
-        "summary.credentials",
-        "list of objects",
-        &[CLOSED],
-        "Credentials, in the order of first use. Fields as of `credential[]`.",
-    ),
-    field("summary.credentials[]", "object", &[CLOSED], "One credential."),
-    field(
-        "summary.destinations",
-        "list of objects",
-        &[CLOSED],
-        "Destinations, in the order of first attempt.",
-    ),
-    field("summary.destinations[]", "object", &[CLOSED], "One destination."),
-    field("summary.destinations[].ip", "IP address", &[CLOSED], "Address."),
-    field("summary.destinations[].cid", "number", &[CLOSED], "Context id, of a `vsock`."),
-    field("summary.destinations[].port", "number", &[CLOSED], "Port."),
-    field("summary.destinations[].transport", "text", &[CLOSED], "As `destination.transport`."),
-    field("summary.destinations[].name", "text", &[CLOSED], "Its name, where one is known."),
-    field(
-        "summary.destinations[].attempts",
-        "number",
-        &[CLOSED],
-        "Connections asked for, and first datagrams of a process.",
-    ),
-    field("summary.destinations[].established", "number", &[CLOSED], "Connections there were."),
-    field(
-        "summary.gaps",
-        "list",
-        &[CLOSED],
-        "What may be missing from the chain. Empty: nothing that the agent knows of.",
-    ),
-    field("summary.gaps[]", "kind of gap", &[CLOSED], "As `kind` of a gap."),
     field(
         "kind",
-        "`lost`, `older-than-agent`, `unknown-parent`, `truncated`, `state-full`, `agent-stopped`, `dropped`, `probe-silent`",
-        &["gap"],
-        "Why something may be missing: a full ring refused samples; the process is older than the agent; its making was not seen; a path or arguments were cut; bounded state was full; the agent stopped while the chain was open; records were given up for their age or size; a probe that was proven does not fire any more.",
+        "`lost`, `older-than-agent`, `unknown-parent`, `truncated`, `state-full`, `agent-stopped`, `dropped`, `damaged`, `probe-silent`, `missed`, `fork-not-covered`, `exec-not-covered`, `exit-not-covered`, `open-not-covered`, `connect-not-covered`, `outcome-not-covered`; `outside-purpose`, `new-actor`, `shared-secret`, `human-use`, `untrusted-program`, `fan-out`, `expired-credential`, `secret-in-arguments`, `retired-version`, `memory-theft`",
+        &["gap", kinds::FINDING],
+        "Of a finding, what deviates: docs/FINDINGS.md has the rule of each. Of a gap, why something may be missing: a full ring refused samples; the process is older than the agent; its making was not seen; a path or arguments were cut; bounded state was full; the agent stopped while the chain was open; records were given up for their age or size; records were lost with a damaged file of the store; a probe that was proven does not fire any more; nothing showed, while the chain was open, that processes were made, took programs, ended, opened credentials, asked for connections, or what became of these.",
     ),
     field("counts", "object", &["gap"], "How many of each kind of event, where that is known."),
     field(

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{MS, T0, redaction};
 use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
 use crate::actor::Actor;
 use crate::chain::{
-    Acted, Basis, ChainId, CloseReason, Closed, Completed, Link, LinkFact, Note, Opened, Summary, Ulid,
+    Acted, Basis, ChainId, CloseReason, Closed, Completed, Link, LinkFact, Note, Opened, Relation,
+    RunAttempt, Summary, Ulid,
 };
-use crate::credential::Credential;
+use crate::credential::{Credential, Destination, Human, Lifetime};
 use crate::event::{Endpoint, ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Source, Text};
 use crate::lineage::{KnownBy, Process};
 
@@ -75,6 +77,19 @@ pub(super) fn file(path: &str, ino: u64) -> Box<OpenedFile> {
 
 pub(super) fn credential(kind: &str, path: &str, identifiers: &[(&str, &str)]) -> Arc<Credential> {
     let first = identifiers.first().map_or(path, |(_, value)| value);
+    // Of one kind all is known.
+    let usual = match kind {
+        "kubernetes-token" => Credential {
+            expires: Some(1_767_326_400),
+            issuer: "kubernetes".to_owned(),
+            destinations: Destination::all(&["kubernetes.default.svc:443", "*:6443"]),
+            lifetime: Some(Lifetime::Rotated),
+            max_age: Some(Duration::from_secs(86_400)),
+            human: Human::Finding,
+            ..Credential::default()
+        },
+        _ => Credential::default(),
+    };
     Arc::new(Credential {
         id: format!("{kind}:{}", (redaction().printable)(first.as_bytes())),
         kind: kind.to_owned(),
@@ -84,6 +99,12 @@ pub(super) fn credential(kind: &str, path: &str, identifiers: &[(&str, &str)]) -
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         expects: Vec::new(),
+        // Files of one home hold one secret.
+        fingerprints: vec![format!("cfp1:{:032x}", path.split('/').nth(2).map_or(0, str::len))],
+        version: Some(format!("cv1:{:016x}", path.len())),
+        // In June, half a year before; else some days before.
+        written: Some(if kind == "pgpass" { 1_750_000_000 } else { 1_767_000_000 }),
+        ..usual
     })
 }
 
@@ -93,6 +114,7 @@ pub(super) struct Night {
     run: Ulid,
     actor: Arc<Actor>,
     next: u64,
+    pub(super) attempt: Option<RunAttempt>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -100,7 +122,14 @@ impl Night {
     pub(super) fn new(chain: u128, actor: Actor) -> Self {
         // The first 48 bits of a ULID are milliseconds since 1970.
         let ulid = |low| Ulid(((1_767_322_800_000 + low % 100_000) << 80) | low);
-        Self { chain: ulid(chain), run: ulid(chain - 1), actor: Arc::new(actor), next: 1, notes: Vec::new() }
+        Self {
+            chain: ulid(chain),
+            run: ulid(chain - 1),
+            actor: Arc::new(actor),
+            next: 1,
+            attempt: None,
+            notes: Vec::new(),
+        }
     }
 
     pub(super) fn opened(&mut self, root: &Arc<Process>, lineage: &[&Arc<Process>]) {
@@ -113,6 +142,7 @@ impl Night {
             root: Arc::clone(root),
             lineage: lineage.iter().map(|process| Arc::clone(process)).collect(),
             after: None,
+            attempt: self.attempt,
             gaps: Vec::new(),
         })));
     }
@@ -128,8 +158,9 @@ impl Night {
         let id = ActionId(self.next);
         self.next += 1;
         let seen_by = match deed {
-            ActionDeed::SecretOpen { .. } => Source::LsmOpen,
-            ActionDeed::Exec => Source::TpExec,
+            ActionDeed::SecretOpen { .. } | ActionDeed::SecretWrite { .. } => Source::LsmOpen,
+            ActionDeed::Exec { .. } => Source::TpExec,
+            ActionDeed::SecretKey { .. } => Source::FexitKey,
             ActionDeed::Exit(_) => Source::TpExit,
             ActionDeed::SecretReceive { .. } => Source::LsmReceive,
             ActionDeed::SecretRead { .. } => Source::LsmRead,
@@ -155,6 +186,9 @@ impl Night {
             },
             credentials: credentials.iter().map(|credential| Arc::clone(credential)).collect(),
             link,
+            attempt: None,
+            judged: None,
+            request: None,
         })));
         id
     }
@@ -195,13 +229,25 @@ impl Night {
             root: Arc::clone(root),
             reason,
             root_exit,
+            attempt: self.attempt,
             summary,
         })));
     }
 }
 
 pub(super) fn link(of: &[ActionId], basis: Basis, delay_us: u64, hops: u32, facts: &[LinkFact]) -> Link {
-    Link { of: of.to_vec(), basis, delay_ns: delay_us * 1_000, hops, facts: facts.to_vec() }
+    let (facts, confidence) = (facts.to_vec(), 60);
+    let relation = Relation::ObservedAfter;
+    Link {
+        relation,
+        of: of.to_vec(),
+        basis,
+        delay_ns: delay_us * 1_000,
+        hops,
+        facts,
+        confidence,
+        each: Vec::new(),
+    }
 }
 
 pub(super) fn connect(last: u8, port: u16, outcome: ConnectOutcome, took_us: Option<u64>) -> ActionDeed {

@@ -4,17 +4,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::night::{Night, connect, credential, file, link, process, text};
-use super::{MS, T0, builder};
+use super::{MS, T0};
 use crate::action::{ActionDeed, ActionId, ConnectOutcome};
-use crate::actor::{Actor, ActorKind, Pod};
-use crate::chain::{Basis, CloseReason, Gap, GapKind, LinkFact, Note, Reached, Summary, Ulid};
+use crate::actor::{Actor, ActorKind, Human, HumanBasis, HumanUnknown, Pod};
+use crate::chain::{
+    Attempt, Basis, CloseReason, Executed, FanOut, Gap, GapKind, Link, LinkFact, Note, Reached, RunAttempt,
+    Summary, Ulid,
+};
 use crate::credential::Credential;
 use crate::event::{
     Endpoint, ExitStatus, IdentityChange, Ids, Kind, Matched, MemoryWay, SendOutcome, Transport,
 };
 use crate::lineage::KnownBy;
 use crate::names::{NameSource, Named};
-use crate::record::{Coverage, Record, SignalCoverage};
 
 fn v4(last: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
@@ -25,16 +27,26 @@ fn v6_of(last: u16) -> IpAddr {
 }
 
 fn reached(ip: IpAddr, port: u16, attempts: u64, established: u64) -> Reached {
-    Reached { to: Endpoint::tcp(ip, port), name: None, attempts, established }
+    let outcome = if established > 0 { ConnectOutcome::Established } else { ConnectOutcome::Refused };
+    Reached { to: Endpoint::tcp(ip, port), name: None, attempts, established, outcome: Some(outcome) }
 }
 
-fn backup_actor() -> Actor {
+fn attempt(number: u64, after: u128, failed: ExitStatus) -> RunAttempt {
+    let earlier = |chain: u128| Ulid((1_767_322_700_000 << 80) | chain);
+    RunAttempt { number, of: earlier(1), after: earlier(after), failed, delay_ns: 30_000 * MS }
+}
+
+pub(super) fn backup_actor() -> Actor {
     Actor {
         id: "systemd:backup.service".to_owned(),
         kind: ActorKind::SystemdService,
         origin: "timer:backup.timer".to_owned(),
         user: "backup".to_owned(),
+        user_source: None,
+        human: None,
+        human_unknown: None,
         pod: None,
+        spiffe_id: None,
     }
 }
 
@@ -64,6 +76,7 @@ pub(crate) fn backup() -> Vec<Note> {
     let pgpass =
         credential("pgpass", "/home/backup/.pgpass", &[("host", "db.example.com"), ("user", "backup")]);
 
+    night.attempt = Some(attempt(3, 2, ExitStatus::Code(75)));
     night.opened(&job, &[&init]);
     let open = |path: &str, ino, credential: &Arc<Credential>| ActionDeed::SecretOpen {
         file: file(path, ino),
@@ -75,23 +88,39 @@ pub(crate) fn backup() -> Vec<Note> {
     let second = night.act(3, &job, deed, &[&pgpass], None);
     let both = [second, first];
     let creds = [&pgpass, &aws];
-    let hop = |delay_us| Some(link(&both, Basis::Inherited, delay_us, 1, &[]));
-    night.act(12, &restic, ActionDeed::Exec, &creds, hop(9_000));
-    let after = link(&both, Basis::Inherited, 21_000, 1, &[LinkFact::FirstConnection]);
-    night.act(24, &restic, connect(9, 443, ConnectOutcome::Refused, Some(412)), &creds, Some(after));
+    let each = vec![(pgpass.id.clone(), 32), (aws.id.clone(), 31)];
+    let two = |delay_us, facts: &[LinkFact]| Link {
+        confidence: 32,
+        each: each.clone(),
+        ..link(&both, Basis::Inherited, delay_us, 1, facts)
+    };
+    let hop = |delay_us| Some(two(delay_us, &[]));
+    night.act(12, &restic, ActionDeed::Exec { environment: Vec::new() }, &creds, hop(9_000));
+    night.last().attempt = Some(Attempt { number: 2, of: None, after: None });
+    let after = two(21_000, &[LinkFact::FirstConnection]);
+    let refused = connect(9, 443, ConnectOutcome::Refused, Some(412));
+    let refused = night.act(24, &restic, refused, &creds, Some(after));
     let deed = connect(9, 443, ConnectOutcome::Established, Some(1_830));
     night.act(1_031, &restic, deed, &creds, hop(1_028_000));
+    night.last().attempt = Some(Attempt { number: 2, of: Some(refused), after: Some(refused) });
     night.act(48_210, &restic, ActionDeed::Exit(ExitStatus::Code(0)), &creds, hop(48_207_000));
     let same = link(&both, Basis::SameProcess, 48_209_500, 0, &[]);
     night.act(48_213, &job, ActionDeed::Exit(ExitStatus::Code(0)), &creds, Some(same));
     let summary = Summary {
         actions: 7,
         folded: 0,
+        fan_out: [&aws, &pgpass]
+            .map(|credential| FanOut { credential: credential.id.clone(), destinations: vec![0] })
+            .into(),
         credentials: vec![aws, pgpass],
+        written: Vec::new(),
         destinations: vec![reached(v4(9), 443, 2, 1)],
         programs: 1,
+        executed: vec![Executed { exe: text("/usr/bin/restic"), count: 1 }],
+        retries: 1,
         processes: 2,
         gaps: Vec::new(),
+        verdicts: None,
     };
     night.closed(48_213, &job, CloseReason::RunEnded, Some(ExitStatus::Code(0)), summary);
     night.notes
@@ -104,9 +133,13 @@ pub(crate) fn edges() -> Vec<Note> {
     let actor = Actor {
         id: "container:docker:0123456789ab".to_owned(),
         kind: ActorKind::Container,
-        origin: "container:docker".to_owned(),
+        origin: "exec:docker".to_owned(),
         user: "10001".to_owned(),
+        user_source: None,
+        human: None,
+        human_unknown: Some(HumanUnknown::SeveralFit),
         pod: Some(Arc::new(Pod { uid: "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc".to_owned(), ..Pod::default() })),
+        spiffe_id: None,
     };
     let mut night = Night::new(0x7_1177_0042_9c3d_55f0, actor);
     let shim = Arc::new(process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None));
@@ -120,6 +153,7 @@ pub(crate) fn edges() -> Vec<Note> {
     forebear.ns_tgid = 3;
     let token = credential("kubernetes-token", "/run/secrets/tok\u{1b}en", &[]);
 
+    night.attempt = Some(attempt(2, 1, ExitStatus::Signal { signal: 11, core: true }));
     night.opened(&agent, &[&Arc::new(forebear)]);
     if let Some(Note::Opened(opened)) = night.notes.last_mut() {
         opened.after = Some(Ulid(opened.chain.0 - 100));
@@ -138,8 +172,18 @@ pub(crate) fn edges() -> Vec<Note> {
         Actor {
             id: "kubernetes:shop:cart".to_owned(),
             kind: ActorKind::KubernetesServiceAccount,
-            origin: "kubernetes:shop/Deployment/cart".to_owned(),
+            origin: "exec:docker".to_owned(),
             user: "10001".to_owned(),
+            user_source: Some("subuid:alice".to_owned()),
+            human: Some(Arc::new(Human {
+                user: "alice".to_owned(),
+                session: Some("3".to_owned()),
+                from: Some("10.0.0.5".to_owned()),
+                basis: HumanBasis::Client,
+                client: Some("b770a0ed-8463-822c-b5f6-00000000032f".to_owned()),
+            })),
+            human_unknown: None,
+            spiffe_id: Some("spiffe://example.org/ns/shop/sa/cart".to_owned()),
             pod: Some(Arc::new(Pod {
                 uid: "63b3ebfc-2890-11e9-8154-16bf8ef8d9dc".to_owned(),
                 namespace: Some("shop".to_owned()),
@@ -206,6 +250,7 @@ pub(crate) fn edges() -> Vec<Note> {
         programs: 0,
         processes: 1,
         gaps: vec![GapKind::OlderThanAgent, GapKind::Truncated, GapKind::Lost],
+        ..Summary::default()
     };
     night.closed(2_100, &agent, CloseReason::RunEnded, Some(killed), summary);
     night.notes
@@ -270,7 +315,7 @@ pub(crate) fn roads() -> Vec<Note> {
     }
     let deed =
         ActionDeed::Accept { from: (v6_of(7), 51_000), at: (v6_of(1), 443), transport: Transport::TCP };
-    night.act(12, &job, deed, &[], None);
+    let accepted = night.act(12, &job, deed, &[], None);
     let plain = |to, name, outcome| ActionDeed::Connect {
         to,
         name,
@@ -281,6 +326,7 @@ pub(crate) fn roads() -> Vec<Note> {
     };
     let vsock = Endpoint::Vsock { cid: 2, port: 1024 };
     night.act(13, &job, plain(vsock, None, ConnectOutcome::Refused), &[&token], linked(12_000));
+    night.last().request = Some(accepted);
     night.act(14, &job, plain(udp(514), None, ConnectOutcome::Associated), &[&token], linked(13_000));
     let there = Endpoint::tcp(IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
     let deed = plain(there, None, ConnectOutcome::Established);
@@ -302,9 +348,16 @@ pub(crate) fn roads() -> Vec<Note> {
                 name: name("ns.example.com", NameSource::Dns),
                 attempts: 1,
                 established: 0,
+                outcome: None,
             },
-            Reached { to: vsock, name: None, attempts: 1, established: 0 },
-            Reached { to: far, name: name("api.example.com", NameSource::Tls), attempts: 1, established: 1 },
+            Reached { to: vsock, name: None, attempts: 1, established: 0, outcome: None },
+            Reached {
+                to: far,
+                name: name("api.example.com", NameSource::Tls),
+                attempts: 1,
+                established: 1,
+                outcome: Some(ConnectOutcome::Established),
+            },
         ],
         programs: 0,
         processes: 1,
@@ -312,37 +365,4 @@ pub(crate) fn roads() -> Vec<Note> {
     };
     night.closed(20, &job, CloseReason::Quiet, None, summary);
     night.notes
-}
-
-/// What the agent says of itself.
-pub(super) fn agent() -> Vec<Record> {
-    let mut builder = builder(1);
-    let signal = |signal: &str, tier: &str, attach: &str| SignalCoverage {
-        signal: signal.to_owned(),
-        tier: Some(tier.to_owned()),
-        attach: vec![attach.to_owned()],
-        proven: true,
-        ..SignalCoverage::default()
-    };
-    let mut connect = signal("connect", "kprobe", "kprobe/security_socket_connect");
-    connect.blind = vec!["connections that io_uring asks for".to_owned()];
-    connect.refused = vec![("lsm".to_owned(), "bpf is not in the list of active LSMs".to_owned())];
-    let unseen = SignalCoverage { signal: "connect.outcome".to_owned(), ..SignalCoverage::default() };
-    let coverage = Coverage {
-        agent_version: "0.1.0".to_owned(),
-        kernel: "6.1.0-18-amd64".to_owned(),
-        signals: vec![signal("secret.open", "lsm", "lsm/file_open"), connect, unseen],
-        scope: vec!["cgroup:/system.slice/backup.service".to_owned()],
-    };
-    vec![
-        builder.coverage(T0, &coverage),
-        builder.heartbeat(
-            T0 + 60_000 * MS,
-            &[("samples_read".to_owned(), 4_211), ("samples_dropped".to_owned(), 0)],
-        ),
-        builder.stopped(
-            T0 + 61_000 * MS,
-            &[("samples_read".to_owned(), 4_300), ("samples_dropped".to_owned(), 0)],
-        ),
-    ]
 }

@@ -1,136 +1,179 @@
-//! The inventory: which actors and credentials this host has shown, and what each had to do with which.
+//! The inventory: which actors and credentials this host has, and what each had to do with which.
 //!
-//! Made anew from the stored actions each time it is asked for. It tells what was *seen*: a credential that nobody used
-//! is not in it, and its age is not known, only since when it was seen.
+//! Made anew from the store each time it is asked for: from the actions it keeps, and from what the agent told of its
+//! inventory, which reaches back behind them and knows of credentials that nobody used.
 
+mod audit;
+mod detail;
+mod json;
 mod page;
+mod remarks;
+mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::ReportError;
 use super::style::Style;
 use super::words;
-use crate::record::View;
+use crate::chain::FAIR;
+use crate::record::{View, nanoseconds};
 use crate::store::{Reader, StoreError};
+#[cfg(test)]
+pub(super) use audit::audit_of;
+pub use audit::{AuditFormat, audit};
+pub use remarks::remark;
+use remarks::{Remark, Same, remarks};
+use row::{EACH_MAX, Row};
 
 /// Most actors, and most credentials.
 const ROWS_MAX: usize = 10_000;
-/// Most of anything told of one of them.
-const EACH_MAX: usize = 64;
 /// Most accesses that later connections are tied to: of more, the latest.
 const ACCESSES_MAX: usize = 65_536;
 /// Records read at a time.
 const BATCH: usize = 1_024;
+const DAY_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
+/// The kind of actor that is a person.
+const HUMAN: &str = "human-session";
 
 /// Which half of the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {
     /// Who acted.
     Actors,
-    /// What was used.
+    /// What was used, or lies here.
     Credentials,
 }
 
-/// Values seen with something, up to a bound, and how many times one more was refused.
-#[derive(Debug, Default)]
-struct Some64 {
-    values: BTreeSet<String>,
-    refused: u64,
-}
-
-impl Some64 {
-    fn add(&mut self, value: &str) {
-        if self.values.contains(value) {
-            return;
-        }
-        if self.values.len() < EACH_MAX {
-            self.values.insert(value.to_owned());
-        } else {
-            self.refused += 1;
+impl Of {
+    const fn name(self) -> &'static str {
+        match self {
+            Of::Actors => "actors",
+            Of::Credentials => "credentials",
         }
     }
 }
 
-/// An actor or a credential, and what it had to do with.
-#[derive(Debug)]
-struct Row {
-    kind: String,
-    since_ns: i64,
-    last_ns: i64,
-    last_program: String,
-    actions: u64,
-    runs: Some64,
-    /// Of an actor its origins, of a credential its paths.
-    ways: Some64,
-    users: Some64,
-    programs: Some64,
-    /// Of an actor its credentials, of a credential its actors.
-    others: Some64,
-    destinations: BTreeMap<String, Tries>,
-    destinations_refused: u64,
-    identifiers: BTreeMap<String, String>,
-    human: bool,
-    /// A file that others than its owner may read.
-    readable: bool,
+/// Which of them. What is [`None`] selects nothing away.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Which half.
+    pub of: Of,
+    /// What was done at this time or later, ns since 1970.
+    pub since_ns: Option<i64>,
+    /// With this remark: its name, or its OWASP number.
+    pub remark: Option<String>,
+    /// Only what was not used in that time.
+    pub unused: bool,
+    /// The one of exactly this id, in full.
+    pub id: Option<String>,
 }
 
-/// Attempts to reach a destination.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tries {
-    all: u64,
-    established: u64,
+impl Query {
+    /// All of one half.
+    #[must_use]
+    pub const fn all(of: Of) -> Self {
+        Query { of, since_ns: None, remark: None, unused: false, id: None }
+    }
 }
 
-/// What was seen, so far.
+/// What the store tells.
 #[derive(Debug, Default)]
-struct Inventory {
+pub(super) struct Seen {
+    /// The time that is asked for begins here.
+    since_ns: Option<i64>,
     actors: BTreeMap<String, Row>,
     credentials: BTreeMap<String, Row>,
     /// Credentials of the action of that number.
     accesses: BTreeMap<u64, Vec<String>>,
+    /// The first record, and what the inventory says of the time before.
+    watched_since_ns: Option<i64>,
+    /// The newest record: "now", for a store may be read long after the host was watched.
+    as_of_ns: i64,
+    /// Whole sets of the inventory so far.
+    sets: u64,
+    /// What the newest of them left out.
+    left_out: BTreeMap<String, u64>,
     accesses_forgotten: u64,
     rows_refused: u64,
     unreadable: u64,
 }
 
-/// The inventory of a store as people read it; of actions at `since_ns` or later, ns since 1970.
+/// An entry that was asked for.
+pub(super) struct Entry<'a> {
+    id: &'a str,
+    row: &'a Row,
+    remarks: Vec<Remark>,
+}
+
+/// The inventory of a store as people read it.
 ///
 /// # Errors
-/// [`StoreError`] where the store cannot be read.
-pub fn inventory(
-    reader: &Reader,
-    of: Of,
-    since_ns: Option<i64>,
-    style: &Style,
-) -> Result<String, StoreError> {
-    Ok(page::page(&read(reader, since_ns)?, of, style))
+/// [`ReportError`] where the store cannot be read, or has no entry of that id.
+pub fn inventory(reader: &Reader, query: &Query, style: &Style) -> Result<String, ReportError> {
+    text(&read(reader, query.since_ns)?, query, style)
+}
+
+fn text(seen: &Seen, query: &Query, style: &Style) -> Result<String, ReportError> {
+    let same = Same::of(&seen.credentials);
+    let entries = seen.entries(query, &same)?;
+    Ok(match (&query.id, entries.as_slice()) {
+        (Some(_), [entry]) => detail::detail(seen, entry, query.of, &same, style),
+        _ => page::page(seen, &entries, query, &same, style),
+    })
 }
 
 /// The same as JSON, one object a line.
 ///
 /// # Errors
-/// [`StoreError`] where the store cannot be read.
-pub fn inventory_json(reader: &Reader, of: Of, since_ns: Option<i64>) -> Result<String, StoreError> {
-    Ok(read(reader, since_ns)?.lines(of))
+/// As of [`inventory`].
+pub fn inventory_json(reader: &Reader, query: &Query) -> Result<String, ReportError> {
+    json_of(&read(reader, query.since_ns)?, query)
 }
 
 /// Of records that lie in no store.
 #[cfg(test)]
-pub(super) fn told_of(views: impl Iterator<Item = View>, of: Of) -> String {
-    let mut seen = Inventory::default();
-    views.for_each(|view| seen.add(&view, i64::MIN));
-    seen.lines(of)
+pub(super) fn told_of(views: impl Iterator<Item = View>, query: &Query) -> String {
+    let mut seen = Seen { since_ns: query.since_ns, ..Seen::default() };
+    views.for_each(|view| seen.add(&view));
+    json_of(&seen, query).unwrap()
 }
 
-fn read(reader: &Reader, since_ns: Option<i64>) -> Result<Inventory, StoreError> {
-    let (mut seen, mut last) = (Inventory::default(), 0);
+/// The same as people read it.
+#[cfg(test)]
+pub(super) fn text_of(views: impl Iterator<Item = View>, query: &Query, style: &Style) -> String {
+    let mut seen = Seen { since_ns: query.since_ns, ..Seen::default() };
+    views.for_each(|view| seen.add(&view));
+    text(&seen, query, style).unwrap()
+}
+
+fn json_of(seen: &Seen, query: &Query) -> Result<String, ReportError> {
+    let same = Same::of(&seen.credentials);
+    let entries = seen.entries(query, &same)?;
+    Ok(entries.iter().map(|entry| format!("{}\n", json::entry(seen, entry, query.of, &same))).collect())
+}
+
+fn read(reader: &Reader, since_ns: Option<i64>) -> Result<Seen, StoreError> {
+    read_with(reader, since_ns, |_| {})
+}
+
+/// The same, and shows each record.
+fn read_with(
+    reader: &Reader,
+    since_ns: Option<i64>,
+    mut show: impl FnMut(&View),
+) -> Result<Seen, StoreError> {
+    let (mut seen, mut last) = (Seen { since_ns, ..Seen::default() }, 0);
     loop {
         let records = reader.after(last, BATCH)?;
         for record in &records {
             last = last.max(record.seq);
             match View::parse(&record.body) {
-                Ok(view) => seen.add(&view, since_ns.unwrap_or(i64::MIN)),
+                Ok(view) => {
+                    seen.add(&view);
+                    show(&view);
+                }
                 Err(_) => seen.unreadable += 1,
             }
         }
@@ -140,11 +183,19 @@ fn read(reader: &Reader, since_ns: Option<i64>) -> Result<Inventory, StoreError>
     }
 }
 
-impl Inventory {
-    fn add(&mut self, view: &View, since_ns: i64) {
-        if view.kind() != "action" {
-            return;
+impl Seen {
+    fn add(&mut self, view: &View) {
+        let since = view.text("watched_since").and_then(nanoseconds).unwrap_or(view.time_ns());
+        self.watched_since_ns = Some(self.watched_since_ns.map_or(since, |known| known.min(since)));
+        self.as_of_ns = self.as_of_ns.max(view.time_ns());
+        match view.kind() {
+            "action" => self.action(view),
+            "inventory" => self.told(view),
+            _ => {}
         }
+    }
+
+    fn action(&mut self, view: &View) {
         let Some(actor) = view.text("actor.id") else { return };
         let own: Vec<&Value> = view.list("credential").iter().collect();
         let ids: Vec<String> =
@@ -153,28 +204,78 @@ impl Inventory {
         if !ids.is_empty() {
             self.remember(view.seq(), &ids);
         }
-        // What was opened before is what later connections are tied to; it is not told itself.
-        if view.time_ns() < since_ns {
+        // What was opened before is what later connections are tied to. That it was used is known, and not told.
+        if self.since_ns.is_some_and(|since| view.time_ns() < since) {
+            for id in &ids {
+                if let Some(row) = row(&mut self.credentials, &mut self.rows_refused, id) {
+                    row.times.saw(view.time_ns(), view.time_ns());
+                }
+            }
             return;
         }
-        if let Some(row) = row(&mut self.actors, &mut self.rows_refused, actor, view) {
-            row.kind = view.text("actor.kind").unwrap_or_default().to_owned();
+        if let Some(row) = row(&mut self.actors, &mut self.rows_refused, actor) {
+            view.text("actor.kind").unwrap_or_default().clone_into(&mut row.kind);
             row.saw(view);
             view.text("actor.origin").into_iter().for_each(|origin| row.ways.add(origin));
-            ids.iter().for_each(|id| row.others.add(id));
+            for id in &ids {
+                if let Some(times) = row.others.at(id) {
+                    times.actions += 1;
+                    times.saw(view.time_ns(), view.time_ns());
+                }
+            }
             row.reached(view);
         }
         for (id, credential) in ids.iter().zip(own) {
-            if let Some(row) = row(&mut self.credentials, &mut self.rows_refused, id, view) {
+            if let Some(row) = row(&mut self.credentials, &mut self.rows_refused, id) {
                 row.is(credential);
                 row.used(view, actor);
             }
         }
-        for id in linked {
+        for id in linked.into_iter().filter(|id| !is_weak(view, id)) {
             if let Some(row) = self.credentials.get_mut(&id) {
                 row.reached(view);
             }
         }
+    }
+
+    /// What the agent told of its inventory.
+    fn told(&mut self, view: &View) {
+        let told = Some(self.sets);
+        match view.text("of") {
+            Some("actor") => {
+                let Some(id) = view.text("actor.id") else { return };
+                let Some(row) = row(&mut self.actors, &mut self.rows_refused, id) else { return };
+                view.text("actor.kind").unwrap_or_default().clone_into(&mut row.kind);
+                view.text("actor.user").into_iter().for_each(|user| row.users.add(user));
+                view.text("actor.origin").into_iter().for_each(|origin| row.ways.add(origin));
+                row.told(view);
+                row.told = told;
+            }
+            Some("credential") => {
+                let Some(credential) = view.list("credential").first() else { return };
+                let Some(id) = words::text(credential, "id") else { return };
+                let Some(row) = row(&mut self.credentials, &mut self.rows_refused, id) else { return };
+                row.is(credential);
+                row.told(view);
+                row.told = told;
+                // A file that is gone, of a credential that nobody used, leaves nothing.
+                if row.files.is_empty() && row.last_ns().is_none() {
+                    self.credentials.remove(id);
+                }
+            }
+            Some("host") => self.whole(view),
+            _ => {}
+        }
+    }
+
+    /// A whole set was told: what was never used and is not in it, is not there any more.
+    fn whole(&mut self, view: &View) {
+        let sets = self.sets;
+        self.credentials.retain(|_, row| row.last_ns().is_some() || row.told == Some(sets));
+        self.sets += 1;
+        let counts = view.at("left_out").and_then(Value::as_object).into_iter().flatten();
+        self.left_out =
+            counts.filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).take(EACH_MAX).collect();
     }
 
     /// Credentials that were opened or received before, where an action says that it came after.
@@ -191,143 +292,87 @@ impl Inventory {
         self.accesses.insert(seq, ids.to_vec());
     }
 
-    fn lines(&self, of: Of) -> String {
-        self.sorted(of).iter().map(|(id, row)| format!("{}\n", row.json(id, of))).collect()
-    }
-
-    /// Service accounts before people; whoever acted last comes first.
-    fn sorted(&self, of: Of) -> Vec<(&String, &Row)> {
-        let rows = match of {
+    fn rows(&self, of: Of) -> &BTreeMap<String, Row> {
+        match of {
             Of::Actors => &self.actors,
             Of::Credentials => &self.credentials,
+        }
+    }
+
+    /// Whether it acted or was used in the time that is asked for: by what is kept of that time, or by the inventory.
+    fn is_used(&self, row: &Row) -> bool {
+        row.times.actions != 0
+            || row.last_ns().is_some_and(|last| self.since_ns.is_none_or(|since| last >= since))
+    }
+
+    /// Service accounts before people; whoever acted last comes first, what was never used last.
+    fn entries<'a>(&'a self, query: &Query, same: &Same<'_>) -> Result<Vec<Entry<'a>>, ReportError> {
+        let rows = self.rows(query.of);
+        if let Some(id) = &query.id {
+            let Some((id, row)) = rows.get_key_value(id) else {
+                return Err(ReportError::NoEntry { of: query.of.name(), id: id.clone() });
+            };
+            return Ok(vec![Entry { id, row, remarks: remarks(self, query.of, id, row, same) }]);
+        }
+        let asked = |row: &Row| {
+            let used = self.is_used(row);
+            if query.unused { !used } else { used || query.since_ns.is_none() }
         };
-        let mut rows: Vec<_> = rows.iter().collect();
-        rows.sort_by_key(|(_, row)| (row.kind == HUMAN, std::cmp::Reverse(row.last_ns)));
-        rows
+        let mut entries: Vec<Entry<'_>> = rows
+            .iter()
+            .filter(|(_, row)| asked(row))
+            .map(|(id, row)| Entry { id, row, remarks: remarks(self, query.of, id, row, same) })
+            .collect();
+        if let Some(wanted) = &query.remark {
+            entries.retain(|entry| entry.remarks.iter().any(|remark| remark.answers(wanted)));
+        }
+        entries.sort_by_key(|entry| (entry.row.kind == HUMAN, std::cmp::Reverse(entry.row.last_ns())));
+        Ok(entries)
     }
 }
 
-/// The kind of actor that is a person.
-const HUMAN: &str = "human-session";
+/// An agent is run by a person as a rule: that is its nature, and no misuse of a credential.
+const AGENT: &str = "ai-agent";
 
 /// The row of an id, made where there is room.
-fn row<'a>(
-    rows: &'a mut BTreeMap<String, Row>,
-    refused: &mut u64,
-    id: &str,
-    view: &View,
-) -> Option<&'a mut Row> {
+fn row<'a>(rows: &'a mut BTreeMap<String, Row>, refused: &mut u64, id: &str) -> Option<&'a mut Row> {
     if !rows.contains_key(id) && rows.len() >= ROWS_MAX {
         *refused += 1;
         return None;
     }
-    Some(rows.entry(id.to_owned()).or_insert_with(|| Row::new(view.time_ns())))
+    Some(rows.entry(id.to_owned()).or_default())
 }
 
-impl Row {
-    fn new(since_ns: i64) -> Self {
-        Row {
-            kind: String::new(),
-            since_ns,
-            last_ns: since_ns,
-            last_program: String::new(),
-            actions: 0,
-            runs: Some64::default(),
-            ways: Some64::default(),
-            users: Some64::default(),
-            programs: Some64::default(),
-            others: Some64::default(),
-            destinations: BTreeMap::new(),
-            destinations_refused: 0,
-            identifiers: BTreeMap::new(),
-            human: false,
-            readable: false,
-        }
-    }
+/// Whether a link says next to nothing of where a credential is used. Records of before have no number.
+fn is_weak(view: &View, id: &str) -> bool {
+    let mut each = view.list("link.each").iter();
+    let own = each.find(|each| words::text(each, "credential") == Some(id));
+    let worth =
+        own.and_then(|own| own.get("confidence")?.as_u64()).or_else(|| view.number("link.confidence"));
+    worth.is_some_and(|worth| worth < u64::from(FAIR))
+}
 
-    /// Who acted, when, by which program.
-    fn saw(&mut self, view: &View) {
-        self.actions += 1;
-        self.last_ns = self.last_ns.max(view.time_ns());
-        let program = view.text("process.script").or_else(|| view.text("process.exe")).unwrap_or("?");
-        self.programs.add(program);
-        program.clone_into(&mut self.last_program);
-        view.text("run").into_iter().for_each(|run| self.runs.add(run));
-        view.text("actor.user").into_iter().for_each(|user| self.users.add(user));
-        self.human |= view.text("actor.kind") == Some(HUMAN)
-            || view.text("actor.origin").is_some_and(|origin| origin.starts_with("human:"));
+/// The person on whose behalf an action was done, where there is one.
+fn person(view: &View) -> Option<&str> {
+    if view.text("actor.kind") == Some(AGENT) {
+        return None;
     }
+    let named = view.text("actor.human.user");
+    let origin = || view.text("actor.origin")?.strip_prefix("human:");
+    // `session:<user>:<session>`
+    let session = || {
+        let session = view.text("actor.kind") == Some(HUMAN);
+        view.text("actor.id").filter(|_| session)?.split(':').nth(1)
+    };
+    named.or_else(origin).or_else(session)
+}
 
-    /// A credential, and where it lies.
-    fn is(&mut self, credential: &Value) {
-        words::text(credential, "kind").unwrap_or_default().clone_into(&mut self.kind);
-        words::text(credential, "path").into_iter().for_each(|path| self.ways.add(path));
-        let identifiers = credential.get("identifiers").and_then(Value::as_object);
-        for (name, value) in identifiers.into_iter().flatten() {
-            if self.identifiers.len() < EACH_MAX {
-                self.identifiers.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
-            }
-        }
-    }
+/// The day of a time.
+fn day(ns: i64) -> String {
+    crate::record::rfc3339(ns).get(..10).unwrap_or_default().to_owned()
+}
 
-    fn used(&mut self, view: &View, actor: &str) {
-        self.saw(view);
-        self.others.add(actor);
-        let mode = view.text("file.mode").and_then(|mode| u32::from_str_radix(mode, 8).ok());
-        // A socket's mode says who may ask, which is what sockets are for.
-        let file = view.text("destination.path").is_none();
-        self.readable |= file && mode.is_some_and(|mode| mode & 0o044 != 0);
-    }
-
-    fn reached(&mut self, view: &View) {
-        let Some(destination) = view.at("destination") else { return };
-        if view.text("action") == Some("accept") {
-            return;
-        }
-        let to = words::address(destination);
-        if !self.destinations.contains_key(&to) && self.destinations.len() >= EACH_MAX {
-            self.destinations_refused += 1;
-            return;
-        }
-        let tries = self.destinations.entry(to).or_default();
-        tries.all += 1;
-        tries.established += u64::from(matches!(view.text("outcome"), Some("established" | "sent")));
-    }
-
-    /// What an auditor would ask about, by the number of the OWASP list of 2025 where it has one.
-    fn remarks(&self, of: Of) -> Vec<&'static str> {
-        let mut remarks = Vec::new();
-        if of == Of::Credentials && self.others.values.len() > 1 {
-            remarks.push("used by several actors (NHI9:2025)");
-        }
-        if self.human && self.kind != HUMAN {
-            remarks.push("used by a person (NHI10:2025)");
-        }
-        if self.readable {
-            remarks.push("readable by others than its owner");
-        }
-        remarks
-    }
-
-    fn json(&self, id: &str, of: Of) -> Value {
-        let (ways, others) = match of {
-            Of::Actors => ("origins", "credentials"),
-            Of::Credentials => ("paths", "actors"),
-        };
-        let destinations: Vec<Value> = self
-            .destinations
-            .iter()
-            .map(|(to, tries)| json!({"to": to, "tried": tries.all, "established": tries.established}))
-            .collect();
-        let not_told = self.programs.refused + self.others.refused + self.ways.refused + self.users.refused;
-        json!({
-            "id": id, "kind": self.kind,
-            "seen_since": crate::record::rfc3339(self.since_ns), "last": crate::record::rfc3339(self.last_ns),
-            "last_program": self.last_program, "actions": self.actions, "runs": self.runs.values.len(),
-            ways: self.ways.values, "users": self.users.values, "programs": self.programs.values,
-            others: self.others.values, "identifiers": self.identifiers, "destinations": destinations,
-            "human": self.human, "remarks": self.remarks(of),
-            "not_told": not_told + self.destinations_refused + self.runs.refused,
-        })
-    }
+/// Day and minute of a time.
+fn minute(ns: i64) -> String {
+    words::moment(&crate::record::rfc3339(ns)).get(..16).unwrap_or_default().to_owned()
 }

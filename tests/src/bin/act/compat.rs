@@ -96,6 +96,16 @@ pub(crate) fn connect(socket: &impl AsRawFd, address: &[u8], number: u32) -> Res
 /// What the arguments point to is valid for what the call does with it.
 #[cfg(target_arch = "x86_64")]
 pub(crate) unsafe fn call(number: u32, arguments: [u32; 4]) -> Result<nix::Result<i32>> {
+    // SAFETY: the caller's promise.
+    unsafe { call5(number, arguments, 0) }
+}
+
+/// The same with a fifth argument.
+///
+/// # Safety
+/// As [`call`].
+#[cfg(target_arch = "x86_64")]
+pub(crate) unsafe fn call5(number: u32, arguments: [u32; 4], fifth: i32) -> Result<nix::Result<i32>> {
     let gone = libc::sigaction {
         sa_sigaction: gone as *const () as usize,
         sa_flags: 0,
@@ -108,19 +118,24 @@ pub(crate) unsafe fn call(number: u32, arguments: [u32; 4]) -> Result<nix::Resul
     // SAFETY: the handler does nothing that a handler may not.
     Errno::result(unsafe { libc::sigaction(libc::SIGSEGV, &raw const gone, &raw mut before) })?;
     // SAFETY: no memory is pointed to.
-    let own = unsafe { interrupt(GETPID, [0; 4]) };
+    let own = unsafe { interrupt(GETPID, [0; 4], 0) };
     // SAFETY: back to what it was.
     Errno::result(unsafe { libc::sigaction(libc::SIGSEGV, &raw const before, std::ptr::null_mut()) })?;
     if own < 0 {
         return Err(NotThere(format!("32-bit system calls: {}", Errno::from_raw(-own))).into());
     }
     // SAFETY: the caller's promise.
-    let result = unsafe { interrupt(number, arguments) };
+    let result = unsafe { interrupt(number, arguments, fifth) };
     Ok(if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(result) })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) unsafe fn call(_: u32, _: [u32; 4]) -> Result<nix::Result<i32>> {
+    Err(NotThere("32-bit system calls of x86".to_owned()).into())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) unsafe fn call5(_: u32, _: [u32; 4], _: i32) -> Result<nix::Result<i32>> {
     Err(NotThere("32-bit system calls of x86".to_owned()).into())
 }
 
@@ -135,7 +150,7 @@ extern "C" fn gone(_: i32) {
 }
 
 #[cfg(target_arch = "x86_64")]
-unsafe fn interrupt(number: u32, arguments: [u32; 4]) -> i32 {
+unsafe fn interrupt(number: u32, arguments: [u32; 4], fifth: i32) -> i32 {
     let [first, second, third, fourth] = arguments;
     let result: i32;
     // SAFETY: the caller's promise about the arguments. The compiler keeps rbx for itself, so it is exchanged and
@@ -150,6 +165,7 @@ unsafe fn interrupt(number: u32, arguments: [u32; 4]) -> i32 {
             in("ecx") second,
             in("edx") third,
             in("esi") fourth,
+            in("edi") fifth,
             lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
         );
     }

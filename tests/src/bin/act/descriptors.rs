@@ -76,14 +76,14 @@ pub(crate) fn step(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
 }
 
 /// The one who comes to a socket of ours.
-fn accept(socket: &str) -> Result<UnixStream> {
+pub(crate) fn accept(socket: &str) -> Result<UnixStream> {
     let listener = UnixListener::bind(socket).with_context(|| format!("listen at {socket}"))?;
     await_input("a receiver", &listener)?;
     Ok(listener.accept()?.0)
 }
 
 /// Comes to a socket, as soon as someone listens.
-fn come(socket: &str) -> Result<UnixStream> {
+pub(crate) fn come(socket: &str) -> Result<UnixStream> {
     let mut stream = None;
     wait_until(&format!("nobody listens at {socket}"), || {
         stream = UnixStream::connect(socket).ok();
@@ -102,7 +102,7 @@ fn send(peer: &UnixStream, file: &impl AsRawFd) -> Result<()> {
     Ok(())
 }
 
-fn receive(peer: &UnixStream) -> Result<OwnedFd> {
+pub(crate) fn receive(peer: &UnixStream) -> Result<OwnedFd> {
     receive_into(peer, &mut nix::cmsg_space!([RawFd; 1]))?.context("no descriptor came")
 }
 
@@ -122,7 +122,7 @@ fn receive_into(peer: &UnixStream, space: &mut [u8]) -> Result<Option<OwnedFd>> 
 }
 
 /// So that the receiver is not the last who has the file.
-fn until_gone(mut peer: UnixStream) -> Result<()> {
+pub(crate) fn until_gone(mut peer: UnixStream) -> Result<()> {
     peer.set_read_timeout(Some(PATIENCE))?;
     let rest = peer.read(&mut [0]);
     ensure!(matches!(rest, Ok(0)), "the receiver does not go: {rest:?}");

@@ -2,25 +2,32 @@
 //!
 //! `spoor-act STEP…`, in order. Here: `cgroup DIRECTORY` (go there), `user UID` (take that user's identity), `become
 //! PROGRAM [ STEP… ]` (exec), `open PATH`, `read PATH`, `connect ADDR` and `poll-connect ADDR` (blocking and not;
-//! refusals are no failure), `thread-open PATH` (in a thread of its own), `spawn PROGRAM [ STEP… ]` (fork, exec, wait),
+//! refusals are no failure), `fetch ADDRESS PATH` (what that peer sends, into a file), `put PATH ADDRESS` (a file to that
+//! peer), `build FROM TO` (a file out of another), `thread-open PATH` (in a thread of its own), `spawn PROGRAM [ STEP… ]` (fork, exec, wait),
+//! `attempt PROGRAM [ STEP… ]` (the same, and it may fail),
 //! `fork [ STEP… ]` (the same without exec), `daemon [ STEP… ]` (double fork, no wait), `wait-for PATH` (until it
-//! exists), `touch PATH`, `unshare mounts|pids|net|user`, `cover PATH SIZE` (an empty file system over a directory),
-//! `write PATH TEXT`, `raise SIGNAL`, `exit CODE`, `nothing TEXT`. The head of each file beside this one names the
-//! steps it has: `files` the ways to a file's bytes, `descriptors` those from hand to hand, `programs` the ways to an
-//! execution, `sockets` and `messages` those to a peer, `identity` and `memory` what their names say.
+//! exists; `wait-long` waits longer), `must-exist PATH` (else it fails), `turns PATH LETTERS` (fails where this turn's letter is
+//! `f`; the file counts them), `touch PATH`, `unshare mounts|pids|net|user`, `cover PATH SIZE` (an empty file system over a directory),
+//! `write PATH TEXT`, `raise SIGNAL`, `exit CODE`, `nothing TEXT`, `idle MS` (so that a load leaves time; nothing is waited for). The head of each file beside this one names the
+//! steps it has: `files` the ways to a file's bytes, `writing` those to write them, `descriptors` those from hand to hand, `programs` the ways to an
+//! execution, `sockets` and `messages` those to a peer, `identity` and `memory` what their names
+//! say, `keys` those to keys and into environments, `carrying` what a peer can tell of, and who does it.
 //!
 //! The program ends with 0 if every step was done, with 77 if this kernel does not have one of the ways (one line on
 //! standard error says which), and with 1 if something else failed. A 77 of a child that was waited for is passed on.
 
+mod carrying;
 mod compat;
 mod descriptors;
 mod files;
 mod identity;
+mod keys;
 mod memory;
 mod messages;
 mod programs;
 mod sockets;
 mod uring;
+mod writing;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -40,6 +47,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, fork, setgid, setgroups, setsid, setuid};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For what goes on while everything else is done.
+const LONG_PATIENCE: Duration = Duration::from_secs(1_200);
 
 /// What tests read as "this kernel cannot do that".
 const NOT_THERE: i32 = 77;
@@ -109,12 +118,15 @@ const PARTS: &[Part] = &[
     basics,
     processes,
     files::step,
+    writing::step,
     descriptors::step,
     programs::step,
     identity::step,
     memory::step,
+    keys::step,
     sockets::step,
     messages::step,
+    carrying::step,
 ];
 
 fn run(steps: &[String]) -> Result<()> {
@@ -143,7 +155,31 @@ fn basics(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
         }
         "connect" => connect(steps.next()?),
         "poll-connect" => poll_connect(steps.next()?)?,
+        "fetch" => {
+            let mut from = TcpStream::connect(steps.next()?)?;
+            std::io::copy(&mut from, &mut std::fs::File::create(steps.next()?)?)?;
+        }
+        "put" => {
+            let mut file = open(steps.next()?)?;
+            std::io::copy(&mut file, &mut TcpStream::connect(steps.next()?)?)?;
+        }
+        "build" => {
+            let source = std::fs::read_to_string(steps.next()?)?;
+            std::fs::write(steps.next()?, format!("built of {source}"))?;
+        }
+        "idle" => std::thread::park_timeout(Duration::from_millis(steps.next()?.parse()?)),
+        "must-exist" => {
+            let file = steps.next()?;
+            ensure!(std::path::Path::new(file).exists(), "{file} is not there");
+        }
+        "turns" => {
+            let (file, letters) = (steps.next()?, steps.next()?);
+            let turn = std::fs::read(file).map_or(0, |before| before.len());
+            std::fs::write(file, ".".repeat(turn + 1))?;
+            ensure!(letters.chars().nth(turn) != Some('f'), "turn {turn} of {letters} fails");
+        }
         "wait-for" => wait_for(steps.next()?)?,
+        "wait-long" => wait_long(steps.next()?)?,
         "unshare" => unshare(match steps.next()? {
             "mounts" => CloneFlags::CLONE_NEWNS,
             "net" => CloneFlags::CLONE_NEWNET,
@@ -167,6 +203,10 @@ fn processes(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
         "spawn" => {
             let program = steps.next()?;
             spawn(program, steps.block()?)?;
+        }
+        "attempt" => {
+            let program = steps.next()?;
+            Command::new(program).args(steps.block()?).status()?;
         }
         "become" => {
             let program = steps.next()?;
@@ -271,6 +311,16 @@ fn poll_connect(address: &str) -> Result<()> {
 
 fn wait_for(path: &str) -> Result<()> {
     wait_until(&format!("{path} did not appear"), || Ok(std::path::Path::new(path).exists()))
+}
+
+/// The same beside everything else that is done, which it must not hold up.
+fn wait_long(path: &str) -> Result<()> {
+    let deadline = Instant::now() + LONG_PATIENCE;
+    while !std::path::Path::new(path).exists() {
+        ensure!(Instant::now() < deadline, "{path} did not appear");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// A file that is whole from the moment on in which it is there.

@@ -1,6 +1,6 @@
 //! The ways to a peer. A refusal, or no answer within seconds, is no failure: what comes of it is the agent's to tell.
 //!
-//! TCP: `fastopen ADDR` (data goes with the first packet; no `connect`), `mptcp-connect ADDR`, `uring-connect ADDR`,
+//! TCP: `connect-often ADDR TIMES`, `fastopen ADDR` (data goes with the first packet; no `connect`), `mptcp-connect ADDR`, `uring-connect ADDR`,
 //! `uring-connect-direct ADDR` (the socket is in a slot and never has a descriptor), `compat-connect ADDR` and
 //! `compat-socketcall ADDR` (32-bit), `netns-connect ADDR` (in a network of our own, where we have that address and listen),
 //! `accept-one PORTFILE` and `uring-accept-one PORTFILE` (listen on 127.0.0.1, write the port, accept one, close).
@@ -15,7 +15,7 @@
 #![expect(unsafe_code, reason = "sockets and addresses that no safe function makes")]
 
 use std::io::IoSlice;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
@@ -40,6 +40,12 @@ pub(crate) fn step(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
 
 fn tcp(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
     match step {
+        "connect-often" => {
+            let address: SocketAddr = steps.number()?;
+            for _ in 0..steps.number::<u32>()? {
+                drop(TcpStream::connect(address));
+            }
+        }
         "fastopen" => {
             let (address, socket) = stream(steps)?;
             heard(
@@ -227,7 +233,7 @@ fn bytes(address: &SockaddrStorage) -> &[u8] {
 }
 
 /// A listener whose port others can read.
-fn listening_soon(port_file: &str) -> Result<TcpListener> {
+pub(crate) fn listening_soon(port_file: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     place(port_file, &listener.local_addr()?.port().to_string())?;
     Ok(listener)

@@ -76,9 +76,13 @@ impl Ring {
     }
 
     pub(crate) fn open(&mut self, path: &str) -> Result<OwnedFd> {
+        self.open_with(path, libc::O_RDONLY | libc::O_CLOEXEC)
+    }
+
+    pub(crate) fn open_with(&mut self, path: &str, flags: i32) -> Result<OwnedFd> {
         let path = CString::new(path)?;
         let entry = opcode::OpenAt::new(Fd(libc::AT_FDCWD), path.as_ptr());
-        let entry = entry.flags(libc::O_RDONLY | libc::O_CLOEXEC).build();
+        let entry = entry.flags(flags).build();
         // SAFETY: the path lives.
         let opened = unsafe { self.perform("openat by io_uring", entry) }?;
         if self.hand == Hand::Poller && opened == Err(Errno::EINVAL) {

@@ -1,8 +1,9 @@
-//! Ways to open a credential, by every name it has.
+//! Ways to open a credential, by every name it has, and to write it.
 
 mod names;
 mod reading;
 mod receiving;
+mod writing;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -57,6 +58,15 @@ pub(super) const ROUTES: &[Route] = &[
     reading::SPLICE,
     reading::COPY_FILE_RANGE,
     reading::URING,
+    writing::ONLY,
+    writing::APPEND,
+    writing::TRUNCATE,
+    writing::MADE,
+    writing::CREAT,
+    writing::OPENAT2,
+    writing::URING,
+    writing::OVERLAY,
+    writing::RENAMED,
 ];
 
 /// What the ways to open have in common.

@@ -1,7 +1,8 @@
 //! Fields that tell what was done.
 
 use super::kinds::{
-    ACCEPT, CHANGE, CLOSED, CONNECT, EXEC_FAILED, EXIT, FILES, LINKED, MEMORY, NETWORK, READ, SEND,
+    ACCEPT, ACTIONS, CHANGE, CLOSED, CONNECT, EXEC, EXEC_FAILED, EXIT, FILES, LINKED, MEMORY, NETWORK, OPEN,
+    OPENED, READ, SEND,
 };
 use super::{Field, field};
 
@@ -9,9 +10,9 @@ use super::{Field, field};
 pub(super) const DEEDS: &[Field] = &[
     field(
         "how",
-        "`copy`, `map`; `attach`, `mem`, `environ`, `descriptor`",
-        &[READ, MEMORY],
-        "Of `secret.read`: by a call that copies, or mapped into memory. Of `memory.access`: the right to read and write the memory (`ptrace`, `process_vm_readv` and the like), `/proc/PID/mem`, `/proc/PID/environ`, a descriptor.",
+        "`copy`, `map`; `find`, `add`, `update`; `attach`, `mem`, `environ`, `descriptor`",
+        &[OPEN, READ, MEMORY],
+        "Of `secret.read`: by a call that copies, or mapped into memory. Of the `secret.open` of a key: found by its name, made or given its first payload, given another. Of `memory.access`: the right to read and write the memory (`ptrace`, `process_vm_readv` and the like), `/proc/PID/mem`, `/proc/PID/environ`, a descriptor.",
     ),
     field(
         "target",
@@ -59,6 +60,29 @@ pub(super) const DEEDS: &[Field] = &[
         "How it was found to be a credential: by inode, by name in a known directory, below a marked directory, by the names of its path.",
     ),
     field("file.links", "number", FILES, "Hard links to it."),
+    field(
+        "key",
+        "object",
+        &[OPEN, READ],
+        "The key, where it is one of the kernel's key rings. Its payload is not looked at.",
+    ),
+    field("key.type", "text", &[OPEN, READ], "Its type: `user`, `logon` and so on."),
+    field(
+        "key.description",
+        "text",
+        &[OPEN, READ],
+        "What it is called, by whoever made it; at most 255 bytes.",
+    ),
+    field("key.description_truncated", "true", &[OPEN, READ], "There is more of it."),
+    field("key.serial", "number", &[OPEN, READ], "Its number, which is another key's after it is gone."),
+    field("key.owner", "uid", &[OPEN, READ], "Whose it is."),
+    field(
+        "environment",
+        "list",
+        &[EXEC],
+        "Variables that hold a secret and that the process did not have before: names only, at most 16. `credential` begins with what they hold.",
+    ),
+    field("environment[]", "text", &[EXEC], "Name of one."),
     field(
         "exit",
         "object",
@@ -118,10 +142,20 @@ pub(super) const DEEDS: &[Field] = &[
         "link",
         "object",
         LINKED,
-        "Which credential openings it came after. It says observed after, never used for.",
+        "Which credential openings it came after. It says observed or written after, never used for or made of.",
     ),
-    field("link.relation", "`observed_after`", LINKED, "What is claimed, and all that is claimed."),
-    field("link.of", "list of seq", LINKED, "Records of the openings, newest first, at most 16."),
+    field(
+        "link.relation",
+        "`observed_after`, `opened_while_connected`, `written_after`",
+        LINKED,
+        "What is claimed, and all that is claimed: it came after openings; `written_after`, a credential was written after the openings of what the writer holds, which is not to say that it was made of that; or, of an opening, there was a connection to where the credential belongs, for which the client may have been asked for it.",
+    ),
+    field(
+        "link.of",
+        "list of seq",
+        LINKED,
+        "Records of the openings (of an opening, of the connection), at most 16: of the credential that fits best first, of one credential newest first.",
+    ),
     field("link.of[]", "seq", LINKED, "One opening."),
     field(
         "link.of_unknown",
@@ -131,17 +165,57 @@ pub(super) const DEEDS: &[Field] = &[
     ),
     field(
         "link.basis",
-        "`same-process`, `inherited`, `received`, `held`",
+        "`same-process`, `inherited`, `received`, `held`, `beside`",
         LINKED,
-        "How the process came by the newest of them: it opened it, a forebear opened it before the fork, it was handed over, it had it before the chain began.",
+        "How the process came by the credential that fits best, the first of `credential`: it opened it, a forebear opened it before the fork, it was handed over, it had it before the chain began; or it has none, and a process that was started together with it opened it, as in a pipeline.",
     ),
-    field("link.delay_ms", "milliseconds, 3 decimals", LINKED, "Since the newest of them."),
+    field("link.delay_ms", "milliseconds, 3 decimals", LINKED, "Since it came by that one last."),
     field("link.hops", "number", LINKED, "Forks between the process that opened it and the one that acts."),
-    field("link.facts", "list", LINKED, "What makes the link stronger, where there is anything."),
+    field("link.facts", "list", LINKED, "What is known of that one, where there is anything."),
     field(
         "link.facts[]",
-        "`destination-named`, `only-credential`, `first-connection`",
+        "`destination-named`, `destination-expected`, `destination-differs`, `first-connection`, `only-credential`, `same-thread`, `same-request`, `other-request`",
         LINKED,
-        "The credential itself names the destination; the process holds no other; no connection of the run lies between.",
+        "The credential itself names the destination; its kind is expected to be used there (weaker); it names only others; no connection of the run lies between; the process holds no other; the thread that acts came by it; it came by it for the connection it serves now (`request`), or for another one.",
     ),
+    field(
+        "link.confidence",
+        "number, 1 to 100",
+        LINKED,
+        "What the link with that one is worth, out of facts, distance and time (docs/CHAINS.md): strong from 75, fair from 30. No probability.",
+    ),
+    field("link.each", "list", LINKED, "The same for each credential, best first, where there are several."),
+    field("link.each[]", "object", LINKED, "One credential."),
+    field("link.each[].credential", "text", LINKED, "Its id."),
+    field("link.each[].confidence", "number, 1 to 100", LINKED, "What the link with it is worth."),
+    field(
+        "request",
+        "seq",
+        ACTIONS,
+        "The `accept` of the connection it was done for, where that can be seen: the only one open in its process, or the only one its thread accepted; of a process that was made for it, that one.",
+    ),
+    field(
+        "attempt",
+        "object",
+        &[EXEC, CONNECT, OPENED, CLOSED],
+        "Something is done again after it failed: the same connection in a run, the same command for the same parent; of a chain, the same job.",
+    ),
+    field("attempt.number", "number", &[EXEC, CONNECT, OPENED, CLOSED], "2 for the first repetition."),
+    field(
+        "attempt.of",
+        "seq; of a chain ULID",
+        &[EXEC, CONNECT, OPENED, CLOSED],
+        "The first attempt, where it has a record.",
+    ),
+    field(
+        "attempt.after",
+        "seq; of a chain ULID",
+        &[EXEC, CONNECT, OPENED, CLOSED],
+        "The failed one before, where it has a record.",
+    ),
+    field("attempt.failed", "object", &[OPENED, CLOSED], "How that one ended."),
+    field("attempt.failed.code", "number", &[OPENED, CLOSED], "As `exit.code`."),
+    field("attempt.failed.signal", "number", &[OPENED, CLOSED], "As `exit.signal`."),
+    field("attempt.failed.core", "boolean", &[OPENED, CLOSED], "As `exit.core`."),
+    field("attempt.delay_ms", "milliseconds, 3 decimals", &[OPENED, CLOSED], "From its end to this begin."),
 ];

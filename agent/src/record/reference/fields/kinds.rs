@@ -1,6 +1,7 @@
 //! The kinds of records, and groups of them that share fields.
 
 pub(super) const OPEN: &str = "action/secret.open";
+pub(super) const WRITE: &str = "action/secret.write";
 pub(super) const RECEIVE: &str = "action/secret.receive";
 pub(super) const READ: &str = "action/secret.read";
 pub(super) const MEMORY: &str = "action/memory.access";
@@ -14,10 +15,13 @@ pub(super) const ACCEPT: &str = "action/accept";
 pub(super) const OPENED: &str = "chain/opened";
 pub(super) const COMPLETED: &str = "chain/completed";
 pub(super) const CLOSED: &str = "chain/closed";
+pub(super) const INVENTORY: &str = "inventory";
+pub(super) const FINDING: &str = "finding";
 
 /// Actions, then what is told of chains, then what belongs to none: the groups below are heads of this list.
 pub(in crate::record::reference) const ALL: &[&str] = &[
     OPEN,
+    WRITE,
     RECEIVE,
     READ,
     MEMORY,
@@ -31,14 +35,44 @@ pub(in crate::record::reference) const ALL: &[&str] = &[
     OPENED,
     COMPLETED,
     CLOSED,
+    FINDING,
+    INVENTORY,
     "gap",
     "coverage",
     "heartbeat",
+    "head",
 ];
-pub(in crate::record::reference) const CHAINED: &[&str] = ALL.split_at(14).0;
-pub(in crate::record::reference) const ACTIONS: &[&str] = ALL.split_at(11).0;
-pub(super) const LINKED: &[&str] = &[OPEN, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
+/// What has an actor or credentials.
+pub(in crate::record::reference) const IDENTIFIED: &[&str] = ALL.split_at(17).0;
+/// What belongs to a chain.
+pub(in crate::record::reference) const LINED: &[&str] = ALL.split_at(16).0;
+pub(in crate::record::reference) const CHAINED: &[&str] = ALL.split_at(15).0;
+pub(in crate::record::reference) const ACTIONS: &[&str] = ALL.split_at(12).0;
+/// What is judged: every action but the end of a process.
+pub(super) const JUDGED: &[&str] =
+    &[OPEN, WRITE, RECEIVE, READ, MEMORY, EXEC, EXEC_FAILED, CHANGE, CONNECT, SEND, ACCEPT];
+pub(super) const LINKED: &[&str] = &[OPEN, WRITE, READ, EXEC, EXEC_FAILED, EXIT, CHANGE, CONNECT, SEND];
 /// What has a file; a connection, where it goes to a unix socket that stands for a credential.
-pub(super) const FILES: &[&str] = &[OPEN, RECEIVE, READ, CONNECT];
+pub(super) const FILES: &[&str] = &[OPEN, WRITE, RECEIVE, READ, CONNECT];
 pub(super) const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
+/// What has a list of credentials: actions, findings and the inventory.
+pub(super) const CREDENTIALED: &[&str] = &[
+    OPEN,
+    WRITE,
+    RECEIVE,
+    READ,
+    MEMORY,
+    EXEC,
+    EXEC_FAILED,
+    EXIT,
+    CHANGE,
+    CONNECT,
+    SEND,
+    ACCEPT,
+    FINDING,
+    INVENTORY,
+];
+pub(in crate::record::reference) const LISTED: &[&str] = &[INVENTORY];
+pub(in crate::record::reference) const FOUND: &[&str] = &[FINDING];
 pub(in crate::record::reference) const COVERAGE: &[&str] = &["coverage"];
+pub(super) const HEADS: &[&str] = &["head"];

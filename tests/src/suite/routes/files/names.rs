@@ -159,7 +159,7 @@ fn odd(ground: &Ground<'_>) -> Result<()> {
 }
 
 /// A lower layer with a file that the catalogue knows by its name, and one that it does not.
-fn layers(ground: &Ground<'_>) -> Result<()> {
+pub(super) fn layers(ground: &Ground<'_>) -> Result<()> {
     let lower = ground.plain().join("lower");
     fs::create_dir(&lower)?;
     for scratch in ["scratch", "twin-scratch"] {
@@ -169,7 +169,7 @@ fn layers(ground: &Ground<'_>) -> Result<()> {
     Ok(fs::write(lower.join(".pgpass"), "*:*:*:somebody:a secret, for the test\n")?)
 }
 
-fn overlay(ground: &Ground<'_>, step: &str) -> Result<Ran> {
+pub(super) fn overlay(ground: &Ground<'_>, step: &str) -> Result<Ran> {
     let below = |name: &str| shown(&ground.plain().join(name));
     let lower = below("lower");
     ground

@@ -1,0 +1,228 @@
+//! Events that passed a probe by. The kernel runs a tracing program once on a CPU at a time: one that is preempted at work is
+//! not run for other tasks there meanwhile. Tracepoints are concerned from Linux 7 on, LSM programs never. What tells who is there has a twin for that (`again.rs` of the probes). The kernel counts what passes by and does not say whose
+//! it was, so each count that grew is a gap, and after a process that was made, ran or ended unseen `/proc` is read again.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::RawFd;
+use std::os::unix::fs::FileExt;
+
+use super::control::LossWatch;
+use crate::event::{Kind, Loss, tells_who_is_there};
+
+/// How often those are looked at that tell who is there, ns.
+const VITAL_EVERY_NS: u64 = 1_000_000_000;
+/// How often all others are, ns: there are dozens.
+const ALL_EVERY_NS: u64 = 10_000_000_000;
+
+/// Programs by name, with what the kernel says of each; good for as long as the [`Kernel`](super::Kernel) is.
+#[derive(Debug, Default)]
+pub struct Passed {
+    programs: Vec<Program>,
+}
+
+#[derive(Debug)]
+struct Program {
+    name: String,
+    kind: Option<Kind>,
+    info: File,
+    /// As last read: of a program that is detached, nothing can be.
+    count: Cell<u64>,
+}
+
+impl Program {
+    fn count(&self) -> u64 {
+        self.count.set(misses(&self.info).unwrap_or(0).max(self.count.get()));
+        self.count.get()
+    }
+}
+
+impl Passed {
+    /// Of programs by name and descriptor. Of one about which nothing can be read, nothing is told.
+    pub(super) fn of(programs: impl Iterator<Item = (String, RawFd)>) -> Self {
+        let opened = programs.filter_map(|(name, fd)| {
+            let info = File::open(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            Some(Program { kind: kind_of(&name), name, info, count: Cell::new(0) })
+        });
+        Passed { programs: opened.collect() }
+    }
+
+    /// How many events passed each program by, without those that none did.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        let counts = self.programs.iter().map(|program| (program.name.clone(), program.count()));
+        counts.filter(|(_, count)| *count != 0).collect()
+    }
+
+    /// The same by kind, of programs whose kind is wanted.
+    fn by_kind(&self, wanted: impl Fn(Kind) -> bool) -> Vec<(Kind, u64)> {
+        let mut counts = BTreeMap::new();
+        for program in &self.programs {
+            if let Some(kind) = program.kind.filter(|kind| wanted(*kind)) {
+                let (_, count) = counts.entry(kind as u8).or_insert((kind, 0));
+                *count += program.count();
+            }
+        }
+        counts.into_values().collect()
+    }
+}
+
+/// What the kernel counts from 5.12 on.
+fn misses(info: &File) -> Option<u64> {
+    let mut text = [0; 1_024];
+    let read = info.read_at(&mut text, 0).ok()?;
+    parse(text.get(..read)?)
+}
+
+fn parse(info: &[u8]) -> Option<u64> {
+    let mut lines = info.split(|byte| *byte == b'\n');
+    let count = lines.find_map(|line| line.strip_prefix(b"recursion_misses:"))?;
+    std::str::from_utf8(count).ok()?.trim().parse().ok()
+}
+
+/// What a program tells that nothing else does, by its name: a tier, and what is done there.
+fn kind_of(program: &str) -> Option<Kind> {
+    let (tier, what) = program.split_once('_')?;
+    let after = matches!(tier, "fexit" | "kretprobe");
+    let what = what.trim_end_matches("32").trim_end_matches('6');
+    Some(match what {
+        // Not the first of twins, since the second sees what passes it by.
+        "fork_again" => Kind::Fork,
+        "exec_again" => Kind::Exec,
+        "exit_again" => Kind::Exit,
+        "open" => Kind::Open,
+        "connect" if after => Kind::ConnectEnd,
+        "state" => Kind::ConnectEnd,
+        "connect" => Kind::Connect,
+        "receive" => Kind::Receive,
+        "read" | "map" => Kind::Read,
+        "unix" => Kind::Unix,
+        "ptrace" => Kind::Memory,
+        "execve" | "execveat" | "exec_failed" => Kind::ExecFailed,
+        "creds" | "namespaces" | "end_namespaces" => Kind::Identity,
+        "send" | "ping" | "raw" => Kind::Send,
+        "accept" => Kind::Accept,
+        "key" | "add_key" | "request_key" | "keyctl" => Kind::Key,
+        _ => return None,
+    })
+}
+
+/// Looks at the counts from time to time, and says what is new.
+#[derive(Debug)]
+pub struct MissWatch {
+    passed: Passed,
+    vital: (LossWatch, u64),
+    others: (LossWatch, u64),
+}
+
+impl MissWatch {
+    /// What passed by until `now_ns` is not told: nothing was expected of the probes yet.
+    #[must_use]
+    pub fn new(passed: Passed, now_ns: u64) -> Self {
+        let mut watch = MissWatch { passed, vital: Default::default(), others: Default::default() };
+        let _ = watch.look(now_ns);
+        watch
+    }
+
+    /// The counts by program.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(String, u64)> {
+        self.passed.counts()
+    }
+
+    /// What passed by since the last look, where it is time for one.
+    pub fn look(&mut self, now_ns: u64) -> Vec<Loss> {
+        let MissWatch { passed, vital, others } = self;
+        let vital = due(vital, (now_ns, VITAL_EVERY_NS), || passed.by_kind(tells_who_is_there));
+        let others = due(others, (now_ns, ALL_EVERY_NS), || passed.by_kind(|kind| !tells_who_is_there(kind)));
+        vital.into_iter().chain(others).collect()
+    }
+}
+
+fn due(
+    (watch, next_ns): &mut (LossWatch, u64),
+    (now_ns, every_ns): (u64, u64),
+    counts: impl FnOnce() -> Vec<(Kind, u64)>,
+) -> Option<Loss> {
+    if now_ns < *next_ns {
+        return None;
+    }
+    *next_ns = now_ns.saturating_add(every_ns);
+    // The kernel counts these by program, not by CPU.
+    watch.look(&counts(), Vec::new, now_ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
+    use super::super::probes;
+    use super::*;
+
+    #[test]
+    fn every_program_of_the_table_has_a_kind() {
+        let ways = probes::needs().flat_map(|need| need.ways);
+        for program in ways.flat_map(|way| way.programs) {
+            // The kernel does not guard the former that way; the latter have twins.
+            let other =
+                program.name.starts_with("skb_") || ["tp_fork", "tp_exec", "tp_exit"].contains(&program.name);
+            assert_eq!(kind_of(program.name).is_none(), other, "{}", program.name);
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_read() {
+        let info = b"pos:\t0\nflags:\t02000002\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t7\nverified_insns:\t2947\n";
+        assert_eq!(parse(info), Some(7));
+        for other in [
+            &b"recursion_misses:"[..],
+            b"recursion_misses:\t-1\n",
+            b"recursion_misses:\t\xff\n",
+            b"",
+            b"run_cnt:\t3",
+        ] {
+            assert_eq!(parse(other), None);
+        }
+    }
+
+    fn said(name: &str, file: &File) -> Program {
+        let (name, kind) = (name.to_owned(), kind_of(name));
+        Program { name, kind, info: file.try_clone().unwrap(), count: Cell::new(0) }
+    }
+
+    fn say(mut file: &File, count: u64) {
+        file.set_len(0).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        write!(file, "pos:\t0\nrecursion_misses:\t{count}\n").unwrap();
+    }
+
+    #[test]
+    fn what_passes_by_is_told_once_and_in_its_time() {
+        const SECOND: u64 = 1_000_000_000;
+        let (exit, read, map) =
+            (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        for file in [&exit, &read, &map] {
+            say(file, 5);
+        }
+        let programs =
+            vec![said("tp_exit_again", &exit), said("fentry_read", &read), said("fentry_map", &map)];
+        let mut watch = MissWatch::new(Passed { programs }, SECOND);
+        assert_eq!(watch.look(3 * SECOND), [], "what was before is of no interest");
+        for file in [&exit, &read, &map] {
+            say(file, 6);
+        }
+        assert_eq!(watch.look(3 * SECOND + 1), [], "it is not time yet");
+        let exits = Loss { since_ns: 3 * SECOND, counts: vec![(Kind::Exit, 1)], cpus: Vec::new() };
+        assert_eq!(watch.look(4 * SECOND), [exits]);
+        let reads = Loss { since_ns: SECOND, counts: vec![(Kind::Read, 2)], cpus: Vec::new() };
+        assert_eq!(watch.look(11 * SECOND), [reads], "two programs, one kind");
+        assert_eq!(watch.look(40 * SECOND), []);
+        let mut all = watch.counts();
+        all.sort();
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[0], ("fentry_map".to_owned(), 6));
+        map.set_len(0).unwrap();
+        assert_eq!(watch.counts().len(), 3, "what was counted stays, also when its program is gone");
+    }
+}

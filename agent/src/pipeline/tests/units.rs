@@ -1,0 +1,63 @@
+//! What systemd does again: a job that failed, which is a retry, and one whose time has come, which is none.
+
+use super::super::scenario::{MS, SECOND, Scenario};
+use crate::chain::{Note, Opened};
+use crate::event::{ExitStatus, ProcessKey};
+
+const INIT: ProcessKey = ProcessKey { tgid: 1, start_ns: 10 * SECOND };
+
+/// systemd starts a unit as root, in a cgroup that it made for that; the unit's only process opens a token and ends.
+fn run_of(story: &mut Scenario, unit: &str, tgid: u32, code: u8) {
+    let job = story.fork(INIT, tgid);
+    story.move_to(job, 70 + u64::from(tgid), &format!("/system.slice/{unit}"));
+    story.exec_with(job, "/usr/bin/migrate", &["migrate", "--all"]);
+    story.open(job, "/srv/app/token");
+    story.exit(job, code);
+}
+
+/// How the chains of a story begin.
+fn begun(story: &Scenario) -> Vec<Opened> {
+    let notes = story.play().notes.into_iter();
+    notes.filter_map(|note| if let Note::Opened(opened) = note { Some(*opened) } else { None }).collect()
+}
+
+/// `Restart=on-failure`, `RestartSec=1`: three chains, of which the later ones name the first and the one before. Started
+/// by hand after that, it is a job of its own.
+#[test]
+fn a_privileged_unit_that_fails_twice_is_one_job_in_three_attempts() {
+    let (mut story, _) = Scenario::begin();
+    for (tgid, code) in [(201, 1), (202, 3), (203, 0), (204, 0)] {
+        run_of(&mut story, "migrate.service", tgid, code);
+        story.wait(SECOND);
+    }
+    let begun = begun(&story);
+    let [first, second, third, by_hand] = begun.as_slice() else { panic!("{begun:#?}") };
+    for opened in &begun {
+        let actor = (opened.actor.id.as_str(), opened.actor.user.as_str(), opened.actor.origin.as_str());
+        assert_eq!(actor, ("systemd:migrate.service", "root", "init"));
+        assert_eq!(opened.after, None, "each run is a chain of its own");
+    }
+    assert_eq!((first.attempt, by_hand.attempt), (None, None));
+    for (opened, number, after, code) in [(second, 2, first, 1), (third, 3, second, 3)] {
+        let attempt = opened.attempt.unwrap();
+        assert_eq!((attempt.number, attempt.of, attempt.after), (number, first.chain, after.chain));
+        assert_eq!(attempt.failed, ExitStatus::Code(code));
+        assert!((SECOND..SECOND + 10 * MS).contains(&attempt.delay_ns), "{attempt:?}");
+    }
+}
+
+/// What a timer starts every five seconds would have come after a success, too; what comes sooner would not.
+#[test]
+fn what_a_timer_starts_again_is_no_attempt() {
+    let (mut story, _) = Scenario::begin();
+    for (tgid, code, pause_s) in [(201, 0, 5), (202, 1, 5), (203, 1, 1), (204, 0, 5), (205, 0, 5)] {
+        run_of(&mut story, "dump.service", tgid, code);
+        story.wait(pause_s * SECOND);
+    }
+    let begun = begun(&story);
+    assert!(begun.iter().all(|opened| opened.actor.origin == "timer:dump.timer"), "{begun:#?}");
+    let numbers: Vec<Option<u64>> =
+        begun.iter().map(|opened| opened.attempt.map(|attempt| attempt.number)).collect();
+    assert_eq!(numbers, [None, None, None, Some(2), None]);
+    assert_eq!(begun[3].attempt.unwrap().of, begun[2].chain, "the one that came by schedule is the first");
+}

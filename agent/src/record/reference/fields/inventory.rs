@@ -1,0 +1,97 @@
+//! Fields of inventory records.
+
+use super::kinds::LISTED;
+use super::{Field, field};
+
+pub(super) const INVENTORIES: &[Field] = &[
+    field(
+        "of",
+        "`actor`, `credential`, `host`",
+        LISTED,
+        "What it tells of. `host` ends a whole set: all entries came before it, since the last `host`.",
+    ),
+    field(
+        "why",
+        "list",
+        LISTED,
+        "Why it is told now. All entries are told once a day; between, those that changed.",
+    ),
+    field(
+        "why[]",
+        "`daily`, `new`, `new-actor`, `new-person`, `new-version`, `new-destination`, `gone`",
+        LISTED,
+        "It was not known; an actor, or a person, used the credential for the first time; it was rotated; a host was reached for with it for the first time; a file with it is gone.",
+    ),
+    field(
+        "watched_since",
+        "time",
+        LISTED,
+        "Since when this host is watched: a credential without `last` was not seen to be used since then.",
+    ),
+    field("known", "time", LISTED, "Since when the credential is known."),
+    field("runs", "number", LISTED, "Runs of the actor, or with the credential."),
+    field(
+        "versions",
+        "number",
+        LISTED,
+        "What the credential was seen to hold, one after the other: 2 where it was rotated once. 0: it could not be read.",
+    ),
+    field("programs", "list of text", LISTED, "Programs that acted."),
+    field("programs[]", "text", LISTED, "One program; of a script, the script."),
+    field("files", "list of objects", LISTED, "Files with the credential."),
+    field("files[]", "object", LISTED, "One file."),
+    field("files[].path", "text", LISTED, "Where it lies."),
+    field("files[].owner", "uid", LISTED, "Its owner."),
+    field(
+        "files[].mode",
+        "four octal digits",
+        LISTED,
+        "Its permissions. Access control lists are not judged.",
+    ),
+    field("files[].written", "time", LISTED, "When it was written last, by the file's own word."),
+    field("actors", "list of objects", LISTED, "Service accounts that used the credential."),
+    field("actors[]", "object", LISTED, "One of them."),
+    field("actors[].id", "text", LISTED, "As `actor.id`; of a credential, its `id`; of a person, the name."),
+    field("actors[].first", "time", LISTED, "The first time."),
+    field("actors[].last", "time", LISTED, "The last time."),
+    field(
+        "credentials",
+        "list of objects",
+        LISTED,
+        "Credentials the actor held while it acted. Fields as of `actors[]`.",
+    ),
+    field("credentials[]", "object", LISTED, "One of them."),
+    field(
+        "people",
+        "list of objects",
+        LISTED,
+        "People who used the credential, or on whose behalf somebody did; of an actor, who started it. Fields as of `actors[]`.",
+    ),
+    field("people[]", "object", LISTED, "One of them."),
+    field(
+        "destinations",
+        "list of objects",
+        LISTED,
+        "Hosts that the actor reached for; of a credential, whoever held it. It says after, never with.",
+    ),
+    field("destinations[]", "object", LISTED, "One host."),
+    field("destinations[].to", "text", LISTED, "Its name, where one is known, else its address."),
+    field("destinations[].port", "number", LISTED, "The port of the latest attempt."),
+    field("destinations[].reached", "boolean", LISTED, "It answered at least once, or took what was sent."),
+    field("destinations[].first", "time", LISTED, "The first attempt."),
+    field("destinations[].last", "time", LISTED, "The last."),
+    field("total", "object", LISTED, "Of `host`: how many there are."),
+    field(
+        "total.*",
+        "number",
+        LISTED,
+        "`actors`, `credentials`, and of these `unused`: never seen to be used.",
+    ),
+    field("left_out", "object", LISTED, "What found no room, and what was not looked at. Absent: nothing."),
+    field(
+        "left_out.*",
+        "number",
+        LISTED,
+        "Of an entry, how often one more of `programs`, `files`, `actors`, `credentials`, `people`, `destinations` was refused. Of `host`: `actors_forgotten` and `credentials_forgotten`, those that acted longest ago; `files_refused` and `files_unlisted`, files with credentials; `directories_unlisted`, those not looked into.",
+    ),
+];

@@ -1,0 +1,4 @@
+//! A file of purposes.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| spoor_fuzz::purpose(data));

@@ -1,0 +1,245 @@
+//! Who watches meanwhile: nobody, spoor, auditd, or auditd that hands on to laurel.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::load::SECRETS;
+use crate::agent::Agent;
+use crate::records::text;
+use crate::{PATIENCE, Place};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Collector {
+    Nobody,
+    Spoor,
+    Auditd,
+    Laurel,
+}
+
+/// One that is at it.
+pub(super) enum Running {
+    Nobody,
+    Spoor(Box<Agent>),
+    Audit(Collector, Child),
+}
+
+const AUDIT_LOG: &str = "/var/log/audit/audit.log";
+/// Executions, connections and the credentials: what spoor is asked for. Buffers and patience are Debian's.
+const RULES: &str = "-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n\
+    -a always,exit -F arch=b64 -S execve,execveat -k exec\n-a always,exit -F arch=b64 -S connect -k connect\n";
+
+impl Collector {
+    pub(super) const ALL: [Self; 4] = [Self::Nobody, Self::Spoor, Self::Auditd, Self::Laurel];
+
+    /// Each comes once a round, in an order that changes with the round.
+    pub(super) fn in_turn(round: usize, turn: usize) -> Self {
+        let count = Self::ALL.len();
+        let place = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
+        Self::ALL.get((place + round / 2) % count).copied().unwrap_or(Self::Nobody)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Spoor => "spoor",
+            Self::Auditd => "auditd",
+            Self::Laurel => "laurel",
+        }
+    }
+
+    pub(super) fn start(self, place: &Place, visit: usize) -> Result<Running> {
+        Ok(match self {
+            Self::Nobody => Running::Nobody,
+            Self::Spoor => {
+                let config = format!("[credentials]\npaths = [\"{SECRETS}/**\"]\n");
+                Running::Spoor(Box::new(Agent::start(place, &format!("visit-{visit}"), &config)?))
+            }
+            Self::Auditd | Self::Laurel => Running::Audit(self, audit(self)?),
+        })
+    }
+}
+
+/// Audit was on once, in every block: what was made before it ever was is never looked at again, and a block of nobody's would
+/// differ from the next. Now it is off, and no process has anything of it.
+pub(super) fn make_ready() -> Result<()> {
+    auditctl(&["-e", "1"])?;
+    audit_off()
+}
+
+fn audit_off() -> Result<()> {
+    auditctl(&["-D"])?;
+    auditctl(&["-a", "task,never"])?;
+    auditctl(&["-e", "0"]).map(drop)
+}
+
+fn auditctl(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("/sbin/auditctl").args(arguments).output().context("auditctl")?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "auditctl {arguments:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(said)
+}
+
+/// Starts auditd as Debian has it, but for its log, which is neither turned over nor enriched: the least that it can do. Where
+/// it hands on to laurel it writes none at all.
+fn audit(collector: Collector) -> Result<Child> {
+    let laurel = collector == Collector::Laurel;
+    let conf = fs::read_to_string("/etc/audit/auditd.conf")?;
+    let ours = |name: &str| match name {
+        "log_format" => Some("RAW"),
+        "write_logs" => Some(if laurel { "no" } else { "yes" }),
+        "max_log_file_action" | "space_left_action" | "admin_space_left_action" => Some("IGNORE"),
+        _ => None,
+    };
+    let lines = conf.lines().map(|line| match line.split_once(" = ") {
+        Some((name, value)) => format!("{name} = {}\n", ours(name).unwrap_or(value)),
+        None => format!("{line}\n"),
+    });
+    fs::write("/etc/audit/auditd.conf", lines.collect::<String>())?;
+    let plugin = fs::read_to_string("/etc/audit/plugins.d/laurel.conf")?;
+    let (from, to) = if laurel { ("active = no", "active = yes") } else { ("active = yes", "active = no") };
+    fs::write("/etc/audit/plugins.d/laurel.conf", plugin.replace(from, to))?;
+    let child = Command::new("/sbin/auditd").arg("-n").stdout(Stdio::null()).spawn().context("auditd")?;
+    let deadline = Instant::now() + PATIENCE;
+    let there = |program: &str| {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok())
+            .any(|comm| comm.trim() == program)
+    };
+    let pid = format!("pid {}\n", child.id());
+    while !auditctl(&["-s"])?.contains(&pid) || (laurel && !there("laurel")) {
+        ensure!(Instant::now() < deadline, "auditd does not get ready");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let rules = format!("{RULES}-w {SECRETS} -p r -k secret\n");
+    fs::write("/run/audit.rules", rules)?;
+    auditctl(&["-R", "/run/audit.rules"])?;
+    auditctl(&["-e", "1"])?;
+    Ok(child)
+}
+
+impl Running {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Nobody => "nobody",
+            Self::Spoor(_) => "spoor",
+            Self::Audit(collector, _) => collector.name(),
+        }
+    }
+
+    /// What it has told so far, as it says itself.
+    pub(super) fn told(&self) -> Result<Value> {
+        match self {
+            Self::Nobody => Ok(json!({})),
+            Self::Spoor(agent) => status(agent),
+            Self::Audit(..) => {
+                let status = auditctl(&["-s"])?;
+                let lost =
+                    status.lines().find_map(|line| line.strip_prefix("lost ")).context("auditctl -s")?;
+                Ok(json!({ "dropped": { "lost": lost.trim().parse::<u64>()? } }))
+            }
+        }
+    }
+
+    /// The difference to what it had told then.
+    pub(super) fn told_since(&self, before: &Value) -> Result<Value> {
+        let now = self.told()?;
+        let mut since = serde_json::Map::new();
+        for part in ["read", "dropped"] {
+            let mut counts = serde_json::Map::new();
+            for (name, count) in now.get(part).and_then(Value::as_object).into_iter().flatten() {
+                let was = before.get(part).and_then(|counts| counts.get(name)).and_then(Value::as_u64);
+                let more = count.as_u64().unwrap_or(0) - was.unwrap_or(0);
+                if more > 0 {
+                    counts.insert(name.clone(), json!(more));
+                }
+            }
+            since.insert(part.to_owned(), counts.into());
+        }
+        Ok(since.into())
+    }
+
+    /// Ends it; what it tells at its end.
+    pub(super) fn stop(self) -> Result<Value> {
+        match self {
+            Self::Nobody => Ok(json!({})),
+            Self::Spoor(agent) => {
+                let (directory, log) = (agent.directory.clone(), agent.log());
+                let (status, records) = agent.stop()?;
+                ensure!(status.success(), "the agent ended with {status}:\n{log}");
+                let last = records.all.iter().rev().find(|record| text(record, "type") == "heartbeat");
+                let counters =
+                    last.and_then(|last| last.get("counters")).context("no last heartbeat")?.clone();
+                fs::remove_dir_all(directory)?;
+                Ok(counters)
+            }
+            Self::Audit(_, mut child) => {
+                audit_off()?;
+                kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+                let ended = child.wait()?;
+                ensure!(ended.success(), "auditd ended with {ended}");
+                let log = fs::read_to_string(AUDIT_LOG).unwrap_or_default();
+                let told = |key: &str| {
+                    log.lines().filter(|line| line.starts_with("type=SYSCALL") && line.contains(key)).count()
+                };
+                let told = json!({
+                    "bytes": log.len(), "exec": told("key=\"exec\""), "connect": told("key=\"connect\""),
+                    "secret": told("key=\"secret\""),
+                });
+                for log in [AUDIT_LOG, "/var/log/laurel/audit.log"] {
+                    drop(fs::remove_file(log)); // who watches writes one of them
+                }
+                Ok(told)
+            }
+        }
+    }
+}
+
+/// What the agent says of itself at its socket.
+fn status(agent: &Agent) -> Result<Value> {
+    let mut socket = UnixStream::connect(agent.directory.join("store/status.sock"))?;
+    socket.write_all(b"status\n")?;
+    let mut answer = String::new();
+    BufReader::new(socket).read_line(&mut answer)?;
+    let status: Value = serde_json::from_str(&answer).context("the agent's status")?;
+    let Some(samples) = status.get("samples").and_then(Value::as_array) else {
+        bail!("no samples in {status}")
+    };
+    let part = |part: &str| -> Value {
+        samples
+            .iter()
+            .map(|sample| (text(sample, "kind").to_owned(), sample.get(part).cloned().unwrap_or(Value::Null)))
+            .collect()
+    };
+    Ok(json!({ "read": part("read"), "dropped": part("dropped") }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_comes_once_a_round_and_each_may_be_the_first() {
+        let rounds: Vec<[Collector; 4]> =
+            (0..8).map(|round| std::array::from_fn(|turn| Collector::in_turn(round, turn))).collect();
+        for collector in Collector::ALL {
+            let once = |round: &[Collector; 4]| round.iter().filter(|one| **one == collector).count() == 1;
+            assert!(rounds.iter().all(once), "{rounds:?}");
+            for place in 0..4 {
+                assert_eq!(rounds.iter().filter(|round| round[place] == collector).count(), 2, "{rounds:?}");
+            }
+        }
+    }
+}

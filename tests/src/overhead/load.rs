@@ -1,0 +1,138 @@
+//! The work that is done, by the program `spoor-load`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Place;
+
+/// A fixed piece of work.
+pub(super) struct Load {
+    pub(super) name: &'static str,
+    pub(super) times: u32,
+    /// Kinds of samples that each time must be told in, and how many.
+    told: &'static [(&'static str, u32)],
+}
+
+const fn load(name: &'static str, times: u32, told: &'static [(&'static str, u32)]) -> Load {
+    Load { name, times, told }
+}
+
+/// A connection of which both ends are watched.
+const SERVED: &[(&str, u32)] = &[("accept", 1), ("accept.end", 1), ("connect", 1), ("connect.end", 1)];
+
+/// All of it. Each takes some ten million instructions without a collector.
+pub(super) const LOADS: [Load; 14] = [
+    load("loop", 2_000, &[]),
+    load("getpid", 50_000, &[]),
+    load("open-plain", 2_000, &[]),
+    load("open-missing", 2_000, &[]),
+    load("open-secret", 500, &[("secret.open", 1)]),
+    load("open-secrets", 512, &[("secret.open", 1)]),
+    load("fork", 100, &[("fork", 1), ("exit", 1)]),
+    load("exec", 100, &[("fork", 1), ("exec", 1), ("exit", 1)]),
+    load("exec-true", 30, &[("fork", 1), ("exec", 1), ("exit", 1)]),
+    load("connect", 300, &[]),
+    load("connect-service", 300, SERVED),
+    load("connect-held", 300, SERVED),
+    load("send", 3_000, &[]),
+    load("send-held", 3_000, &[]),
+];
+
+const DIRECTORY: &str = "/srv/load";
+/// Where the credentials are that are opened.
+pub(super) const SECRETS: &str = "/srv/load/secrets";
+
+/// A program that ends with success, and has no more than that takes: an ELF header, one segment, one call.
+const SMALLEST: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\
+    \x02\0\x3e\0\x01\0\0\0\x78\0\x40\0\0\0\0\0\x40\0\0\0\0\0\0\0\
+    \0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\x01\0\0\0\0\0\0\0\
+    \x01\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\
+    \0\0\x40\0\0\0\0\0\x81\0\0\0\0\0\0\0\x81\0\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\
+    \xb8\x3c\0\0\0\x31\xff\x0f\x05";
+
+/// Makes the files that are opened, and the program that is executed.
+pub(super) fn make_ready(place: &Place) -> Result<()> {
+    fs::create_dir_all(SECRETS)?;
+    for one in 0..256 {
+        fs::write(format!("{SECRETS}/{one}"), "no secret\n")?;
+    }
+    fs::write(format!("{DIRECTORY}/plain"), "no secret\n")?;
+    let smallest = format!("{DIRECTORY}/smallest");
+    fs::write(&smallest, SMALLEST)?;
+    fs::set_permissions(&smallest, fs::Permissions::from_mode(0o755))?;
+    let ended = Command::new(&smallest).status().context("the smallest program")?;
+    ensure!(ended.success(), "the smallest program ended with {ended}");
+    ensure!(program(place).exists(), "no {}", program(place).display());
+    Ok(())
+}
+
+fn program(place: &Place) -> PathBuf {
+    place.act.with_file_name("spoor-load")
+}
+
+/// What a piece of work says that it cost.
+#[derive(Debug, Deserialize)]
+pub(super) struct Own {
+    pub(super) elapsed_ns: u64,
+    pub(super) own_ns: u64,
+}
+
+/// A process that works when it is told to.
+pub(super) struct AtWork {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Load {
+    /// Starts it, and waits until it is ready and warm.
+    pub(super) fn start(&self, place: &Place) -> Result<AtWork> {
+        let mut child = Command::new(program(place))
+            .args([self.name, &self.times.to_string(), DIRECTORY])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = BufReader::new(child.stdout.take().context("standard output was asked for")?);
+        let mut at_work = AtWork { child, said };
+        let line = at_work.line()?;
+        ensure!(line == "ready", "it said {line:?}");
+        Ok(at_work)
+    }
+
+    /// Samples that the work is to be told in, by kind.
+    pub(super) fn made(&self) -> Value {
+        self.told.iter().map(|(kind, each)| ((*kind).to_owned(), json!(each * self.times))).collect()
+    }
+}
+
+impl AtWork {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// Has it work.
+    pub(super) fn go(&mut self) -> Result<Own> {
+        self.child.stdin.as_mut().context("standard input was asked for")?.write_all(b"\n")?;
+        let line = self.line()?;
+        serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))
+    }
+
+    pub(super) fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        let ended = self.child.wait()?;
+        ensure!(ended.success(), "it ended with {ended}");
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! `bench`: what the agent costs, measured by the test crate's own programs.
+
+mod overhead;
+mod statistics;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::sh::{Cmd, step};
+use crate::{build, paths, probes, receivers};
+
+pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
+    stages  only what needs no kernel and no root: the stages from an event to the notes of a chain\n\
+    sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
+    overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
+    counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
+    Other arguments are handed on to it.";
+
+pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+    match args.split_first() {
+        Some((first, rest)) if first == "sinks" => return sinks(rest),
+        Some((first, rest)) if first == "overhead" => return overhead::main(rest),
+        _ => {}
+    }
+    let object = probes::ensure()?;
+    step!("bench: spoor, stages");
+    Cmd::cargo()
+        .args(["bench", "--quiet", "-p", "spoor", "--bench", "stages"])
+        .env(build::PROBES_ENV, &object)
+        .run()?;
+    if args == ["stages"] {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let binary = build::agent_with(&object, &paths::static_target())?;
+    step!("bench: spoor-tests");
+    Cmd::cargo()
+        .args(["run", "--release", "-p", "spoor-tests", "--features", "live", "--bin", "bench", "--"])
+        .args(args)
+        .env(build::PROBES_ENV, &object)
+        .env(build::BINARY_ENV, binary)
+        .advice("the measurements need root and a kernel that spoor supports")
+        .run()?;
+    // What the library costs by itself: the same wherever it runs, so no guest and no root is needed.
+    build::static_bench(&paths::static_target())
+        .args(["-p", "spoor", "--bench", "actors"])
+        .env(build::PROBES_ENV, object)
+        .run()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What no probe takes part in.
+fn sinks(args: &[String]) -> Result<ExitCode> {
+    let receivers = receivers::ensure()?;
+    step!("bench: spoor, sinks");
+    Cmd::cargo()
+        .args(["bench", "--quiet", "-p", "spoor", "--bench", "sinks", "--"])
+        .args(args)
+        .env(receivers::ENV, receivers)
+        .run()?;
+    Ok(ExitCode::SUCCESS)
+}

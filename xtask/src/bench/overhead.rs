@@ -1,0 +1,178 @@
+//! `bench overhead`: what the agent costs the programs it watches, beside nobody and beside auditd.
+//!
+//! The guest measures and says so on its console, a line of JSON a block (tests/src/overhead); here it becomes tables.
+
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::vm;
+
+/// What the guest's lines begin with.
+const MARK: &str = "spoor-bench: ";
+/// Who watches nothing: what all others are compared with, and itself for the noise.
+const NOBODY: &str = "nobody";
+
+pub(super) fn main(args: &[String]) -> Result<ExitCode> {
+    let consoles = match args {
+        [from, cell, log] if from == "--from" => {
+            let said = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
+            vec![(cell.clone(), said)]
+        }
+        cells => vm::measured(cells)?,
+    };
+    for (cell, said) in consoles {
+        let run = Run::parse(&said).with_context(|| format!("what {cell} said"))?;
+        println!("{}", table::page(&cell, &run));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All that was measured in one boot.
+#[derive(Debug, Default)]
+struct Run {
+    blocks: Vec<Block>,
+    programs: Vec<Program>,
+    ends: Vec<End>,
+}
+
+/// One piece of work in one visit of a collector.
+#[derive(Debug, Clone, Deserialize)]
+struct Block {
+    visit: usize,
+    collector: String,
+    load: String,
+    times: u32,
+    elapsed_ns: u64,
+    own_ns: u64,
+    /// Beyond what is used at rest, which may be a little less than nothing.
+    others_ns: i64,
+    /// What everybody else uses at rest, in millionths of the processor.
+    rest: u64,
+    /// Samples that it is to be told in, by kind.
+    made: BTreeMap<String, u64>,
+    told: Told,
+}
+
+/// What a collector had of it, and what it says that it lost.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    read: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, u64>,
+}
+
+/// A probe in one piece of work.
+#[derive(Debug, Clone, Deserialize)]
+struct Program {
+    load: String,
+    times: u32,
+    program: String,
+    runs: u64,
+    ns: u64,
+}
+
+/// What a collector said at the end of its visit.
+#[derive(Debug, Clone, Deserialize)]
+struct End {
+    collector: String,
+    told: BTreeMap<String, u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Block(Block),
+    Program(Program),
+    End(End),
+}
+
+impl Run {
+    fn parse(console: &str) -> Result<Self> {
+        let mut run = Self::default();
+        for line in console.lines() {
+            let Some(at) = line.find(MARK) else { continue };
+            let json = line[at + MARK.len()..].trim();
+            match serde_json::from_str(json).with_context(|| format!("{json:?}"))? {
+                Line::Block(block) => run.blocks.push(block),
+                Line::Program(program) => run.programs.push(program),
+                Line::End(end) => run.ends.push(end),
+            }
+        }
+        ensure!(!run.blocks.is_empty(), "nothing was measured");
+        Ok(run)
+    }
+
+    /// Names, in the order in which they first come.
+    fn names<'a>(&'a self, of: impl Fn(&'a Block) -> &'a str) -> Vec<&'a str> {
+        let mut names = Vec::new();
+        for block in &self.blocks {
+            let name = of(block);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Each block of a collector's visits with those of the same work right before and right after it. A visit stands
+    /// between two of nobody's; of those that are compared with themselves, every other one does: what stands at an odd place.
+    fn triples<'a>(&'a self, collector: &str, load: &str) -> Vec<[&'a Block; 3]> {
+        let at = |visit: usize| self.blocks.iter().find(|block| block.visit == visit && block.load == load);
+        let visits = self.blocks.iter().filter(|block| {
+            block.load == load && block.collector == collector && !block.visit.is_multiple_of(2)
+        });
+        visits.filter_map(|block| Some([at(block.visit - 1)?, block, at(block.visit + 1)?])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(visit: usize, collector: &str, own: u64) -> String {
+        format!(
+            "x spoor-bench: {{\"visit\":{visit},\"collector\":\"{collector}\",\"load\":\"fork\",\"times\":10,\
+             \"elapsed_ns\":{own},\"own_ns\":{own},\"others_ns\":5,\"rest\":700,\"made\":{{\"fork\":10}},\
+             \"told\":{{\"read\":{{\"fork\":9}},\"dropped\":{{\"fork\":1}}}}}}\r\n"
+        )
+    }
+
+    pub(super) fn console() -> String {
+        let visits = [
+            (0, "nobody", 100),
+            (1, "spoor", 150),
+            (2, "nobody", 100),
+            (3, "nobody", 101),
+            (4, "nobody", 100),
+        ];
+        let blocks: String = visits.iter().map(|(visit, who, own)| line(*visit, who, *own)).collect();
+        format!(
+            "{blocks}spoor-bench: {{\"load\":\"fork\",\"times\":10,\"program\":\"tp_fork\",\"runs\":10,\"ns\":5000}}\n\
+             spoor-bench: {{\"visit\":1,\"collector\":\"spoor\",\"told\":{{\"samples_read\":9}}}}\nspoor-guest: DONE\n"
+        )
+    }
+
+    #[test]
+    fn a_visit_is_compared_with_its_neighbours() {
+        let run = Run::parse(&console()).unwrap();
+        assert_eq!((run.blocks.len(), run.programs.len(), run.ends.len()), (5, 1, 1));
+        let visits = |collector: &str| -> Vec<[usize; 3]> {
+            run.triples(collector, "fork").iter().map(|triple| triple.map(|block| block.visit)).collect()
+        };
+        assert_eq!(visits("spoor"), [[0, 1, 2]]);
+        assert_eq!(visits("nobody"), [[2, 3, 4]], "what is between two others is one of nobody's visits");
+        assert_eq!(visits("auditd"), [[0; 3]; 0]);
+    }
+
+    #[test]
+    fn a_garbled_line_and_silence_are_errors() {
+        assert!(Run::parse("spoor-bench: {\"visit\":").is_err());
+        assert!(Run::parse("spoor-guest: DONE\n").is_err());
+    }
+}
