@@ -91,23 +91,22 @@ pub const CASES: [(&str, Case); 35] = [
 ];
 
 /// Those that are the same in every tier. On a kernel of the matrix they run once, where it boots with everything it has.
-pub const ONCE: [&str; 16] = [
-    "written",
+pub const ONCE: [&str; 5] = ["written", "handover", "flood", "ceiling", "doctor"];
+
+/// Those of what the agent makes of events, and of its files and words: no kernel has a part in them. They run on this machine
+/// and in one cell.
+pub const ANYWHERE: [&str; 11] = [
     "second-instance",
     "evidence",
     "killed",
     "purposes",
     "status",
     "reload",
-    "handover",
     "replay",
     "refused-hosts",
     "refused-words",
     "full-disk",
     "disk-fills",
-    "flood",
-    "ceiling",
-    "doctor",
 ];
 
 /// Starts the acting program in the test's scope.

@@ -25,7 +25,7 @@ use super::{ChainId, CloseReason, Gap, GapKind, Note};
 use crate::action::{ActionDeed, ActionId};
 use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
-use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
+use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What, tells_of_ends};
 use crate::lineage::{Held, KnownBy, Process, Slot, Table};
 use crate::names::Named;
 use crate::purpose::{Digest, Purposes};
@@ -297,6 +297,9 @@ impl Machine {
     }
 
     fn lost(&mut self, time_ns: u64, (kind, loss): (GapKind, &Loss), out: &mut Vec<Note>) {
+        if loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_of_ends(*kind)) {
+            self.serves_nobody_known();
+        }
         let mut chains = Vec::new();
         for (_, run) in self.by_opening() {
             if let Some(chain) = self.chain_mut(run) {

@@ -359,6 +359,13 @@ pub const fn tells_who_is_there(kind: Kind) -> bool {
     matches!(kind, Kind::Fork | Kind::Exec | Kind::Exit)
 }
 
+/// Whether events of a kind tell, or their probe does, that connections ended: without one of them a server seems to serve for
+/// ever.
+#[must_use]
+pub const fn tells_of_ends(kind: Kind) -> bool {
+    matches!(kind, Kind::ConnectEnd | Kind::AcceptEnd)
+}
+
 /// What did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {

@@ -9,9 +9,9 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 
 use super::control::LossWatch;
-use crate::event::{Kind, Loss, tells_who_is_there};
+use crate::event::{Kind, Loss, tells_of_ends, tells_who_is_there};
 
-/// How often those are looked at that tell who is there, ns.
+/// How often those are looked at that tell who is there and who is served, ns.
 const VITAL_EVERY_NS: u64 = 1_000_000_000;
 /// How often all others are, ns: there are dozens.
 const ALL_EVERY_NS: u64 = 10_000_000_000;
@@ -108,6 +108,11 @@ fn kind_of(program: &str) -> Option<Kind> {
     })
 }
 
+/// Whether what is told later would be wrong without it.
+const fn is_vital(kind: Kind) -> bool {
+    tells_who_is_there(kind) || tells_of_ends(kind)
+}
+
 /// Looks at the counts from time to time, and says what is new.
 #[derive(Debug)]
 pub struct MissWatch {
@@ -134,8 +139,8 @@ impl MissWatch {
     /// What passed by since the last look, where it is time for one.
     pub fn look(&mut self, now_ns: u64) -> Vec<Loss> {
         let MissWatch { passed, vital, others } = self;
-        let vital = due(vital, (now_ns, VITAL_EVERY_NS), || passed.by_kind(tells_who_is_there));
-        let others = due(others, (now_ns, ALL_EVERY_NS), || passed.by_kind(|kind| !tells_who_is_there(kind)));
+        let vital = due(vital, (now_ns, VITAL_EVERY_NS), || passed.by_kind(is_vital));
+        let others = due(others, (now_ns, ALL_EVERY_NS), || passed.by_kind(|kind| !is_vital(kind)));
         vital.into_iter().chain(others).collect()
     }
 }

@@ -238,11 +238,16 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
     let place = place(cell);
     fs::create_dir_all(&place.work)?;
     place.say(&format!("KERNEL {}", fs::read_to_string("/proc/sys/kernel/osrelease")?.trim()));
-    let whole = word("spoor.cell").ends_with("-lsm");
-    for (name, case) in suite::CASES {
-        if suite::ONCE.contains(&name) && !whole {
-            continue;
-        }
+    let (all, every_tier) = (word("spoor.whole") == "yes", word("spoor.cell").ends_with("-lsm"));
+    let here = |name| match (suite::ANYWHERE.contains(&name), suite::ONCE.contains(&name)) {
+        (true, _) => all,
+        (_, true) => every_tier,
+        _ => true,
+    };
+    let only = cell.get("spoor.only");
+    let wanted = |name| only.map_or_else(|| here(name), |only| only == name);
+    let times = word("spoor.times").parse().unwrap_or(1);
+    for (name, case) in suite::CASES.iter().filter(|(name, _)| wanted(name)).flat_map(|case| vec![case; times]) {
         match case(&place) {
             Ok(()) => println!("spoor-guest: PASS {name}"),
             Err(error) => {

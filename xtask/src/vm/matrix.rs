@@ -47,6 +47,9 @@ pub(super) struct Cell {
     pub(super) system: System,
     /// More words of the kernel's command line.
     boot: Option<String>,
+    /// Whether it runs the tests, too, that no kernel has a part in.
+    #[serde(default)]
+    whole: bool,
     #[serde(default, rename = "skip")]
     pub(super) skips: Vec<Skip>,
 }
@@ -167,6 +170,8 @@ pub(super) struct Boot {
     pub(super) cell: Cell,
     /// One failure says it all: the guest stops at the first.
     pub(super) until_red: bool,
+    /// Of a bare guest's tests only this one, so many times.
+    pub(super) only: Option<(String, u32)>,
 }
 
 impl Boot {
@@ -177,7 +182,7 @@ impl Boot {
 
     /// The kernel's command line; the guest reads the `spoor.` parameters out of /proc/cmdline.
     pub(super) fn command_line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, system, boot, skips: _ } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, boot, whole, skips: _ } = &self.cell;
         let tiers = tiers.map(|tier| format!(" spoor.tiers={}", tier.name())).unwrap_or_default();
         let system = match system {
             System::Bare => String::new(),
@@ -191,9 +196,12 @@ impl Boot {
         };
         let boot = boot.as_ref().map(|words| format!(" {words}")).unwrap_or_default();
         let until = if self.until_red { " spoor.until=red" } else { "" };
+        let whole = if *whole { " spoor.whole=yes" } else { "" };
+        let only = self.only.as_ref();
+        let only = only.map(|(test, times)| format!(" spoor.only={test} spoor.times={times}")).unwrap_or_default();
         // An emulated timer that a busy machine keeps waiting is not broken.
         format!(
-            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{until}{boot}",
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{boot}",
             self.name(),
             open.name(),
             connect.name(),
@@ -208,7 +216,7 @@ impl Boot {
 
     /// For `--list`.
     pub(super) fn line(&self) -> String {
-        let Cell { name: _, lsm, tiers, open, connect, system, boot, skips } = &self.cell;
+        let Cell { name: _, lsm, tiers, open, connect, system, boot, whole, skips } = &self.cell;
         let boot = boot.as_ref().map(|words| format!(", {words}")).unwrap_or_default();
         let system = match system {
             System::Bare => "",
@@ -220,10 +228,11 @@ impl Boot {
             System::Overhead => ", a Debian with auditd, measured",
             System::Day => ", a Debian whose day is recorded",
         };
+        let whole = if *whole { ", and what no kernel has a part in" } else { "" };
         let tiers = tiers.map(|tier| format!(", tiers={}", tier.name())).unwrap_or_default();
         let skips = skips.iter().map(|skip| format!("\n{:18}may skip {}: {}", "", skip.test, skip.why));
         format!(
-            "{:<18}open={}, connect={}{tiers}, lsm={lsm}{boot}{system}{}",
+            "{:<18}open={}, connect={}{tiers}, lsm={lsm}{boot}{system}{whole}{}",
             self.name(),
             open.name(),
             connect.name(),
@@ -264,6 +273,7 @@ impl Matrix {
                 kernel: kernel.clone(),
                 cell: cell.clone(),
                 until_red: false,
+                only: None,
             })
         })
     }
@@ -311,17 +321,22 @@ mod tests {
         let matrix = Matrix::read().unwrap();
         let names: Vec<_> = matrix.boots().map(|boot| boot.name()).collect();
         assert!(names.contains(&"6.12-lsm".to_owned()), "{names:?}: `sabotage` boots that one");
+        let whole = matrix.boots().filter(|boot| boot.cell.whole && boot.cell.system == System::Bare);
+        assert_eq!(whole.count(), 1, "tests that no kernel has a part in run once");
     }
 
     #[test]
     fn the_command_line_carries_what_the_guest_must_know() {
         let matrix = Matrix::parse(&format!("{KERNEL}{CELL}tiers='kprobe'\n")).unwrap();
-        let boot = matrix.boots().next().unwrap();
+        let mut boot = matrix.boots().next().unwrap();
         assert_eq!(
             boot.command_line(),
             "console=ttyS0 quiet panic=-1 no_timer_check lsm=lockdown,bpf spoor.cell=6.1-lsm spoor.open=lsm \
              spoor.connect=fentry spoor.tiers=kprobe"
         );
+        boot.cell.whole = true;
+        boot.only = Some(("twins".to_owned(), 9));
+        assert!(boot.command_line().ends_with(" spoor.whole=yes spoor.only=twins spoor.times=9"));
         let more = "system='containers'\nboot='systemd.unified_cgroup_hierarchy=0'\n";
         let matrix = Matrix::parse(&format!("{KERNEL}{CELL}{more}")).unwrap();
         let line = matrix.boots().next().unwrap().command_line();

@@ -35,6 +35,8 @@ pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of 
     --list     prints the cells and stops\n  \
     --keep     keeps the initramfs and prints each boot's command, to repeat it by hand\n  \
     --refresh  asks for newer kernels; without it a kernel that is there is used, and no network\n  \
+    --only TEST        of the bare cells' tests this one alone\n  \
+    --times N  with --only: N times in one boot, for what goes wrong now and then\n  \
     --day      records an ordinary day of a Debian anew, for the test `day`, and stops: tests/captures/day.spoor.gz\n  \
     --bless    writes what was found of routes into tests/golden/routes.json and docs/ROUTES.md\n\
     Without --bless, a run of all cells fails where routes are found to be otherwise than committed.\n\
@@ -52,18 +54,26 @@ struct Options {
     refresh: bool,
     bless: bool,
     day: bool,
+    only: Option<String>,
+    times: u32,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self::default();
-        for arg in args {
+        let mut options = Self { times: 1, ..Self::default() };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--list" => options.list = true,
                 "--keep" => options.keep = true,
                 "--refresh" => options.refresh = true,
                 "--bless" => options.bless = true,
                 "--day" => options.day = true,
+                "--only" => options.only = Some(args.next().context("--only wants a test's name")?.clone()),
+                "--times" => {
+                    options.times =
+                        args.next().and_then(|times| times.parse().ok()).context("--times wants a number")?;
+                }
                 flag if flag.starts_with('-') => {
                     bail!("`vm` has no option {flag}; see `cargo xtask help vm`")
                 }
@@ -96,7 +106,11 @@ pub(crate) fn all() -> Result<Counts> {
 }
 
 fn cells(options: &Options) -> Result<Counts> {
-    let (boots, refused) = possible(Matrix::read()?.select(&options.cells)?);
+    let (mut boots, refused) = possible(Matrix::read()?.select(&options.cells)?);
+    if let Some(test) = &options.only {
+        boots.retain(|boot| boot.cell.system == System::Bare);
+        boots.iter_mut().for_each(|boot| boot.only = Some((test.clone(), options.times)));
+    }
     prepare(&boots, options.refresh)?;
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
@@ -114,7 +128,9 @@ fn cells(options: &Options) -> Result<Counts> {
         remove(&packed)?;
     }
     let mut counts = judge(&verdicts);
-    counts.failed += settle(&verdicts, options)?;
+    if options.only.is_none() {
+        counts.failed += settle(&verdicts, options)?;
+    }
     Ok(counts)
 }
 
@@ -368,6 +384,13 @@ mod tests {
         assert_eq!(options.cells, ["6.1", "6.12-lsm"]);
         assert!(options.keep && !options.list && !options.refresh);
         assert!(Options::parse(&["--kepe".to_owned()]).is_err());
+        let args = ["--only", "twins", "7.2-lsm", "--times", "9"].map(str::to_owned);
+        let options = Options::parse(&args).unwrap();
+        assert_eq!((options.only.as_deref(), options.times), (Some("twins"), 9));
+        assert_eq!(options.cells, ["7.2-lsm"]);
+        for wrong in [&["--only"][..], &["--times"], &["--times", "often"]] {
+            assert!(Options::parse(&wrong.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()).is_err());
+        }
     }
 
     #[test]

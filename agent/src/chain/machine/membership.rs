@@ -100,6 +100,15 @@ impl Machine {
         }
     }
 
+    /// Ends of connections may not have arrived: for which of those they accepted processes still work, nobody knows, and a
+    /// wrong request is worse than none.
+    pub(super) fn serves_nobody_known(&mut self) {
+        for member in self.members.values_mut() {
+            member.serving = None;
+            member.within = None;
+        }
+    }
+
     /// A process accepted a connection.
     pub(super) fn serves(&mut self, by: &Subject, unit: Unit) {
         if let Some(member) = self.members.get_mut(&by.process.key.into()) {

@@ -8,7 +8,7 @@ use super::super::scenario::{ALICE, BACKUP, MS, Played, REFUSED, SECOND, Scenari
 use super::{AWS, PGPASS};
 use crate::action::ActionDeed;
 use crate::chain::{Acted, FAIR, Note, STRONG};
-use crate::event::{Deed, ProcessKey, Source, Transport};
+use crate::event::{Deed, Kind, Loss, ProcessKey, Source, Transport, What};
 
 const TOKEN: &str = "/srv/app/token";
 
@@ -521,6 +521,30 @@ fn one_request_does_not_spill_into_the_next() {
             (200, None, strings(&[])),
         ]
     );
+}
+
+/// The end of the first request passes by, so the server seems to work for it for ever, and so does whomever it makes.
+#[test]
+fn a_request_whose_end_passed_by_takes_nothing_to_itself() {
+    for counts in [vec![(Kind::ConnectEnd, 1)], vec![(Kind::AcceptEnd, 1)], vec![], vec![(Kind::Open, 1)]] {
+        let (mut story, shell) = Scenario::begin();
+        let server = story.run(shell, 200, BACKUP, "/usr/bin/server");
+        let (from, at) = (("10.0.0.50".parse().unwrap(), 1), ("10.0.0.1".parse().unwrap(), 443));
+        story.deed(server, Source::LsmAccept, Deed::Accept { from, at, transport: Transport::TCP });
+        let before = story.fork(server, 201);
+        let ends = counts.iter().all(|(kind, _)| *kind != Kind::Open);
+        let since_ns = story.now_ns - SECOND;
+        story.push(What::Missed(Loss { since_ns, counts, cpus: Vec::new() }));
+        let after = story.fork(server, 202);
+        for child in [before, after] {
+            story.open(child, TOKEN);
+        }
+        let played = story.play();
+        let opened =
+            acted(&played).filter(|acted| matches!(acted.action.deed, ActionDeed::Open { .. }));
+        let told: Vec<bool> = opened.map(|acted| acted.request.is_some()).collect();
+        assert_eq!(told, [!ends, !ends]);
+    }
 }
 
 /// A server makes a process for each connection, all within a moment; for the second two, as a pipeline.
