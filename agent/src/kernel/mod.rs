@@ -17,6 +17,7 @@ mod others;
 mod passed;
 mod patrol;
 mod pod;
+mod positions;
 mod preflight;
 pub mod privileges;
 pub mod probes;

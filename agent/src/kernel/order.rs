@@ -1,16 +1,16 @@
 //! The order of kernel time, made of two rings that are read one after the other.
 //!
 //! Samples of two rings and many CPUs do not come in order. Each is held back until everything that happened before it has
-//! been read: for [`HOLD_NS`] after it was made, and, where a ring has more than was taken at once, until that ring has been
-//! read as far. Else, after a stall, an exit in one ring would overtake the connections before it in the other.
+//! been read: for [`HOLD_NS`] after it was made, and, where a ring has more than was taken at once or than is finished, until
+//! that ring has been read as far. Else, after a stall, an exit in one ring would overtake the connections before it in the other.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::event::Event;
 
-/// How long a sample is held back, ns. Between a probe's clock reading and its submission lie microseconds; this leaves
-/// room for a preempted probe.
+/// How long a sample is held back, ns. Most probes ask for room first and read the clock then, so what is not in its ring by a
+/// time is not of before it; those that read the clock first do so microseconds before.
 const HOLD_NS: u64 = 5_000_000;
 
 /// Events that wait for what came before them.

@@ -16,6 +16,7 @@ use spoor_wire::control::names;
 use super::control::{Counters, LossWatch};
 use super::loader::{Kernel, LoadError};
 use super::order::Order;
+use super::positions::Positions;
 use super::privileges;
 use crate::event::{Event, What, convert};
 use crate::telemetry::Ledger;
@@ -26,6 +27,9 @@ const SLEEP_MS: u64 = 200;
 const TICK_NS: u64 = 500_000_000;
 /// Most samples taken from one ring in one go before what is due is handed on.
 const BURST: usize = 4_096;
+/// Longest that what is read is held back for a sample that a probe has begun and not finished, ns: it was preempted, and on a
+/// busy host for some hundred milliseconds.
+const UNFINISHED_NS: u64 = 2_000_000_000;
 /// Batches that may wait for the pipeline. When it is that far behind, the reader waits, the rings fill, and the kernel
 /// counts what it cannot keep: loss is counted in one place.
 const BATCHES: usize = 8;
@@ -42,7 +46,7 @@ pub type Feed = Receiver<Vec<Event>>;
 
 /// Both rings, and the account of what goes through them.
 pub struct Reader {
-    rings: [RingBuf<MapData>; 2],
+    rings: [(RingBuf<MapData>, Positions); 2],
     counters: Arc<Counters>,
     ledger: Arc<Ledger>,
     losses: LossWatch,
@@ -76,8 +80,14 @@ impl Reader {
         counters: Arc<Counters>,
         ledger: Arc<Ledger>,
     ) -> Result<Self, LoadError> {
+        let mut ring = |name| -> Result<_, LoadError> {
+            let ring: RingBuf<MapData> = kernel.take(name)?;
+            let positions =
+                Positions::of(&ring).map_err(|error| LoadError::Map { name, error: error.into() })?;
+            Ok((ring, positions))
+        };
         Ok(Reader {
-            rings: [kernel.take(names::RING_VITAL)?, kernel.take(names::RING_BULK)?],
+            rings: [ring(names::RING_VITAL)?, ring(names::RING_BULK)?],
             counters,
             ledger,
             losses: LossWatch::default(),
@@ -93,7 +103,7 @@ impl Reader {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(stop.as_ref(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-        for (ring, token) in self.rings.iter().zip(1..) {
+        for ((ring, _), token) in self.rings.iter().zip(1..) {
             epoll.add(ring.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, token))?;
         }
         let (sender, feed) = sync_channel(BATCHES);
@@ -155,7 +165,7 @@ impl Reader {
     fn drain(&mut self) -> bool {
         let Reader { rings, ledger, order, .. } = self;
         let mut all = true;
-        for (place, ring) in rings.iter_mut().enumerate() {
+        for (place, (ring, positions)) in rings.iter_mut().enumerate() {
             let began = boot_ns();
             let mut taken = 0;
             while taken < BURST {
@@ -170,6 +180,9 @@ impl Reader {
             }
             if taken == BURST {
                 all = false;
+            } else if positions.is_behind() {
+                // Behind one that is not finished there may be others that are, and older than what the other ring has.
+                order.read_up_to(place, began.saturating_sub(UNFINISHED_NS));
             } else {
                 order.read_up_to(place, began);
             }
