@@ -9,6 +9,7 @@ mod membership;
 mod naming;
 mod recording;
 mod secrets;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -123,6 +124,8 @@ pub struct Machine {
     bare: BTreeSet<(u64, u64)>,
     connections: Connections,
     jobs: Jobs,
+    /// Units without a process, each since when, the oldest first.
+    empty: VecDeque<(u64, u64)>,
     /// When chains closed, the latest last: a loss is noticed after it happened, and concerns them too.
     closed: VecDeque<(u64, ChainId)>,
     /// Chains whose actor may have a better name soon, the oldest first.
@@ -175,6 +178,7 @@ impl Machine {
             runs_by_key: HashMap::new(),
             touched: BTreeSet::new(),
             bare: BTreeSet::new(),
+            empty: VecDeque::new(),
             closed: VecDeque::new(),
             awaited: BTreeMap::new(),
             connections: Connections::default(),
@@ -251,6 +255,9 @@ impl Machine {
     /// Ends everything: the agent stops.
     pub fn stop(&mut self, time_ns: u64, out: &mut Vec<Note>) {
         self.advance(time_ns, out);
+        while !self.empty.is_empty() {
+            self.oldest_empty_is_over(self.now_ns, out);
+        }
         for (_, run) in self.by_opening() {
             if let Some(chain) = self.chain_mut(run) {
                 chain.gap(GapKind::AgentStopped);
@@ -272,28 +279,6 @@ impl Machine {
 
     fn chain_mut(&mut self, run: u64) -> Option<&mut Open> {
         self.runs.get_mut(&run)?.chain.as_mut()
-    }
-
-    /// Lets time pass: what is due happens in the order in which it is due, at the time at which it is due.
-    fn advance(&mut self, time_ns: u64, out: &mut Vec<Note>) {
-        self.now_ns = self.now_ns.max(time_ns);
-        loop {
-            let due = |since: u64, after: u64| since.saturating_add(after);
-            let pending = self.connections.oldest_ns().map(|since| due(since, self.limits.pending_ns));
-            let quiet = self.touched.first().map(|(since, run)| (due(*since, self.limits.quiet_ns), *run));
-            let pending_first = pending.is_some_and(|at| quiet.is_none_or(|(quiet, _)| at <= quiet));
-            match (pending, quiet) {
-                (Some(at), _) if pending_first && at <= self.now_ns => {
-                    if let Some((sample, asked)) = self.connections.pop_oldest() {
-                        self.unanswered(sample, asked, at, out);
-                    }
-                }
-                (_, Some((at, run))) if !pending_first && at <= self.now_ns => {
-                    self.close(run, CloseReason::Quiet, at, out);
-                }
-                _ => return,
-            }
-        }
     }
 
     fn lost(&mut self, time_ns: u64, (kind, loss): (GapKind, &Loss), out: &mut Vec<Note>) {

@@ -31,7 +31,11 @@ pub(super) struct Run {
     pub(super) recent: VecDeque<Recent>,
     /// Destinations that did not answer.
     pub(super) unanswered: Destinations,
-    /// When the last process ended, once it has.
+    /// When the last process ended, where another may yet come under the same key.
+    pub(super) empty_ns: Option<u64>,
+    /// The process with which it went on after that.
+    pub(super) next_root: Option<Slot>,
+    /// When the last process ended, once it has and the run with it.
     pub(super) ended_ns: Option<u64>,
 }
 
@@ -104,13 +108,15 @@ impl Run {
             connections: 0,
             recent: VecDeque::new(),
             unanswered: Destinations::default(),
+            empty_ns: None,
+            next_root: None,
             ended_ns: None,
         }
     }
 
     pub(super) fn is_root(&self, key: ProcessKey) -> bool {
         let root = self.begun.as_ref().map(|begun| Slot::from(begun.root.key));
-        root == Some(key.into())
+        [root, self.next_root].contains(&Some(key.into()))
     }
 }
 

@@ -14,6 +14,12 @@ use crate::credential::Credential;
 use crate::event::{ExitStatus, ProcessKey, SampleId, Seen};
 use crate::lineage::Slot;
 
+/// How long a unit may be without a process, ns: systemd starts the next command within milliseconds, on a busy host within some
+/// hundred.
+pub(super) const EMPTY_NS: u64 = 1_000_000_000;
+/// Most units without a process: beyond, the one that is so for longest is over.
+pub(super) const EMPTY_MAX: usize = 1_024;
+
 impl Machine {
     /// Sees to it that a process is a member of the run in which it stands, and of no other.
     pub(super) fn join(&mut self, by: &Subject, time_ns: u64, out: &mut Vec<Note>) -> u64 {
@@ -40,6 +46,9 @@ impl Machine {
         member.run = run;
         if let Some(run) = self.runs.get_mut(&run) {
             run.live += 1;
+            if run.empty_ns.take().is_some() {
+                run.next_root = Some(slot);
+            }
         }
         if let Some(before) = before {
             self.left(before, time_ns, out);
@@ -203,7 +212,8 @@ impl Machine {
         }
     }
 
-    /// A process is no longer in a run. The last one ends it.
+    /// A process is no longer in a run. The last one ends it, a unit's after a moment: its next `ExecStart=` is started when
+    /// the one before has ended, and is of the same run.
     pub(super) fn left(&mut self, number: u64, time_ns: u64, out: &mut Vec<Note>) {
         let Some(run) = self.runs.get_mut(&number) else {
             return;
@@ -212,13 +222,38 @@ impl Machine {
         if run.live > 0 {
             return;
         }
-        run.ended_ns = Some(time_ns);
         let ended = run.begun.as_ref().and_then(|begun| begun.job.zip(begun.root_exit));
         if let Some((job, status)) = ended
             && let Some(chain) = run.chain.as_ref().map(|chain| chain.id).or(run.last)
         {
             self.jobs.ended(job, status, chain, time_ns);
         }
+        if !matches!(*run.key, RunKey::Unit { .. }) {
+            self.over(number, time_ns, out);
+            return;
+        }
+        run.empty_ns = Some(time_ns);
+        self.empty.push_back((time_ns, number));
+        if self.empty.len() > EMPTY_MAX {
+            self.oldest_empty_is_over(time_ns, out);
+        }
+    }
+
+    /// A unit without a process for [`EMPTY_NS`] is over, unless it went on.
+    pub(super) fn oldest_empty_is_over(&mut self, time_ns: u64, out: &mut Vec<Note>) {
+        if let Some((since, number)) = self.empty.pop_front()
+            && self.runs.get(&number).is_some_and(|run| run.empty_ns == Some(since))
+        {
+            self.over(number, time_ns, out);
+        }
+    }
+
+    /// A run has ended.
+    fn over(&mut self, number: u64, time_ns: u64, out: &mut Vec<Note>) {
+        let Some(run) = self.runs.get_mut(&number) else {
+            return;
+        };
+        run.ended_ns = Some(time_ns);
         // Whoever comes under the same key later is another run.
         self.runs_by_key.remove(&run.key);
         match &run.chain {

@@ -360,7 +360,8 @@ impl Machine {
         out.push(Note::Closed(Box::new(Closed {
             chain: chain.id,
             run: begun.id,
-            time_ns,
+            // A unit is waited for when it has ended already.
+            time_ns: run.empty_ns.map_or(time_ns, |empty_ns| empty_ns.max(chain.touched_ns)),
             since_ns: chain.since_ns,
             actor: chain.actor,
             root: Arc::clone(&begun.root),

@@ -1,7 +1,7 @@
 //! What systemd does again: a job that failed, which is a retry, and one whose time has come, which is none.
 
 use super::super::scenario::{MS, SECOND, Scenario};
-use crate::chain::{Note, Opened};
+use crate::chain::{CloseReason, Note, Opened};
 use crate::event::{ExitStatus, ProcessKey};
 
 const INIT: ProcessKey = ProcessKey { tgid: 1, start_ns: 10 * SECOND };
@@ -60,4 +60,62 @@ fn what_a_timer_starts_again_is_no_attempt() {
         begun.iter().map(|opened| opened.attempt.map(|attempt| attempt.number)).collect();
     assert_eq!(numbers, [None, None, None, Some(2), None]);
     assert_eq!(begun[3].attempt.unwrap().of, begun[2].chain, "the one that came by schedule is the first");
+}
+
+/// The next command of a unit, `pause_ns` after the one before, in a cgroup by that number.
+fn next_of(
+    story: &mut Scenario,
+    (tgid, cgroup_id): (u32, u64),
+    pause_ns: u64,
+    deed: fn(&mut Scenario, ProcessKey),
+) {
+    story.wait(pause_ns);
+    let next = story.fork(INIT, tgid);
+    story.move_to(next, cgroup_id, "/system.slice/dump.service");
+    story.exec(next, "/usr/bin/push");
+    deed(story, next);
+}
+
+/// Two `ExecStart=` of one unit: the second sends what the first opened, and says how it went.
+#[test]
+fn commands_of_a_unit_one_after_another_are_one_run() {
+    let push = |story: &mut Scenario, next| {
+        story.open(next, "/srv/app/token");
+        story.exit(next, 3);
+    };
+    for (pause_ns, cgroup_id, chains) in [
+        (300 * MS, 271, 1),
+        // Another invocation, in a cgroup of its own or long after.
+        (100 * MS, 272, 2),
+        (1_100 * MS, 271, 2),
+    ] {
+        let (mut story, _) = Scenario::begin();
+        run_of(&mut story, "dump.service", 201, 0);
+        next_of(&mut story, (202, cgroup_id), pause_ns, push);
+        story.wait(2 * SECOND);
+        story.tick();
+        let notes = story.play().notes;
+        let closed = notes.iter().filter_map(|note| match note {
+            Note::Closed(closed) => Some((closed.reason, closed.root_exit)),
+            _ => None,
+        });
+        let exits: &[u8] = if chains == 1 { &[3] } else { &[0, 3] };
+        let ended = exits.iter().map(|code| (CloseReason::RunEnded, Some(ExitStatus::Code(*code))));
+        assert_eq!(closed.collect::<Vec<_>>(), ended.collect::<Vec<_>>(), "after {pause_ns} ns");
+        assert_eq!(begun(&story).len(), chains);
+    }
+}
+
+/// A unit between two commands has ended when the agent stops, and no process of it is missing.
+#[test]
+fn a_unit_that_is_over_is_closed_without_a_gap_when_the_agent_stops() {
+    let (mut story, _) = Scenario::begin();
+    run_of(&mut story, "dump.service", 201, 0);
+    let mut played = story.play();
+    played.stages.stop(story.now_ns, &mut played.notes);
+    let closed = played.notes.iter().filter_map(|note| match note {
+        Note::Closed(closed) => Some((closed.reason, closed.summary.gaps.clone())),
+        _ => None,
+    });
+    assert_eq!(closed.collect::<Vec<_>>(), [(CloseReason::RunEnded, vec![])]);
 }
