@@ -247,7 +247,9 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
     let only = cell.get("spoor.only");
     let wanted = |name| only.map_or_else(|| here(name), |only| only == name);
     let times = word("spoor.times").parse().unwrap_or(1);
-    for (name, case) in suite::CASES.iter().filter(|(name, _)| wanted(name)).flat_map(|case| vec![case; times]) {
+    for (name, case) in
+        suite::CASES.iter().filter(|(name, _)| wanted(name)).flat_map(|case| vec![case; times])
+    {
         match case(&place) {
             Ok(()) => println!("spoor-guest: PASS {name}"),
             Err(error) => {

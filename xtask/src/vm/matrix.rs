@@ -198,7 +198,8 @@ impl Boot {
         let until = if self.until_red { " spoor.until=red" } else { "" };
         let whole = if *whole { " spoor.whole=yes" } else { "" };
         let only = self.only.as_ref();
-        let only = only.map(|(test, times)| format!(" spoor.only={test} spoor.times={times}")).unwrap_or_default();
+        let only =
+            only.map(|(test, times)| format!(" spoor.only={test} spoor.times={times}")).unwrap_or_default();
         // An emulated timer that a busy machine keeps waiting is not broken.
         format!(
             "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{boot}",

@@ -541,7 +541,7 @@ fn a_request_whose_end_passed_by_takes_nothing_to_itself() {
         }
         let played = story.play();
         let opened =
-            acted(&played).filter(|acted| matches!(acted.action.deed, ActionDeed::Open { .. }));
+            acted(&played).filter(|acted| matches!(acted.action.deed, ActionDeed::SecretOpen { .. }));
         let told: Vec<bool> = opened.map(|acted| acted.request.is_some()).collect();
         assert_eq!(told, [!ends, !ends]);
     }
