@@ -1,6 +1,7 @@
-//! A second chance for what tells who is there. The kernel runs a program once on a CPU at a time: where tracepoints are
-//! preemptible (Linux 7), one that is interrupted at work is passed by for every other task of that CPU until it goes on. So
-//! these have a twin on the same tracepoint, which does the work where the first was at work for another.
+//! A second chance for what tells who is there and which connections end. The kernel runs a program once on a CPU at a time:
+//! where tracepoints are preemptible (Linux 7), one that is interrupted at work is passed by for every other task of that CPU
+//! until it goes on, and everywhere for the packets that an interrupt brings meanwhile. So these have a twin on the same
+//! tracepoint, which does the work where the first was at work for another.
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -12,10 +13,7 @@ pub enum Twins {
     Fork = 0,
     Exec = 1,
     Exit = 2,
-}
-
-impl Twins {
-    pub const COUNT: u32 = 3;
+    State = 3,
 }
 
 /// What the first is at, on a CPU.
@@ -27,29 +25,38 @@ pub struct AtWork {
     pub done: u64,
 }
 
-/// The first: `about` is the kernel object by which one event is told from another.
-#[inline(always)]
-pub fn first(twins: Twins, about: u64, work: impl FnOnce()) {
-    let Some(at) = AT_WORK.get_ptr_mut(twins as u32) else { return };
-    // SAFETY: a map value of this CPU, where this program runs once at a time.
-    unsafe { (&raw mut (*at).busy).write_volatile(1) };
-    compiler_fence(Ordering::SeqCst);
-    work();
-    compiler_fence(Ordering::SeqCst);
-    // SAFETY: as above.
-    unsafe { (&raw mut (*at).done).write_volatile(about) };
-    // SAFETY: as above.
-    unsafe { (&raw mut (*at).busy).write_volatile(0) };
-}
+impl Twins {
+    pub const COUNT: u32 = 4;
 
-/// Its twin, which comes after it.
-#[inline(always)]
-pub fn second(twins: Twins, about: u64, work: impl FnOnce()) {
-    let Some(at) = AT_WORK.get_ptr_mut(twins as u32) else { return };
-    // SAFETY: a map value of this CPU; what the first writes meanwhile is one word at a time.
-    let (busy, done) =
-        unsafe { ((&raw const (*at).busy).read_volatile(), (&raw const (*at).done).read_volatile()) };
-    if busy != 0 && done != about {
-        work();
+    /// The first begins.
+    #[inline(always)]
+    pub fn begin(self) {
+        if let Some(at) = AT_WORK.get_ptr_mut(self as u32) {
+            // SAFETY: a map value of this CPU, where the first runs once at a time.
+            unsafe { (&raw mut (*at).busy).write_volatile(1) };
+        }
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The first has done the work for the kernel object, by which one event is told from another.
+    #[inline(always)]
+    pub fn end(self, about: u64) {
+        compiler_fence(Ordering::SeqCst);
+        if let Some(at) = AT_WORK.get_ptr_mut(self as u32) {
+            // SAFETY: as in `begin`.
+            unsafe { (&raw mut (*at).done).write_volatile(about) };
+            // SAFETY: as in `begin`.
+            unsafe { (&raw mut (*at).busy).write_volatile(0) };
+        }
+    }
+
+    /// Whether the first was at work for another, so that its twin, which comes after it, is to do it.
+    #[inline(always)]
+    pub fn was_passed_by(self, about: u64) -> bool {
+        let Some(at) = AT_WORK.get_ptr_mut(self as u32) else { return false };
+        // SAFETY: a map value of this CPU; what the first writes meanwhile is one word at a time.
+        let (busy, done) =
+            unsafe { ((&raw const (*at).busy).read_volatile(), (&raw const (*at).done).read_volatile()) };
+        busy != 0 && done != about
     }
 }

@@ -96,8 +96,10 @@ fn try_accept(sk: u64, source: Source) -> Result<(), Unreadable> {
     };
     let served =
         Served { conn_id: body.conn_id, start_ns: start_of(task::current()), tgid: current_tgid(), pad: 0 };
-    // The oldest makes room, so that there is always some.
-    let _ = SERVED.insert(sk, served, 0);
+    // The oldest makes room, so that there is always some; the table may be locked.
+    if SERVED.insert(sk, served, 0).is_err() {
+        fault(source, Fault::ConnFull);
+    }
     by_current(Head { kind: Kind::Accept, source, marks }, Wake::Now, body);
     Ok(())
 }

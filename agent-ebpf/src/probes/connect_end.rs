@@ -23,6 +23,7 @@ use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
     manner, remember_call,
 };
+use crate::again::Twins;
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
@@ -46,14 +47,34 @@ const EALREADY: i32 = 114;
 /// `tp_btf/inet_sock_set_state`
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn tp_state(ctx: BtfTracePointContext) -> i32 {
-    if muted("inet_sock_set_state") {
-        return 0;
-    }
-    let (sk, old, new) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as u32);
-    if try_state(sk, old, new).is_err() {
-        fault(Source::TpState, Fault::Socket);
+    let change = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as u32);
+    Twins::State.begin();
+    changed(change);
+    Twins::State.end(told_apart(change));
+    0
+}
+
+/// `tp_btf/inet_sock_set_state`
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn tp_state_again(ctx: BtfTracePointContext) -> i32 {
+    let change = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as u32);
+    if Twins::State.was_passed_by(told_apart(change)) {
+        changed(change);
     }
     0
+}
+
+/// One change of one socket: the upper bits of a kernel address are all the same, and there are fewer than sixteen states.
+#[inline(always)]
+fn told_apart((sk, _, new): (u64, u32, u32)) -> u64 {
+    (sk << 4) | u64::from(new & 15)
+}
+
+#[inline(always)]
+fn changed((sk, old, new): (u64, u32, u32)) {
+    if !muted("inet_sock_set_state") && try_state(sk, old, new).is_err() {
+        fault(Source::TpState, Fault::Socket);
+    }
 }
 
 #[inline(always)]
@@ -323,23 +344,25 @@ fn called(thread: u64) -> Option<u64> {
 /// Remembers an established connection until its client speaks.
 #[inline(always)]
 fn await_hello(sk: u64, pending: &Pending) {
-    let found = || -> Result<Ends, Unreadable> {
-        let family = field::<u16>(sk, off!(sock__skc_family))?;
-        Ok(Ends {
-            saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?,
-            daddr: address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?,
-            sport: u32::from(field::<u16>(sk, off!(sock__skc_num))?),
-            dport: u32::from(u16::from_be(field(sk, off!(sock__skc_dport))?)),
-            family: u64::from(family),
-        })
-    };
-    match found() {
+    match ends(sk) {
         Ok(ends) => {
             // The oldest makes room, so that there is always some.
             let _ = HELLOS.insert(ends, pending.conn_id, 0);
         }
         Err(Unreadable) => fault(Source::TpState, Fault::Socket),
     }
+}
+
+#[inline(always)]
+fn ends(sk: u64) -> Result<Ends, Unreadable> {
+    let family = field::<u16>(sk, off!(sock__skc_family))?;
+    Ok(Ends {
+        saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?,
+        daddr: address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?,
+        sport: u32::from(field::<u16>(sk, off!(sock__skc_num))?),
+        dport: u32::from(u16::from_be(field(sk, off!(sock__skc_dport))?)),
+        family: u64::from(family),
+    })
 }
 
 /// Emits the outcome. The socket is told from the table first: whoever comes second finds nothing.

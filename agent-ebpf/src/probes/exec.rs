@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::body::{ARGV_MAX, CGROUP_MAX, PATH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
-use crate::again::{Twins, first, second};
+use crate::again::Twins;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
@@ -30,14 +30,18 @@ const _: () = assert!(TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX <= 
 /// `tp_btf/sched_process_exec`
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn tp_exec(ctx: BtfTracePointContext) -> i32 {
-    first(Twins::Exec, ctx.arg::<u64>(2), || executed(&ctx, 0));
+    Twins::Exec.begin();
+    executed(&ctx, 0);
+    Twins::Exec.end(ctx.arg(2));
     0
 }
 
 /// `tp_btf/sched_process_exec`
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn tp_exec_again(ctx: BtfTracePointContext) -> i32 {
-    second(Twins::Exec, ctx.arg::<u64>(2), || executed(&ctx, 1));
+    if Twins::Exec.was_passed_by(ctx.arg(2)) {
+        executed(&ctx, 1);
+    }
     0
 }
 

@@ -9,7 +9,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Exit, Fault, Kind, Source};
 
-use crate::again::{Twins, first, second};
+use crate::again::Twins;
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
@@ -24,7 +24,9 @@ const GROUP_EXIT: u32 = 4;
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
     let task = ctx.arg::<u64>(0);
-    first(Twins::Exit, task, || exited(task));
+    Twins::Exit.begin();
+    exited(task);
+    Twins::Exit.end(task);
     0
 }
 
@@ -32,7 +34,9 @@ pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn tp_exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = ctx.arg::<u64>(0);
-    second(Twins::Exit, task, || exited(task));
+    if Twins::Exit.was_passed_by(task) {
+        exited(task);
+    }
     0
 }
 

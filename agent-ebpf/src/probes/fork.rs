@@ -8,7 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use spoor_wire::control::{MARK_CANARY, Mark};
 use spoor_wire::{Fault, Fork, Kind, Source};
 
-use crate::again::{Twins, first, second};
+use crate::again::Twins;
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
@@ -20,7 +20,9 @@ use crate::task::{cgroup_id_of, is_kthread, ns_pid, start_of};
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn tp_fork(ctx: BtfTracePointContext) -> i32 {
     let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
-    first(Twins::Fork, child, || forked(maker, child));
+    Twins::Fork.begin();
+    forked(maker, child);
+    Twins::Fork.end(child);
     0
 }
 
@@ -28,7 +30,9 @@ pub fn tp_fork(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn tp_fork_again(ctx: BtfTracePointContext) -> i32 {
     let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
-    second(Twins::Fork, child, || forked(maker, child));
+    if Twins::Fork.was_passed_by(child) {
+        forked(maker, child);
+    }
     0
 }
 

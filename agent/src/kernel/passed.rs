@@ -1,6 +1,8 @@
 //! Events that passed a probe by. The kernel runs a tracing program once on a CPU at a time: one that is preempted at work is
-//! not run for other tasks there meanwhile. Tracepoints are concerned from Linux 7 on, LSM programs never. What tells who is there has a twin for that (`again.rs` of the probes). The kernel counts what passes by and does not say whose
-//! it was, so each count that grew is a gap, and after a process that was made, ran or ended unseen `/proc` is read again.
+//! not run for other tasks there meanwhile, and none is for what an interrupt brings. Tracepoints are concerned above all from
+//! Linux 7 on, LSM programs never. What tells who is there and which connections end has a twin for that (`again.rs` of the
+//! probes). The kernel counts what passes by and does not say whose it was, so each count that grew is a gap; after a process
+//! that was made, ran or ended unseen `/proc` is read again, after an end of a connection nobody is said to be served.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -93,7 +95,7 @@ fn kind_of(program: &str) -> Option<Kind> {
         "exit_again" => Kind::Exit,
         "open" => Kind::Open,
         "connect" if after => Kind::ConnectEnd,
-        "state" => Kind::ConnectEnd,
+        "state_again" => Kind::ConnectEnd,
         "connect" => Kind::Connect,
         "receive" => Kind::Receive,
         "read" | "map" => Kind::Read,

@@ -11,6 +11,7 @@ mod modules;
 mod page;
 mod results;
 mod serial;
+mod unsteady;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -28,6 +29,7 @@ use matrix::{Boot, Matrix, System};
 pub(crate) use page::page;
 use results::{Found, Results};
 pub(crate) use serial::Report;
+use unsteady::Unsteady;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
     CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no KVM, and root only\n\
@@ -142,7 +144,7 @@ fn possible(boots: Vec<Boot>) -> (Vec<Boot>, Vec<Verdict>) {
             Ok(()) => ours.push(boot),
             Err(error) => {
                 let reasons = vec![format!("{error:#}")];
-                refused.push(Verdict { cell: boot.name(), reasons, log: None, found: None });
+                refused.push(Verdict { cell: boot.name(), reasons, log: None, found: None, unsteady: None });
             }
         }
     }
@@ -270,6 +272,7 @@ struct Verdict {
     reasons: Vec<String>,
     log: Option<PathBuf>,
     found: Option<Found>,
+    unsteady: Option<Unsteady>,
 }
 
 fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
@@ -294,8 +297,18 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
     let cell = boot.name();
     match boot::boot(boot, &archive(name, boot), "") {
         Ok(outcome) => {
-            let reasons = outcome.report.reasons(&boot.cell.skips);
-            let word = if reasons.is_empty() { "ok" } else { "RED" };
+            let mut reasons = outcome.report.reasons(&boot.cell.skips);
+            let again = unsteady::worth_asking(boot, &outcome.report, &reasons);
+            let unsteady = (!again.is_empty() && unsteady::pass(boot, name, &again)).then(|| Unsteady {
+                cell: cell.clone(),
+                reasons: std::mem::take(&mut reasons),
+                log: outcome.log.clone(),
+            });
+            let word = match (&unsteady, reasons.is_empty()) {
+                (Some(_), _) => "UNSTEADY",
+                (None, true) => "ok",
+                (None, false) => "RED",
+            };
             step!(
                 "vm: {cell:<18} {word:<4} {} passed in {:.1} s",
                 outcome.report.passed.len(),
@@ -303,11 +316,11 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
             );
             // Routes are taken in bare guests only.
             let found = (boot.cell.system == System::Bare).then(|| Found::of(&outcome.report));
-            Verdict { cell, reasons, log: Some(outcome.log), found }
+            Verdict { cell, reasons, log: Some(outcome.log), found, unsteady }
         }
         Err(error) => {
             step!("vm: {cell:<18} RED  {error:#}");
-            Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None }
+            Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None, unsteady: None }
         }
     }
 }
@@ -315,7 +328,11 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
 /// Reports every red cell together, after the last boot, and counts.
 fn judge(verdicts: &[Verdict]) -> Counts {
     let mut counts = Counts::default();
-    for Verdict { cell, reasons, log, found: _ } in verdicts {
+    for Unsteady { cell, reasons, log } in verdicts.iter().filter_map(|verdict| verdict.unsteady.as_ref()) {
+        eprintln!("\n{cell} is unsteady: what failed passed when it was asked again. See {}", log.display());
+        reasons.iter().for_each(|reason| eprintln!("  {reason}"));
+    }
+    for Verdict { cell, reasons, log, found: _, unsteady: _ } in verdicts {
         if reasons.is_empty() {
             counts.passed += 1;
             continue;
@@ -400,6 +417,7 @@ mod tests {
             reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
             log: None,
             found: None,
+            unsteady: None,
         };
         let counts = judge(&[verdict(&[]), verdict(&["timed out"])]);
         assert_eq!((counts.passed, counts.failed), (1, 1));

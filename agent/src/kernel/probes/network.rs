@@ -5,6 +5,7 @@ use spoor_wire::Source;
 use super::{Attach, Need, Program, Signal, Slot, Tier, Way, program};
 
 const STATE: Program = program("tp_state", Attach::TpBtf("inet_sock_set_state"));
+const STATE_AGAIN: Program = program("tp_state_again", Attach::TpBtf("inet_sock_set_state"));
 const FEXIT_CONNECT: Program = program("fexit_connect", Attach::Fexit("__sys_connect_file"));
 
 const FEXIT_SEND: Program = program("fexit_send", Attach::Fexit("udp_sendmsg"));
@@ -33,7 +34,12 @@ const CONNECT: Need = Need {
     ways: &[
         Way {
             tier: Tier::Lsm,
-            programs: &[program("lsm_connect", Attach::Lsm("socket_connect")), FEXIT_CONNECT, STATE],
+            programs: &[
+                program("lsm_connect", Attach::Lsm("socket_connect")),
+                FEXIT_CONNECT,
+                STATE,
+                STATE_AGAIN,
+            ],
             proof: &[
                 (Signal::Connect, Source::LsmConnect),
                 (Signal::Outcome, Source::TpState),
@@ -47,6 +53,7 @@ const CONNECT: Need = Need {
                 program("fentry_connect", Attach::Fentry("security_socket_connect")),
                 FEXIT_CONNECT,
                 STATE,
+                STATE_AGAIN,
             ],
             proof: &[
                 (Signal::Connect, Source::FentryConnect),
@@ -61,6 +68,7 @@ const CONNECT: Need = Need {
                 program("kprobe_connect", Attach::Kprobe("security_socket_connect")),
                 program("kretprobe_connect", Attach::Kretprobe("__sys_connect_file")),
                 STATE,
+                STATE_AGAIN,
             ],
             proof: &[
                 (Signal::Connect, Source::KprobeConnect),
@@ -71,7 +79,7 @@ const CONNECT: Need = Need {
         },
         Way {
             tier: Tier::Tracepoint,
-            programs: &[program("tp_connect", Attach::SysExit(Slot::Connect)), STATE],
+            programs: &[program("tp_connect", Attach::SysExit(Slot::Connect)), STATE, STATE_AGAIN],
             proof: &[
                 (Signal::Connect, Source::TpState),
                 (Signal::Outcome, Source::TpState),

@@ -1,0 +1,73 @@
+//! What went wrong once. A guest is emulated beside whatever else the machine does, and a test in it meets moments that no
+//! other run had. A test that failed is asked again in a boot of its own, as often as [`TIMES`]: if it fails there, too, its cell is red.
+//! If not, it is *unsteady*: told in full, with its log, and no less a defect of the agent or of the test.
+
+use std::path::PathBuf;
+
+use super::matrix::{Boot, System};
+use super::serial::Report;
+use super::{archive, boot};
+use crate::sh::step;
+
+/// How often it must pass then.
+const TIMES: u32 = 3;
+/// More tests than that do not fail by chance.
+const FAILED_MAX: usize = 2;
+
+/// Why a cell is red that would have been green, and where its log is.
+pub(super) struct Unsteady {
+    pub(super) cell: String,
+    pub(super) reasons: Vec<String>,
+    pub(super) log: PathBuf,
+}
+
+/// The tests to ask again; none where that would say nothing: the boot itself went wrong, or all of this was asked for.
+pub(super) fn worth_asking(boot: &Boot, report: &Report, reasons: &[String]) -> Vec<String> {
+    let bare = boot.cell.system == System::Bare && boot.only.is_none() && !boot.until_red;
+    // Every reason is a test that failed.
+    let whole = report.broken().is_empty() && reasons.len() == report.failed.len();
+    let names = report.failed.iter().map(|(name, _)| name.clone());
+    if bare && whole && report.failed.len() <= FAILED_MAX { names.collect() } else { Vec::new() }
+}
+
+/// Whether each of them passes each time.
+pub(super) fn pass(of: &Boot, name: &str, tests: &[String]) -> bool {
+    tests.iter().all(|test| {
+        step!("vm: {:<18} asks {test} again, {TIMES} times", of.name());
+        let again = Boot { only: Some((test.clone(), TIMES)), ..of.clone() };
+        let outcome = boot::boot(&again, &archive(name, of), &format!("-{test}-again"));
+        outcome.is_ok_and(|outcome| {
+            outcome.report.reasons(&of.cell.skips).is_empty() && outcome.report.passed.len() == TIMES as usize
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::matrix::Matrix;
+    use super::*;
+
+    #[test]
+    fn only_a_few_tests_that_failed_are_asked_again() {
+        let matrix = Matrix::read().unwrap();
+        let boot = |name: &str| matrix.boots().find(|boot| boot.name() == name).unwrap();
+        let asked = |boot: &Boot, log: &str| {
+            let report = Report::exited(log);
+            worth_asking(boot, &report, &report.reasons(&boot.cell.skips))
+        };
+        let bare = boot("6.12-nolsm");
+        let one = "spoor-guest: PASS daemon\nspoor-guest: FAIL twins: not seen\nspoor-guest: DONE\n";
+        assert_eq!(asked(&bare, one), ["twins"]);
+        assert!(asked(&boot("6.1-debian"), one).is_empty(), "there is no boot of one test");
+        assert!(asked(&Boot { only: Some(("twins".to_owned(), 9)), ..bare.clone() }, one).is_empty());
+        assert!(asked(&Boot { until_red: true, ..bare.clone() }, one).is_empty(), "sabotage wants the red");
+        for broken in [
+            "spoor-guest: FAIL twins: not seen\n",
+            "spoor-guest: FAIL twins: not seen\nspoor-guest: DONE\nKernel panic - not syncing\n",
+            "spoor-guest: FAIL twins: not seen\nspoor-guest: SKIP routes: no\nspoor-guest: DONE\n",
+            "spoor-guest: FAIL a: b\nspoor-guest: FAIL c: d\nspoor-guest: FAIL e: f\nspoor-guest: DONE\n",
+        ] {
+            assert!(asked(&bare, broken).is_empty(), "{broken}");
+        }
+    }
+}
