@@ -23,6 +23,8 @@ pub struct AtWork {
     pub busy: u64,
     /// What it last did the work for: the twin leaves that alone, also where the first is at work for another by now.
     pub done: u64,
+    /// Which of several events about that.
+    pub which: u64,
 }
 
 impl Twins {
@@ -38,13 +40,16 @@ impl Twins {
         compiler_fence(Ordering::SeqCst);
     }
 
-    /// The first has done the work for the kernel object, by which one event is told from another.
+    /// The first has done the work for the kernel object, and which of its events: by these one is told from another. Two
+    /// words, since verifiers let nobody calculate with the kernel's pointers.
     #[inline(always)]
-    pub fn end(self, about: u64) {
+    pub fn end(self, about: u64, which: u32) {
         compiler_fence(Ordering::SeqCst);
         if let Some(at) = AT_WORK.get_ptr_mut(self as u32) {
             // SAFETY: as in `begin`.
             unsafe { (&raw mut (*at).done).write_volatile(about) };
+            // SAFETY: as in `begin`.
+            unsafe { (&raw mut (*at).which).write_volatile(which.into()) };
             // SAFETY: as in `begin`.
             unsafe { (&raw mut (*at).busy).write_volatile(0) };
         }
@@ -52,11 +57,14 @@ impl Twins {
 
     /// Whether the first was at work for another, so that its twin, which comes after it, is to do it.
     #[inline(always)]
-    pub fn was_passed_by(self, about: u64) -> bool {
+    pub fn was_passed_by(self, about: u64, which: u32) -> bool {
         let Some(at) = AT_WORK.get_ptr_mut(self as u32) else { return false };
         // SAFETY: a map value of this CPU; what the first writes meanwhile is one word at a time.
-        let (busy, done) =
-            unsafe { ((&raw const (*at).busy).read_volatile(), (&raw const (*at).done).read_volatile()) };
-        busy != 0 && done != about
+        let busy = unsafe { (&raw const (*at).busy).read_volatile() };
+        // SAFETY: as above.
+        let done = unsafe { (&raw const (*at).done).read_volatile() };
+        // SAFETY: as above.
+        let last = unsafe { (&raw const (*at).which).read_volatile() };
+        busy != 0 && (done != about || last != u64::from(which))
     }
 }

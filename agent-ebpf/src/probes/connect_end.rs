@@ -50,7 +50,7 @@ pub fn tp_state(ctx: BtfTracePointContext) -> i32 {
     let change = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as u32);
     Twins::State.begin();
     changed(change);
-    Twins::State.end(told_apart(change));
+    Twins::State.end(change.0, change.2);
     0
 }
 
@@ -58,16 +58,10 @@ pub fn tp_state(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn tp_state_again(ctx: BtfTracePointContext) -> i32 {
     let change = (ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, ctx.arg::<u64>(2) as u32);
-    if Twins::State.was_passed_by(told_apart(change)) {
+    if Twins::State.was_passed_by(change.0, change.2) {
         changed(change);
     }
     0
-}
-
-/// One change of one socket: the upper bits of a kernel address are all the same, and there are fewer than sixteen states.
-#[inline(always)]
-fn told_apart((sk, _, new): (u64, u32, u32)) -> u64 {
-    (sk << 4) | u64::from(new & 15)
 }
 
 #[inline(always)]

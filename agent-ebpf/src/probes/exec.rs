@@ -32,14 +32,14 @@ const _: () = assert!(TAIL + PATH_MAX + FILENAME_MAX + ARGV_MAX + CGROUP_MAX <= 
 pub fn tp_exec(ctx: BtfTracePointContext) -> i32 {
     Twins::Exec.begin();
     executed(&ctx, 0);
-    Twins::Exec.end(ctx.arg(2));
+    Twins::Exec.end(ctx.arg(2), 0);
     0
 }
 
 /// `tp_btf/sched_process_exec`
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn tp_exec_again(ctx: BtfTracePointContext) -> i32 {
-    if Twins::Exec.was_passed_by(ctx.arg(2)) {
+    if Twins::Exec.was_passed_by(ctx.arg(2), 0) {
         executed(&ctx, 1);
     }
     0

@@ -26,7 +26,7 @@ pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
     let task = ctx.arg::<u64>(0);
     Twins::Exit.begin();
     exited(task);
-    Twins::Exit.end(task);
+    Twins::Exit.end(task, 0);
     0
 }
 
@@ -34,7 +34,7 @@ pub fn tp_exit(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn tp_exit_again(ctx: BtfTracePointContext) -> i32 {
     let task = ctx.arg::<u64>(0);
-    if Twins::Exit.was_passed_by(task) {
+    if Twins::Exit.was_passed_by(task, 0) {
         exited(task);
     }
     0

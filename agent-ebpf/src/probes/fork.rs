@@ -22,7 +22,7 @@ pub fn tp_fork(ctx: BtfTracePointContext) -> i32 {
     let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
     Twins::Fork.begin();
     forked(maker, child);
-    Twins::Fork.end(child);
+    Twins::Fork.end(child, 0);
     0
 }
 
@@ -30,7 +30,7 @@ pub fn tp_fork(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn tp_fork_again(ctx: BtfTracePointContext) -> i32 {
     let (maker, child) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1));
-    if Twins::Fork.was_passed_by(child) {
+    if Twins::Fork.was_passed_by(child, 0) {
         forked(maker, child);
     }
     0
