@@ -74,10 +74,14 @@ impl<const RINGS: usize> Order<RINGS> {
         self.held.peek().map(|Reverse(first)| first.time_ns.saturating_add(HOLD_NS))
     }
 
+    /// The time up to which nothing comes any more.
+    pub(super) fn passed_ns(&self) -> u64 {
+        self.read_ns.iter().min().copied().unwrap_or(0).saturating_sub(HOLD_NS)
+    }
+
     /// What has nothing before it that may still come.
     pub(super) fn ready(&mut self) -> Vec<Event> {
-        let read_ns = self.read_ns.iter().min().copied().unwrap_or(0);
-        self.up_to(read_ns.saturating_sub(HOLD_NS))
+        self.up_to(self.passed_ns())
     }
 
     /// All of it: nothing comes any more.
@@ -139,6 +143,18 @@ mod tests {
         assert_eq!(order.due_ns(), Some(now + HOLD_NS));
         assert_eq!(times(&order.rest()), [now]);
         assert_eq!(order.due_ns(), None);
+    }
+
+    #[test]
+    fn what_is_of_a_time_that_has_passed_goes_at_once() {
+        let mut order = Order::<2>::new();
+        let now = 100 * HOLD_NS;
+        order.came(0, at(now - HOLD_NS));
+        order.came(1, at(now));
+        order.read_up_to(0, now);
+        order.push(at(order.passed_ns()));
+        assert_eq!(times(&order.ready()), [now - HOLD_NS, now - HOLD_NS]);
+        assert_eq!(order.due_ns(), Some(now + HOLD_NS), "what is young does not go with it");
     }
 
     proptest! {

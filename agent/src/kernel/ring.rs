@@ -196,8 +196,10 @@ impl Reader {
         if let Some(loss) = self.losses.look(&dropped, || self.counters.dropped_on(), now) {
             self.ledger.samples_dropped.add(loss.counts.iter().map(|(_, count)| count).sum());
             self.order.push(Event { time_ns: now, what: What::Lost(loss) });
+            return self.order.push(Event { time_ns: now, what: What::Tick });
         }
-        self.order.push(Event { time_ns: now, what: What::Tick });
+        // Of a time before which nothing comes any more, so that nobody has to wake up again to hand it on.
+        self.order.push(Event { time_ns: self.order.passed_ns(), what: What::Tick });
     }
 }
 
