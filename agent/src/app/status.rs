@@ -21,8 +21,8 @@ use crate::telemetry::{Ledger, Own, log};
 
 /// How long an answer is good for the next who asks: a crowd of them costs as much as one.
 const FRESH: Duration = Duration::from_millis(250);
-/// How often it is looked whether the pipeline moves.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the pipeline moves, where nobody asks: less than [`STUCK`], and else for nobody.
+const LOOK: Duration = Duration::from_secs(5);
 /// A pipeline that has not moved for so long does not move. It gets a tick twice a second.
 const STUCK: Duration = Duration::from_secs(10);
 /// How long a loss makes the agent degraded.
@@ -123,7 +123,8 @@ impl Source {
     fn make(&self, now: Instant) -> Status {
         let glance = self.glance.borrow().clone();
         let (not_ready, lost) = {
-            let moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+            moves.look(&self.ledger, now);
             (moves.not_ready(now), moves.lost_lately(now))
         };
         let faults = self.counters.faults();
