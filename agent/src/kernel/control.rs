@@ -279,7 +279,7 @@ impl Counters {
             .collect()
     }
 
-    /// How often a probe found a table full that must not be: asked for at each tick, so no more is read than that.
+    /// How often a probe found a table full that must not be: asked for again and again, so no more is read than that.
     #[must_use]
     pub fn crowded(&self) -> u64 {
         let full = [Fault::MarkFull, Fault::ConnFull];

@@ -37,6 +37,9 @@ use crate::telemetry::{Ledger, Own};
 const RESCAN_NS: u64 = 10_000_000_000;
 /// How often the agent says that it is there, and retention is applied, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
+/// How often the kernel is asked whether its tables were full, ns: that is a hundred calls, and what it tells is of all
+/// the time since the last.
+const CROWDED_NS: u64 = 5_000_000_000;
 /// How long after a loss `/proc` is read again, ns: what was on its way has arrived by then.
 const RECONCILE_NS: u64 = 1_000_000_000;
 
@@ -167,6 +170,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
     fn close(mut self) -> Result<(), StoreError> {
         let now = boot_ns();
         let mut records = Vec::new();
+        self.crowding(now, &mut records);
         self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();
         self.enter(&Input::Beat { time_ns: now, stopped: true, counters }, &mut records);
@@ -231,7 +235,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
         if let Some(scope) = &mut self.around.scope {
             scope.refresh(&mut self.around.control);
         }
-        self.crowding(now, records);
+        if now >= self.crowded.1.saturating_add(CROWDED_NS) {
+            self.crowding(now, records);
+        }
         for loss in self.around.misses.look(now) {
             records.extend(self.digest(&[Event { time_ns: now, what: What::Missed(loss) }]));
         }
