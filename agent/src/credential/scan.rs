@@ -3,6 +3,7 @@
 //! Names alone do not do: a mount point hides the names above it, a hard link has another name, a wildcard has none. The
 //! scan is bounded, and what it could not do is told.
 
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
 use super::catalogue::{Catalogue, rule};
+use super::files::is_nothing;
 use super::generation::generation_of;
 use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
@@ -136,6 +138,8 @@ pub(super) struct Scanner {
     missing: Vec<String>,
     problems: Vec<ScanProblem>,
     full: bool,
+    /// Directories that were looked for, and whether they are there.
+    pub(super) there: HashMap<PathBuf, bool>,
     pub(super) resting: RestingFiles,
 }
 
@@ -240,8 +244,9 @@ impl Scanner {
             return;
         }
         let below = |mount: &&Mount| {
+            // Bytes first: there may be hundreds of mounts, and few are below.
             let point = Path::new(std::ffi::OsStr::from_bytes(&mount.point));
-            point != real && point.starts_with(&real)
+            mount.point.starts_with(real.as_os_str().as_bytes()) && point != real && point.starts_with(&real)
         };
         let points = self.mounts.iter().filter(below).map(|mount| mount.point.clone()).collect::<Vec<_>>();
         self.mark(&real, whole);
@@ -268,8 +273,11 @@ impl Scanner {
     /// a disk is a database, not a secret.
     fn mark_mounts(&mut self, texts: &[String]) {
         let is = |mount: &&Mount| {
+            if texts.is_empty() || !mount.memory {
+                return false;
+            }
             let point = String::from_utf8_lossy(&mount.point);
-            mount.memory && texts.iter().any(|text| point.contains(text.as_str()))
+            texts.iter().any(|text| point.contains(text.as_str()))
         };
         let points = self.mounts.iter().filter(is).map(|mount| mount.point.clone()).collect::<Vec<_>>();
         for point in points {
@@ -291,6 +299,9 @@ impl Scanner {
     }
 
     fn list(&mut self, dir: &Path, wild: &str) -> Vec<PathBuf> {
+        if !self.there(dir) {
+            return Vec::new();
+        }
         let Ok(glob) = pattern::glob(wild) else {
             return Vec::new();
         };
@@ -324,6 +335,9 @@ impl Scanner {
 
     /// The real path, or [`None`] where there is nothing.
     pub(super) fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
+        if path.parent().is_some_and(|dir| !self.there(dir)) {
+            return None;
+        }
         match std::fs::canonicalize(path) {
             Ok(real) => Some(real),
             Err(io) => {
@@ -335,6 +349,9 @@ impl Scanner {
 
     pub(super) fn inode_key(&self, real: &Path, meta: &Metadata) -> InodeKey {
         let mut dev = mounts::s_dev(meta.dev());
+        if !self.mounts.iter().any(|mount| mount.btrfs) {
+            return InodeKey { ino: meta.ino(), dev, generation: 0 };
+        }
         // On btrfs `stat` tells a number of the subvolume. The last of the deepest mounts is the one on top.
         let holds = |mount: &&Mount| real.starts_with(Path::new(std::ffi::OsStr::from_bytes(&mount.point)));
         let mount = self.mounts.iter().filter(holds).max_by_key(|mount| mount.point.len());
@@ -356,8 +373,7 @@ impl Scanner {
     }
 
     fn unreadable(&mut self, path: &Path, io: io::Error) {
-        // Most places of the catalogue do not exist on a host.
-        if !matches!(io.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        if !is_nothing(&io) {
             self.problem(ScanProblem::Unreadable { path: path.to_owned(), io });
         }
     }
@@ -431,6 +447,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("not/yet");
         assert_eq!(scan(&path).missing, [path.to_str().unwrap()]);
+        std::fs::create_dir(dir.path().join("not")).unwrap();
+        assert!(scan(&path).missing.is_empty(), "the next scan looks anew");
+    }
+
+    #[test]
+    fn of_a_directory_that_is_not_there_is_asked_once_and_of_nothing_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (gone, file) = (dir.path().join("gone"), dir.path().join("file"));
+        std::fs::write(&file, "").unwrap();
+        let mut scanner = Scanner::default();
+        assert!(scanner.there(dir.path()) && !scanner.there(&gone.join("a/b")));
+        assert!(!scanner.there(&file.join("a")), "there is nothing in a file");
+        std::fs::create_dir_all(gone.join("a/b")).unwrap();
+        assert!(!scanner.there(&gone.join("a/c")), "what is known of the directory above is not asked again");
+        assert!(Scanner::default().there(&gone.join("a/b")));
+        std::os::unix::fs::symlink(&gone, dir.path().join("link")).unwrap();
+        assert!(scanner.there(&dir.path().join("link")), "a link is what it leads to");
     }
 
     #[test]
