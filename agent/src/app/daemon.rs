@@ -15,6 +15,7 @@ use super::handover::{Post, Relief, Successor};
 use super::live::{Live, style};
 use super::reload::{InForce, Reloader, filters};
 use super::status::{Doors, Moves, Source, Started};
+use super::trim::trim;
 use super::wiring::{Hands, Shared, Watching, early, watch_host, worker};
 use super::{Failure, RunOptions, identity};
 use crate::actor::Files;
@@ -113,6 +114,7 @@ pub(super) async fn run(
     let probe_log = config.log.probes.map(|_| probe_log(&mut kernel));
     let relief = Relief::attend(spare, watchdog);
     doors.open(source, relief.asked.clone());
+    trim();
     ready(options.ready_file.as_deref())?;
     let running = Running {
         signals,

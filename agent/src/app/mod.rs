@@ -19,6 +19,7 @@ pub mod serve;
 mod spared;
 mod status;
 mod terminal;
+mod trim;
 mod watch;
 mod wiring;
 

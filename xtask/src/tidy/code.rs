@@ -16,6 +16,7 @@ const UNSAFE: &[&str] = &[
     "agent/src/kernel/canary/acts",    // maps a file, as what is watched does
     "agent/src/kernel/keys",           // calls that no safe function makes
     "agent/src/app/terminal",          // asks how wide the terminal is
+    "agent/src/app/trim",              // has the allocator give back what is free
     "agent/src/credential/generation", // asks for an inode's generation
     "agent/tests/wiped",               // looks into memory that is given back
     "tests/",                          // acts that no safe function performs
