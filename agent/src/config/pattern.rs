@@ -1,6 +1,10 @@
 //! Path patterns: braces, components, and whether one can be watched at all. Shared by the config and the catalogue.
 
-use globset::{Glob, GlobBuilder};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use globset::{Glob, GlobBuilder, GlobMatcher};
 
 /// Most patterns one may stand for.
 const EXPANDED_MAX: usize = 256;
@@ -79,6 +83,53 @@ pub(crate) fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(pattern).literal_separator(true).backslash_escape(false).build()
 }
 
+/// What names of one directory are held against.
+pub(crate) enum Names<'a> {
+    /// Only `*` and `?`: to make a regular expression of it costs more than to list a directory.
+    Plain(&'a [u8]),
+    /// Anything else.
+    Glob(GlobMatcher),
+}
+
+impl<'a> Names<'a> {
+    /// Of one component of a pattern.
+    pub(crate) fn of(wild: &'a str) -> Result<Self, globset::Error> {
+        if wild.contains(['[', ']', '{', '}', '\\', ',']) {
+            return glob(wild).map(|glob| Names::Glob(glob.compile_matcher()));
+        }
+        Ok(Names::Plain(wild.as_bytes()))
+    }
+
+    /// Whether a name is meant.
+    pub(crate) fn is_match(&self, name: &OsStr) -> bool {
+        match self {
+            Names::Plain(wild) => is_like(wild, name.as_bytes()),
+            Names::Glob(glob) => glob.is_match(Path::new(name)),
+        }
+    }
+}
+
+/// The last `*` takes as little as it can, and one byte more each time that what follows does not fit.
+fn is_like(wild: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut done, mut star) = (0, 0, None);
+    while let Some(byte) = name.get(done) {
+        match wild.get(at) {
+            Some(b'*') => {
+                star = Some((at, done));
+                at += 1;
+            }
+            Some(b'?') => (at, done) = (at + 1, done + 1),
+            Some(literal) if literal == byte => (at, done) = (at + 1, done + 1),
+            Some(_) | None => {
+                let Some((place, taken)) = star else { return false };
+                star = Some((place, taken + 1));
+                (at, done) = (place + 1, taken + 1);
+            }
+        }
+    }
+    wild.get(at..).is_some_and(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
 /// Why an absolute pattern cannot be watched.
 pub(crate) fn fault(pattern: &str) -> Option<&'static str> {
     if pattern.contains('\\') {
@@ -106,7 +157,28 @@ pub(crate) fn fault(pattern: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Of a name, a pattern says the same whichever way it is read.
+        #[test]
+        fn names_are_matched_as_paths_are(wild in "[ab.*?]{1,7}", name in "[ab.*\n\u{e9}]{1,9}") {
+            let path = glob(&wild).unwrap().compile_matcher();
+            prop_assert!(matches!(Names::of(&wild), Ok(Names::Plain(_))));
+            let said = Names::of(&wild).unwrap().is_match(OsStr::new(&name));
+            prop_assert_eq!(said, path.is_match(Path::new(&name)));
+        }
+    }
+
+    #[test]
+    fn a_class_is_matched_as_in_paths() {
+        let names = Names::of("id_[a-c]*").unwrap();
+        assert!(matches!(names, Names::Glob(_)));
+        assert!(names.is_match(OsStr::new("id_box")) && !names.is_match(OsStr::new("id_x")));
+        assert!(Names::of("id_[").is_err());
+    }
 
     #[test]
     fn braces() {

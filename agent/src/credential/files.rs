@@ -18,7 +18,7 @@ use super::generation::generation_of;
 use super::marks::Key;
 use super::scan::{ScanProblem, Scanner};
 use super::watch::Named;
-use crate::config::pattern::{self, Part};
+use crate::config::pattern::{Names, Part};
 
 /// Most places looked at: apart from those of the directories, which are worth more.
 const LOOKED_MAX: usize = 65_536;
@@ -67,16 +67,15 @@ impl Scanner {
             return Vec::new();
         }
         // What cannot be listed was told when the directories were looked for.
-        let (Ok(glob), Ok(entries)) = (pattern::glob(wild), std::fs::read_dir(dir)) else {
+        let (Ok(names), Ok(entries)) = (Names::of(wild), std::fs::read_dir(dir)) else {
             return Vec::new();
         };
-        let glob = glob.compile_matcher();
         let mut found = Vec::new();
         for entry in entries.flatten() {
             if !self.may_look() {
                 break;
             }
-            if glob.is_match(Path::new(&entry.file_name())) {
+            if names.is_match(&entry.file_name()) {
                 found.push(entry.path());
             }
         }

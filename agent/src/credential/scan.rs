@@ -19,7 +19,7 @@ use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
 use super::resting::RestingFiles;
 use super::watch::Watch;
-use crate::config::pattern::{self, Part};
+use crate::config::pattern::{Names, Part};
 
 /// Most directory entries looked at for wildcards.
 const VISITED_MAX: usize = 65_536;
@@ -302,10 +302,9 @@ impl Scanner {
         if !self.there(dir) {
             return Vec::new();
         }
-        let Ok(glob) = pattern::glob(wild) else {
+        let Ok(names) = Names::of(wild) else {
             return Vec::new();
         };
-        let glob = glob.compile_matcher();
         let entries = match std::fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(io) => {
@@ -326,7 +325,7 @@ impl Scanner {
                 continue;
             };
             let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_dir && glob.is_match(Path::new(&entry.file_name())) {
+            if is_dir && names.is_match(&entry.file_name()) {
                 found.push(entry.path());
             }
         }
