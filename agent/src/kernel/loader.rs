@@ -1,6 +1,7 @@
 //! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
 //! loaded is decided by [`super::coverage`].
 
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use aya::maps::{MapData, ProgramArray};
 use aya::programs::{Program as AyaProgram, ProgramError};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
+use flate2::read::GzDecoder;
 use spoor_wire::Settings;
 use spoor_wire::control::names;
 
@@ -21,10 +23,25 @@ use super::pod::AsPod;
 use super::preflight::Host;
 use super::probes::{Attach, Program, Way};
 
-/// The object, aligned as its parser wants it.
-#[repr(C, align(8))]
-struct Aligned<B: ?Sized>(B);
-static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("SPOOR_PROBE_OBJECT")));
+/// The object, as the build script packed it.
+static PACKED: &[u8] = include_bytes!(env!("SPOOR_PROBE_OBJECT"));
+/// How its parser wants it aligned.
+const ALIGN: usize = 8;
+
+/// The object, and where in these bytes it begins.
+fn unpack(packed: &[u8]) -> io::Result<(Vec<u8>, usize)> {
+    let mut object = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut object)?;
+    if object.as_ptr().align_offset(ALIGN) == 0 {
+        return Ok((object, 0));
+    }
+    let mut room = vec![0; object.len() + ALIGN];
+    let first = room.as_ptr().align_offset(ALIGN);
+    for (to, from) in room.iter_mut().skip(first).zip(&object) {
+        *to = *from;
+    }
+    Ok((room, first))
+}
 
 /// Why the probes could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +52,9 @@ pub enum LoadError {
     /// The kernel lacks fields the probes read.
     #[error("the probes do not fit this kernel: {0}")]
     Offsets(#[from] Missing),
+    /// The probes do not come out of the program.
+    #[error("the probes in this program are damaged: {0}")]
+    Packed(io::Error),
     /// aya's reading of the same.
     #[error("the kernel's BTF cannot be parsed by the loader: {0}")]
     LoaderBtf(#[from] aya_obj_btf::BtfError),
@@ -144,12 +164,13 @@ impl Kernel {
         let offsets = AsPod(offsets::resolve(&Btf::parse(&host.btf)?)?);
         let settings = AsPod(Settings { agent_tgid: std::process::id(), scoped: options.scoped.into() });
         let btf = aya::Btf::parse(&host.btf, aya::Endianness::default())?;
+        let (object, first) = unpack(PACKED).map_err(LoadError::Packed)?;
         let mut ebpf = EbpfLoader::new()
             .btf(Some(&btf))
             .override_global(names::OFFSETS, &offsets, true)
             .override_global(names::SETTINGS, &settings, true)
             .override_global(aya_log::LEVEL, &options.log_level, false)
-            .load(&OBJECT.0)?;
+            .load(object.get(first..).unwrap_or_default())?;
         let syscalls = ebpf.take_map(names::SYSCALLS).ok_or(LoadError::Absent(names::SYSCALLS))?;
         let syscalls = ProgramArray::try_from(syscalls)
             .map_err(|error| LoadError::Map { name: names::SYSCALLS, error })?;
@@ -248,5 +269,21 @@ impl Kernel {
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
         attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))
             .map_err(|why| why.of(program.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_object_comes_out_as_it_went_in() {
+        let (object, first) = unpack(PACKED).unwrap();
+        let object = &object[first..];
+        assert!(object.starts_with(b"\x7fELF") && object.as_ptr().align_offset(ALIGN) == 0);
+        assert!(object.len() > 4 * PACKED.len(), "it is packed");
+        for cut in [0, 1, PACKED.len() / 2, PACKED.len() - 1] {
+            assert!(unpack(&PACKED[..cut]).is_err(), "{cut}");
+        }
     }
 }
