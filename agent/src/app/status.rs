@@ -21,7 +21,7 @@ use crate::telemetry::{Ledger, Own, log};
 
 /// How long an answer is good for the next who asks: a crowd of them costs as much as one.
 const FRESH: Duration = Duration::from_millis(250);
-/// How often it is looked whether the pipeline moves, where nobody asks: less than [`STUCK`], and else for nobody.
+/// How often it is looked whether the pipeline moves, where nobody asks: often enough for [`STUCK`].
 const LOOK: Duration = Duration::from_secs(5);
 /// A pipeline that has not moved for so long does not move. It gets a tick twice a second.
 const STUCK: Duration = Duration::from_secs(10);
