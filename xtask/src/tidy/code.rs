@@ -14,6 +14,7 @@ const UNSAFE: &[&str] = &[
     "agent-ebpf/src/",                 // reads the kernel's memory
     "agent/src/kernel/pod",            // writes the probes' maps
     "agent/src/kernel/canary/acts",    // maps a file, as what is watched does
+    "agent/src/kernel/positions",      // looks where the rings' ends are
     "agent/src/kernel/keys",           // calls that no safe function makes
     "agent/src/app/terminal",          // asks how wide the terminal is
     "agent/src/app/trim",              // has the allocator give back what is free

@@ -97,7 +97,7 @@ fn commands_of_a_unit_one_after_another_are_one_run() {
         let notes = story.play().notes;
         let closed = notes.iter().filter_map(|note| match note {
             Note::Closed(closed) => Some((closed.reason, closed.root_exit)),
-            _ => None,
+            Note::Acted(_) | Note::Opened(_) | Note::Completed(_) | Note::Gap(_) => None,
         });
         let exits: &[u8] = if chains == 1 { &[3] } else { &[0, 3] };
         let ended = exits.iter().map(|code| (CloseReason::RunEnded, Some(ExitStatus::Code(*code))));
@@ -115,7 +115,7 @@ fn a_unit_that_is_over_is_closed_without_a_gap_when_the_agent_stops() {
     played.stages.stop(story.now_ns, &mut played.notes);
     let closed = played.notes.iter().filter_map(|note| match note {
         Note::Closed(closed) => Some((closed.reason, closed.summary.gaps.clone())),
-        _ => None,
+        Note::Acted(_) | Note::Opened(_) | Note::Completed(_) | Note::Gap(_) => None,
     });
     assert_eq!(closed.collect::<Vec<_>>(), [(CloseReason::RunEnded, vec![])]);
 }
