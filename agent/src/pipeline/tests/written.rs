@@ -87,6 +87,60 @@ fn who_writes_holds_nothing_by_it() {
     assert_eq!([keygen, child].map(|key| played.stages.machine.holds(key)), [None, None]);
 }
 
+/// Written beside, and renamed over the old one: the same, but that what lies there then is known.
+#[test]
+fn who_renames_a_file_over_one_writes_it() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/renew");
+    story.open(job, OLD);
+    story.rename(job, "/srv/rotated.2");
+    story.write(job, "/srv/rotated.");
+    story.exit(job, 0);
+    let keygen = story.run(shell, 201, BACKUP, "/usr/bin/keygen");
+    story.rename(keygen, NEW);
+    let asked = story.connect(keygen, "10.0.0.1", 443);
+    story.end(asked, Ok(()));
+    story.exit(keygen, 0);
+    let played = story.play();
+    let found: Vec<_> = played.lines().into_iter().filter(|line| line.starts_with('A')).collect();
+    assert_eq!(
+        found,
+        [
+            "A 200 open token:/srv/old/token",
+            "A 200 write rotated < token of 1 same-process/0 only-credential",
+            "A 200 write rotated < token of 1 same-process/0 only-credential",
+            "A 200 exit 0",
+            "A 201 write token:/srv/new/token",
+            "A 201 connect 10.0.0.1:443 established",
+            "A 201 exit 0",
+        ]
+    );
+    assert_eq!([job, keygen].map(|key| played.stages.machine.holds(key)), [None, None]);
+    let renamed = acted(&played).into_iter().find(|acted| acted.action.seen_by == Source::FentryRename);
+    let link = renamed.and_then(|acted| acted.link.as_ref()).unwrap();
+    assert_eq!(link.relation, Relation::WrittenAfter);
+    let closed = played
+        .notes
+        .iter()
+        .find_map(|note| if let Note::Closed(closed) = note { Some(closed) } else { None });
+    let versions: Vec<_> = closed.unwrap().summary.written.iter().map(|one| one.version.as_deref()).collect();
+    assert_eq!(versions, [Some("2")], "each once; what is known stays known");
+}
+
+/// A file system on top is asked to rename, and the one beneath is not: no act waits to be taken for another.
+#[test]
+fn a_rename_hides_nothing_that_lies_beneath() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    story.rename(job, NEW);
+    let beneath =
+        OpenedFile { backing: true, flags: nix::libc::O_WRONLY.cast_unsigned(), ..file("/upper/token") };
+    story.deed(job, Source::LsmOpen, Deed::Open(beneath));
+    let played = story.play();
+    assert_eq!(played.lines()[1..], ["A 200 write token:/srv/new/token", "A 200 write token:/upper/token"]);
+    assert_eq!(played.counter("opens_merged"), 0);
+}
+
 /// Whoever also reads it has it, as before.
 #[test]
 fn who_opens_to_read_and_write_holds_it() {
