@@ -313,12 +313,6 @@ impl Scenario {
         self.deed(key, Source::LsmOpen, Deed::Open(file));
     }
 
-    /// Renames a file over a path.
-    pub(crate) fn rename(&mut self, key: ProcessKey, path: &str) {
-        let file = OpenedFile { flags: OpenedFile::RENAMED, ..file(path) };
-        self.deed(key, Source::FentryRename, Deed::Open(file));
-    }
-
     /// Opens or connects in another thread.
     pub(crate) fn in_thread(&mut self, key: ProcessKey, tid: u32) {
         self.facts.get_mut(&key).unwrap().tid = tid;

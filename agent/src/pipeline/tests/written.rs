@@ -2,7 +2,7 @@
 
 use super::{AWS, BACKUP, PGPASS, SECOND, Scenario};
 use crate::chain::{Acted, Basis, FAIR, LinkFact, Note, Relation, STRONG};
-use crate::event::{Deed, OpenedFile, Source};
+use crate::event::{Deed, OpenedFile, ProcessKey, Source};
 use crate::lineage::Held;
 use crate::pipeline::scenario::{ALICE, Played, file};
 
@@ -18,6 +18,12 @@ fn written(story: &Scenario) -> Vec<Acted> {
     let played = story.play();
     let lines = acted(&played).into_iter().cloned();
     lines.filter(|acted| matches!(acted.action.deed, crate::action::ActionDeed::SecretWrite { .. })).collect()
+}
+
+/// Renames a file over a path.
+fn rename(story: &mut Scenario, key: ProcessKey, path: &str) {
+    let file = OpenedFile { flags: OpenedFile::RENAMED, ..file(path) };
+    story.deed(key, Source::FentryRename, Deed::Open(file));
 }
 
 /// Worth of the best link of the only writing; 0 where there is none.
@@ -93,11 +99,11 @@ fn who_renames_a_file_over_one_writes_it() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/renew");
     story.open(job, OLD);
-    story.rename(job, "/srv/rotated.2");
+    rename(&mut story, job, "/srv/rotated.2");
     story.write(job, "/srv/rotated.");
     story.exit(job, 0);
     let keygen = story.run(shell, 201, BACKUP, "/usr/bin/keygen");
-    story.rename(keygen, NEW);
+    rename(&mut story, keygen, NEW);
     let asked = story.connect(keygen, "10.0.0.1", 443);
     story.end(asked, Ok(()));
     story.exit(keygen, 0);
@@ -133,7 +139,7 @@ fn who_renames_a_file_over_one_writes_it() {
 fn a_rename_hides_nothing_that_lies_beneath() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
-    story.rename(job, NEW);
+    rename(&mut story, job, NEW);
     let beneath =
         OpenedFile { backing: true, flags: nix::libc::O_WRONLY.cast_unsigned(), ..file("/upper/token") };
     story.deed(job, Source::LsmOpen, Deed::Open(beneath));
