@@ -93,7 +93,7 @@ pub struct Exit {
 }
 
 /// A credential was opened, received, read, or (a unix socket that stands for one) connected to: the kind says which. Of one
-/// that was opened, `flags` say whether it was only to be written.
+/// that was opened, `flags` say whether it was only to be written, or was not opened and put there under that name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Open {
@@ -107,7 +107,7 @@ pub struct Open {
     pub rule: u32,
     /// [`MATCH_INODE`] and its like.
     pub matched: u32,
-    /// `f_flags`
+    /// `f_flags`; or [`FLAG_RENAMED`] alone
     pub flags: u32,
     /// `i_mode`
     pub mode: u32,
@@ -125,6 +125,9 @@ pub struct Open {
     /// before.
     pub path: Span,
 }
+
+/// [`Open::flags`]: not opened. The file was renamed, and gets the name that `path` tells. No open call knows the bit.
+pub const FLAG_RENAMED: u32 = 1 << 31;
 
 /// [`Open::matched`]: by device and inode.
 pub const MATCH_INODE: u32 = 1;

@@ -77,6 +77,7 @@ pub struct Offsets {
     pub file__f_path_mnt: u32,
     pub file__f_path_dentry: u32,
     pub file__private_data: u32,
+    pub path__mnt: u32,
     pub dentry__d_parent: u32,
     pub dentry__d_inode: u32,
     pub dentry__d_name_name: u32,

@@ -126,6 +126,10 @@ pub enum Source {
     FentryEndNamespaces = 60,
     /// `kprobe/exit_task_namespaces`
     KprobeEndNamespaces = 61,
+    /// `fentry/security_path_rename`
+    FentryRename = 62,
+    /// `kprobe/security_path_rename`
+    KprobeRename = 63,
 }
 
 impl Source {
@@ -133,7 +137,7 @@ impl Source {
     pub const SLOTS: u32 = 64;
 
     /// Every source, in the order of their numbers.
-    pub const ALL: [Source; 61] = [
+    pub const ALL: [Source; 63] = [
         Source::TpFork,
         Source::TpExec,
         Source::TpExit,
@@ -195,6 +199,8 @@ impl Source {
         Source::TpKey,
         Source::FentryEndNamespaces,
         Source::KprobeEndNamespaces,
+        Source::FentryRename,
+        Source::KprobeRename,
     ];
 
     /// The source with that number.
@@ -268,6 +274,8 @@ impl Source {
             Source::TpKey => "tp_btf/sys_exit:keyctl",
             Source::FentryEndNamespaces => "fentry/exit_task_namespaces",
             Source::KprobeEndNamespaces => "kprobe/exit_task_namespaces",
+            Source::FentryRename => "fentry/security_path_rename",
+            Source::KprobeRename => "kprobe/security_path_rename",
         }
     }
 }

@@ -36,13 +36,23 @@ pub fn find(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     if let Some(hit) = find_at(field(file, off!(file__f_path_dentry))?, inode)? {
         return Ok(Some(hit));
     }
-    mounted(file, inode)
+    mounted(field(file, off!(file__f_path_mnt))?, inode)
+}
+
+/// Matches a place, which is (directory entry, mount), by names and directories alone: of a file that gets a name. What is
+/// known of its inode was found under another.
+#[inline(always)]
+pub fn find_named((dentry, vfsmount): (u64, u64), inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+    if let Some(hit) = by_names(dentry, inode.dev)? {
+        return Ok(Some(hit));
+    }
+    mounted(vfsmount, inode)
 }
 
 /// Matches by the directory that holds the mount point of the file's own file system, where that is in memory. Such mounts
 /// are made a moment before the program runs that reads them: no scan of mounts comes in time.
 #[inline(always)]
-fn mounted(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+fn mounted(vfsmount: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     const TMPFS_MAGIC: u64 = 0x0102_1994;
     const RAMFS_MAGIC: u64 = 0x8584_58f6;
     let block = field::<u64>(inode.at, off!(inode__i_sb))?;
@@ -50,7 +60,7 @@ fn mounted(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     if magic != TMPFS_MAGIC && magic != RAMFS_MAGIC {
         return Ok(None);
     }
-    let mount = field::<u64>(file, off!(file__f_path_mnt))?.wrapping_sub(u64::from(off!(mount__mnt)));
+    let mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
     let point = field::<u64>(mount, off!(mount__mnt_mountpoint))?;
     let hash = roll(HASH_START, field(point, off!(dentry__d_parent))?)?;
     // SAFETY: as in `find_at`.
@@ -60,7 +70,7 @@ fn mounted(file: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
 
 /// The same for a directory entry, which is of that inode.
 #[inline(always)]
-pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
+pub fn find_at(dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     let dev = inode.dev;
     for generation in [field(inode.at, off!(inode__i_generation))?, 0] {
         // SAFETY: rule maps are preallocated; a rule that is replaced meanwhile is a rule all the same.
@@ -68,6 +78,11 @@ pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable
             return Ok(Some(Hit { rule: *rule, matched: MATCH_INODE }));
         }
     }
+    by_names(dentry, dev)
+}
+
+#[inline(always)]
+fn by_names(mut dentry: u64, dev: u32) -> Result<Option<Hit>, Unreadable> {
     let mut hash = HASH_START;
     for depth in 1..=DEPTH_MAX {
         let parent = field::<u64>(dentry, off!(dentry__d_parent))?;
@@ -78,16 +93,16 @@ pub fn find_at(mut dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable
         let above = field::<u64>(parent, off!(dentry__d_inode))?;
         let dir_ino = field::<u64>(above, off!(inode__i_ino))?;
         if depth == 1 {
-            // SAFETY: as above.
+            // SAFETY: as in `find_at`.
             if let Some(rule) = unsafe { RULE_ENTRY.get(EntryKey { dir_ino, name: hash, dev, pad: 0 }) } {
                 return Ok(Some(Hit { rule: *rule, matched: MATCH_ENTRY }));
             }
         }
-        // SAFETY: as above.
+        // SAFETY: as in `find_at`.
         if let Some(rule) = unsafe { RULE_NAME.get(NameKey { hash, depth, anchored: ANYWHERE }) } {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_NAME }));
         }
-        // SAFETY: as above.
+        // SAFETY: as in `find_at`.
         if let Some(rule) = unsafe { RULE_DIR.get(InodeKey { ino: dir_ino, dev, generation: 0 }) } {
             return Ok(Some(Hit { rule: *rule, matched: MATCH_DIR }));
         }

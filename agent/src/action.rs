@@ -47,9 +47,10 @@ pub enum ActionDeed {
     },
     /// `secret.write`
     SecretWrite {
-        /// The file, which was opened to be written and not to be read.
+        /// The file, which was opened to be written and not to be read, or renamed to be it.
         file: Box<OpenedFile>,
-        /// What lies there by its kind and place. What is written is not known before somebody reads it.
+        /// What lies there by its kind and place. What is written is not known before somebody reads it; what was renamed
+        /// is whole, and is told in full.
         credential: Arc<Credential>,
     },
     /// `secret.receive`

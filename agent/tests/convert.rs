@@ -12,8 +12,8 @@ use spoor::event::{
     SendOutcome, Text, Transport, What, convert,
 };
 use spoor_wire::body::{
-    ERRNO_NONE, HOW_BACKING, KEY_ADD, KEY_FIND, KEY_READ, KEY_UPDATE, MATCH_DIR, MATCH_ENTRY, MATCH_INODE,
-    MATCH_NAME, READ_CALL, READ_MAP, SPAN_TRUNCATED, SPAN_UNREADABLE,
+    ERRNO_NONE, FLAG_RENAMED, HOW_BACKING, KEY_ADD, KEY_FIND, KEY_READ, KEY_UPDATE, MATCH_DIR, MATCH_ENTRY,
+    MATCH_INODE, MATCH_NAME, READ_CALL, READ_MAP, SPAN_TRUNCATED, SPAN_UNREADABLE,
 };
 use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{
@@ -315,6 +315,17 @@ fn files_of_every_kind() {
     let of = |kind, how| deed(Fixed::Open(kind, open(how)), &[b"token\0"]);
     assert!(matches!(of(Kind::Open, 0), Ok(Deed::Open(file)) if !file.backing));
     assert!(matches!(of(Kind::Open, HOW_BACKING), Ok(Deed::Open(file)) if file.backing));
+    let with = |flags| {
+        let fixed = Open { matched: MATCH_NAME, flags, ..Open::default() };
+        match deed(Fixed::Open(Kind::Open, fixed), &[b"token\0"]) {
+            Ok(Deed::Open(file)) => (file.only_written(), file.renamed()),
+            other => unreachable!("an opening became {other:?}"),
+        }
+    };
+    assert_eq!(with(0), (false, false));
+    assert_eq!(with(1), (true, false));
+    assert_eq!(with(FLAG_RENAMED), (false, true));
+    assert_eq!(with(FLAG_RENAMED | 1), (false, true), "whole, whatever else is said");
     assert!(matches!(of(Kind::Receive, 0), Ok(Deed::Receive(_))));
     let read = |how| match of(Kind::Read, how) {
         Ok(Deed::Read { file, mapped }) => (file.backing, mapped),

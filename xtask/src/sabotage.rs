@@ -12,8 +12,8 @@ use crate::{build, paths, probes};
 pub(crate) const ABOUT: &str = "Mutes one probe at a time and demands that the tests go red\n\n\
     PROBE is one of sched_process_fork, sched_process_exec, sched_process_exit, file_open, socket_connect,\n\
     inet_sock_set_state, connect_return, sendmsg, sock_graft, dns_answer, tls_hello, file_receive, file_permission,\n\
-    unix_stream_connect, ptrace_access_check, execve_return, commit_creds, keyctl; none means all. Each is one boot of\n\
-    --cell (default 6.12-lsm). A boot that times out or breaks is not the right red: a test must say FAIL.";
+    unix_stream_connect, ptrace_access_check, execve_return, commit_creds, keyctl, path_rename; none means all. Each\n\
+    is one boot of --cell (default 6.12-lsm). A boot that times out or breaks is not the right red: a test must say FAIL.";
 
 const PROBES: &[&str] = &[
     "sched_process_fork",
@@ -34,6 +34,7 @@ const PROBES: &[&str] = &[
     "execve_return",
     "commit_creds",
     "keyctl",
+    "path_rename",
 ];
 const CELL: &str = "6.12-lsm";
 

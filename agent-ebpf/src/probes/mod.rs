@@ -14,6 +14,7 @@ mod open;
 mod packets;
 mod reading;
 mod receive;
+mod rename;
 mod returns;
 mod send;
 mod unix;

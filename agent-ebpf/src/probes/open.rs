@@ -123,7 +123,7 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
     if reads {
         hold(tgid, task, &inode, &hit, source);
     }
-    let told = Told { kind: Kind::Open, source, how: backing(mode) };
+    let told = Told { kind: Kind::Open, source, how: backing(mode), flags: 0 };
     emit(place_of(file)?, file, &inode, &hit, told);
     Ok(Some(hit.rule))
 }
@@ -165,6 +165,8 @@ pub struct Told {
     pub kind: Kind,
     pub source: Source,
     pub how: u32,
+    /// Beside those of the file.
+    pub flags: u32,
 }
 
 const TAIL: usize = size_of::<Sample<Open>>();
@@ -191,7 +193,7 @@ struct Room {
 pub fn emit(place: (u64, u64), file: u64, inode: &Inode, hit: &Hit, tell: Told) {
     let pid_tgid = bpf_get_current_pid_tgid();
     let task = task::current();
-    let Told { kind, source, how } = tell;
+    let Told { kind, source, how, flags } = tell;
     let told = Head { kind, source, marks: marks(task, (pid_tgid >> 32) as u32) };
     let seq = number(kind);
     let (ring, limit) = ring(kind.lane());
@@ -212,7 +214,7 @@ pub fn emit(place: (u64, u64), file: u64, inode: &Inode, hit: &Hit, tell: Told) 
         generation: field(inode.at, off!(inode__i_generation)).unwrap_or(0),
         rule: hit.rule,
         matched: hit.matched,
-        flags: field(file, off!(file__f_flags)).unwrap_or(0),
+        flags: flags | field(file, off!(file__f_flags)).unwrap_or(0),
         mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
         owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
         links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),

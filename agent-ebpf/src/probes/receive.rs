@@ -119,6 +119,6 @@ fn try_received(file: u64, source: Source) -> Result<(), Unreadable> {
     let inode = matcher::inode(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(()) };
     hold(tgid, task, &inode, &hit, source);
-    emit(place_of(file)?, file, &inode, &hit, Told { kind: Kind::Receive, source, how: 0 });
+    emit(place_of(file)?, file, &inode, &hit, Told { kind: Kind::Receive, source, how: 0, flags: 0 });
     Ok(())
 }

@@ -92,6 +92,7 @@ fn try_reached(other: u64, verdict: i32, source: Source) -> Result<(), Unreadabl
         hold(tgid, task, &inode, &hit, source);
     }
     let place = (dentry, field(other, off!(unix_sock__path_mnt))?);
-    emit(place, 0, &inode, &hit, Told { kind: Kind::Unix, source, how: verdict.unsigned_abs() });
+    let told = Told { kind: Kind::Unix, source, how: verdict.unsigned_abs(), flags: 0 };
+    emit(place, 0, &inode, &hit, told);
     Ok(())
 }

@@ -194,7 +194,7 @@ pub struct Summary {
     pub folded: u64,
     /// Credentials opened, inherited or held, each version of them, in the order of first use.
     pub credentials: Vec<Arc<Credential>>,
-    /// Credentials that were opened only to be written, each once, in the order of the first time.
+    /// Credentials that were opened only to be written, or that files were renamed to be, each once, in the order of the first time.
     pub written: Vec<Arc<Credential>>,
     /// Destinations, in the order of first attempt.
     pub destinations: Vec<Reached>,

@@ -165,7 +165,11 @@ impl Open {
 
     fn wrote(&mut self, credential: &Arc<Credential>) {
         let known = &mut self.summary.written;
-        if known.iter().any(|known| known.id == credential.id) {
+        if let Some(known) = known.iter_mut().find(|known| known.id == credential.id) {
+            // Of one that was renamed into its place what lies there is known, of one that was written there it is not.
+            if known.version.is_none() {
+                *known = Arc::clone(credential);
+            }
             return;
         }
         if known.len() < NAMED_MAX {

@@ -336,6 +336,10 @@ mod tests {
         assert_eq!((&placed.kind, &placed.path), (&read.kind, &read.path));
         assert!(placed.identifiers.is_empty() && placed.expects.is_empty() && placed.fingerprints.is_empty());
         assert_eq!((&placed.version, placed.written, placed.expires), (&None, None, None));
+        // One that was renamed to be it is whole by then.
+        let renamed = OpenedFile { flags: OpenedFile::RENAMED, ..opened(&path, 1) };
+        assert_eq!(describer.describe(&renamed, ME).unwrap(), read);
+        assert!(read.version.is_some());
         // Who may read it as well has it.
         let both = OpenedFile { flags: OFlag::O_RDWR.bits().cast_unsigned(), ..opened(&path, 1) };
         assert_eq!(describer.describe(&both, ME).unwrap(), read);
@@ -343,6 +347,9 @@ mod tests {
         std::fs::write(&path, AWS.replace("AKIA", "ASIA")).unwrap();
         let next = describer.describe(&opened(&path, 1), ME).unwrap();
         assert!(next.id != read.id && next.version.is_some() && next.version != read.version);
+        // Renamed to be it, and something else lies there: refused after all, or replaced since. Nothing of that is told.
+        let refused = OpenedFile { ino: written.ino + 1, ..renamed };
+        assert_eq!(describer.describe(&refused, ME).unwrap(), placed);
         // It was gone before it could be looked at.
         let gone = OpenedFile { ino: written.ino + 1, ..written };
         assert_eq!(describer.describe(&gone, ME).unwrap(), placed);

@@ -1,5 +1,7 @@
 //! A file of a deed.
 
+use spoor_wire::body::FLAG_RENAMED;
+
 use super::Text;
 
 /// A file as the kernel knows it.
@@ -17,7 +19,7 @@ pub struct OpenedFile {
     pub rule: u32,
     /// How it matched.
     pub matched: Matched,
-    /// Flags of the open call, as the kernel keeps them.
+    /// Flags of the open call, as the kernel keeps them, or that there was none ([`Self::renamed`]).
     pub flags: u32,
     /// Type and permissions.
     pub mode: u32,
@@ -33,10 +35,19 @@ impl OpenedFile {
     /// Of the flags of the open call, what the file is opened for.
     pub const ACCESS: u32 = nix::libc::O_ACCMODE.cast_unsigned();
 
+    /// Of its flags: it was renamed, and not opened.
+    pub const RENAMED: u32 = FLAG_RENAMED;
+
     /// Whether whoever opened it may write to it, and not read it.
     #[must_use]
     pub fn only_written(&self) -> bool {
-        self.flags & Self::ACCESS == nix::libc::O_WRONLY.cast_unsigned()
+        !self.renamed() && self.flags & Self::ACCESS == nix::libc::O_WRONLY.cast_unsigned()
+    }
+
+    /// Whether it was not opened, and got the name it has here by a rename: it is whole by then.
+    #[must_use]
+    pub fn renamed(&self) -> bool {
+        self.flags & Self::RENAMED != 0
     }
 }
 

@@ -209,7 +209,8 @@ pub enum Deed {
     },
     /// Ended.
     Exit(ExitStatus),
-    /// Opened a credential: to read it, or only to write it ([`OpenedFile::only_written`]).
+    /// Opened a credential: to read it, or only to write it ([`OpenedFile::only_written`]); or renamed a file to be one
+    /// ([`OpenedFile::renamed`]).
     Open(OpenedFile),
     /// Was handed an open credential.
     Receive(OpenedFile),

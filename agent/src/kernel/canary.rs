@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use nix::sys::stat::{major, minor};
-use spoor_wire::rule::InodeKey;
+use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
 pub use acts::child;
 
@@ -31,8 +31,8 @@ pub(super) const CANARY_RULE: u32 = u32::MAX;
 const ENDING: Duration = Duration::from_secs(1);
 /// The broadcast address is no host: a TCP connection there fails before a packet is sent.
 pub(super) const NOWHERE: Ipv4Addr = Ipv4Addr::BROADCAST;
-/// Where the canary's socket may lie: file systems in memory first, whose inodes are the kernel's own.
-const SOCKET_FOLDERS: [&str; 3] = ["/dev/shm", "/run", "/tmp"];
+/// Where what the canary has by name may lie: file systems in memory first, whose inodes are the kernel's own.
+const FOLDERS: [&str; 3] = ["/dev/shm", "/run", "/tmp"];
 
 /// What the canary is made of, kept while it is out.
 pub(super) struct Canary {
@@ -42,6 +42,7 @@ pub(super) struct Canary {
     pub closed_port: u16,
     keys: Vec<InodeKey>,
     socket: Option<Socket>,
+    moved: Option<Moved>,
     // Held so that the file, the listener and the port that refuses live until the canary is back.
     _file: File,
     _listener: TcpListener,
@@ -59,6 +60,7 @@ impl Canary {
         let mut file = File::from(memfd_create(c"spoor-canary", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(b"canary")?;
         let socket = Socket::make();
+        let moved = Moved::make();
         let mut keys = vec![key(&file.metadata()?)];
         keys.extend(socket.as_ref().map(|socket| socket.key));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -67,12 +69,16 @@ impl Canary {
         for key in &keys {
             control.watch_file(*key, CANARY_RULE).map_err(io::Error::other)?;
         }
+        if let Some(moved) = &moved {
+            control.watch_entry(moved.entry, CANARY_RULE).map_err(io::Error::other)?;
+        }
         control.arm(true).map_err(io::Error::other)?;
         let spawned = Command::new("/proc/self/exe")
             .arg(CANARY_ARGUMENT)
             .arg(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
             .args([open_port.to_string(), closed_port.to_string()])
             .arg(socket.as_ref().map_or(Path::new(""), |socket| socket.path.as_path()))
+            .args(moved.as_ref().map_or([Path::new(""); 2], |moved| [&moved.from, &moved.to]))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -87,6 +93,7 @@ impl Canary {
             closed_port,
             keys,
             socket,
+            moved,
             _file: file,
             _listener: listener,
             _refuser: refuser,
@@ -111,6 +118,9 @@ impl Canary {
         }
         drop(self.socket.take());
         let ended = self.end();
+        if let Some(moved) = self.moved.take() {
+            control.forget_entry(moved.entry);
+        }
         // It has ended, or it hangs and must.
         drop(self.child.kill());
         let output = self.child.wait_with_output().ok()?;
@@ -139,7 +149,7 @@ struct Socket {
 impl Socket {
     /// `None` where no folder takes one: then connections to such sockets remain unproven, which is said.
     fn make() -> Option<Self> {
-        SOCKET_FOLDERS.iter().find_map(|folder| {
+        FOLDERS.iter().find_map(|folder| {
             let path = Path::new(folder).join(format!("spoor-canary-{}.sock", std::process::id()));
             // Left by an agent of this number that was killed.
             drop(std::fs::remove_file(&path));
@@ -153,6 +163,47 @@ impl Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// A file that is to get a watched name. It goes when this does.
+struct Moved {
+    from: PathBuf,
+    to: PathBuf,
+    entry: EntryKey,
+}
+
+impl Moved {
+    /// `None` where no folder takes one: then it remains unproven that renaming shows.
+    fn make() -> Option<Self> {
+        FOLDERS.iter().find_map(|folder| {
+            let name = format!("spoor-canary-{}.token", std::process::id());
+            let (from, to) = (Path::new(folder).join(format!("{name}.new")), Path::new(folder).join(&name));
+            let found = std::fs::metadata(folder).ok()?;
+            let entry = EntryKey {
+                dir_ino: found.ino(),
+                name: hash_bytes(HASH_START, name.as_bytes()),
+                dev: kernel_dev(found.dev()),
+                pad: 0,
+            };
+            let moved = Moved { from, to, entry };
+            // Left by an agent of this number that was killed.
+            moved.remove();
+            // Never through a link that somebody put there: the folder is everybody's.
+            File::create_new(&moved.from).ok()?;
+            Some(moved)
+        })
+    }
+
+    fn remove(&self) {
+        drop(std::fs::remove_file(&self.from));
+        drop(std::fs::remove_file(&self.to));
+    }
+}
+
+impl Drop for Moved {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -152,6 +152,16 @@ impl Control {
         drop(self.inodes.remove(&AsPod(key)));
     }
 
+    /// Watches one name in a directory, beside [`Self::set_watch`].
+    pub(super) fn watch_entry(&mut self, key: EntryKey, rule: u32) -> Result<(), MapError> {
+        self.entries.insert(AsPod(key), rule, 0)
+    }
+
+    /// Stops watching it.
+    pub(super) fn forget_entry(&mut self, key: EntryKey) {
+        drop(self.entries.remove(&AsPod(key)));
+    }
+
     /// A file that a process held open before: reading it is told from now on.
     ///
     /// # Errors

@@ -79,12 +79,19 @@ impl Trial {
         self.need.ways.get(self.way?)
     }
 
+    /// Several ways may be of one tier: what is refused for one reason is said once.
+    fn refuse(&mut self, refusal: Refusal) {
+        if self.refused.last() != Some(&refusal) {
+            self.refused.push(refusal);
+        }
+    }
+
     /// Attaches the next way that loads, starting at `from`.
     fn advance(&mut self, kernel: &mut Kernel, from: usize, allowed: &[Tier]) {
         self.way = None;
         for (index, way) in self.need.ways.iter().enumerate().skip(from) {
             if !allowed.contains(&way.tier) && self.need.ways.len() > 1 {
-                self.refused.push(Refusal { tier: way.tier, why: "not allowed by the options".into() });
+                self.refuse(Refusal { tier: way.tier, why: "not allowed by the options".into() });
                 continue;
             }
             match kernel.attach(way) {
@@ -94,7 +101,7 @@ impl Trial {
                 }
                 Err(error) => {
                     tracing::debug!("{error}");
-                    self.refused.push(Refusal { tier: way.tier, why: error.brief() });
+                    self.refuse(Refusal { tier: way.tier, why: error.brief() });
                 }
             }
         }
@@ -110,7 +117,7 @@ impl Trial {
             return false;
         }
         let why = format!("attached, but the canary did not show: {}", silent.join(", "));
-        self.refused.push(Refusal { tier: way.tier, why });
+        self.refuse(Refusal { tier: way.tier, why });
         kernel.detach(way);
         self.advance(kernel, index + 1, allowed);
         self.way.is_some()

@@ -132,6 +132,7 @@ fn all(f: &mut Finder<'_>, upid_size: u32, subsys_pids: u32) -> Offsets {
         file__f_path_mnt: f.need(&[("file", "f_path.mnt")]),
         file__f_path_dentry: f.need(&[("file", "f_path.dentry")]),
         file__private_data: f.need(&[("file", "private_data")]),
+        path__mnt: f.need(&[("path", "mnt")]),
         dentry__d_parent: f.need(&[("dentry", "d_parent")]),
         dentry__d_inode: f.need(&[("dentry", "d_inode")]),
         dentry__d_name_name: f.need(&[("dentry", "d_name.name")]),

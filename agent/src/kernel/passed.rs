@@ -93,7 +93,7 @@ fn kind_of(program: &str) -> Option<Kind> {
         "fork_again" => Kind::Fork,
         "exec_again" => Kind::Exec,
         "exit_again" => Kind::Exit,
-        "open" => Kind::Open,
+        "open" | "rename" => Kind::Open,
         "connect" if after => Kind::ConnectEnd,
         "state_again" => Kind::ConnectEnd,
         "connect" => Kind::Connect,

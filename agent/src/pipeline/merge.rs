@@ -39,6 +39,10 @@ fn leaf(file: &OpenedFile) -> &[u8] {
 impl Merge {
     /// Whether this is what a stacked file system did for an act that was seen already.
     pub(super) fn is_beneath(&mut self, time_ns: u64, seen: &Seen, file: &OpenedFile) -> bool {
+        if file.renamed() {
+            // That is asked of the file system on top alone.
+            return false;
+        }
         let way = if matches!(seen.deed, Deed::Read { .. }) {
             Way::Read
         } else if file.only_written() {

@@ -110,6 +110,7 @@ impl Builder {
             ino: file.ino,
             generation: file.generation,
             access: match file.flags & OpenedFile::ACCESS {
+                _ if file.renamed() => "rename",
                 0 => "read",
                 1 => "write",
                 2 => "read-write",

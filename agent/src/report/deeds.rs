@@ -92,6 +92,7 @@ fn file(view: &View, line: Line) -> Line {
         Some("read") | None => line,
         // The verb says it.
         Some("write") if view.text("action") == Some("secret.write") => line,
+        Some("rename") => line.plain(" (by rename)"),
         Some(access) => line.put(Paint::Bad, &format!(" ({access})")),
     };
     let line = if view.text("how") == Some("map") { line.plain(" (mapped)") } else { line };

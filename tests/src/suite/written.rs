@@ -12,10 +12,10 @@ use crate::agent::Agent;
 use crate::records::{at, seq, text};
 
 /// One program reads an old token, asks its issuer, and writes a new one; one writes a token and never read any; one writes
-/// what is no secret, and looks at what is one.
+/// what is no secret, and looks at what is one. One writes beside and renames, and one does so with what is no secret.
 pub(super) fn written(place: &Place) -> Result<()> {
     let directory = place.directory("written")?;
-    for program in ["renewer", "keygen", "clerk"] {
+    for program in ["renewer", "keygen", "clerk", "careful", "neat"] {
         place.program(&directory.join(program))?;
     }
     let tokens = directory.join("tokens");
@@ -37,6 +37,12 @@ pub(super) fn written(place: &Place) -> Result<()> {
         "renewer",
         &["read", &of("old"), "connect", &issuer, "write", &of("new"), "a secret, for the test\n"],
     )?;
+
+    // Beside, but where a credential is none.
+    let beside = path(&directory, "beside");
+    fs::write(&public, "no secret")?;
+    act("neat", &["replace", &beside, &public, "look-at", &of("old")])?;
+    act("careful", &["read", &of("old"), "replace", &beside, &of("new"), "connect", &issuer])?;
 
     let chain = closed(&mut agent.records, "/renewer")?;
     let of_renewer = of_chain(&agent.records, text(&chain, "chain"));
@@ -65,10 +71,13 @@ pub(super) fn written(place: &Place) -> Result<()> {
     ensure!(connect.is_none_or(|connect| at(connect, "link").is_null()), "who wrote holds it: {connect:?}");
     ensure!(at(&chain, "summary.credentials").as_array().is_some_and(Vec::is_empty), "{chain}");
 
-    let clerk = path(&directory, "clerk");
-    let of_clerk = agent.records.all.iter().filter(|record| text(record, "process.exe") == clerk);
-    let told: Vec<_> = of_clerk.filter(|record| text(record, "action").starts_with("secret.")).collect();
-    ensure!(told.is_empty(), "neither opened nor written: {told:#?}");
+    renamed(&mut agent, &of, &place.tiers.0)?;
+    for innocent in ["clerk", "neat"] {
+        let program = path(&directory, innocent);
+        let of_it = agent.records.all.iter().filter(|record| text(record, "process.exe") == program);
+        let told: Vec<_> = of_it.filter(|record| text(record, "action").starts_with("secret.")).collect();
+        ensure!(told.is_empty(), "neither opened nor written: {told:#?}");
+    }
     // Also not where a program that opens one would be, since it lies where everybody may write.
     let of_keygen = |record: &&Value| text(record, "chain") == text(&chain, "chain");
     let found = agent.records.all.iter().filter(of_keygen).find(|record| text(record, "type") == "finding");
@@ -76,5 +85,32 @@ pub(super) fn written(place: &Place) -> Result<()> {
     let shown = agent.ask(place, &["show", text(&chain, "chain")])?;
     ensure!(shown.contains("  wrote ") && !shown.contains("  opened "), "as it is shown:\n{shown}");
     drop(agent.stop()?);
+    Ok(())
+}
+
+/// What was renamed to its place is told with its version, and as what came after the old one. In the tier that has no names
+/// at hand, nothing is.
+fn renamed(agent: &mut Agent, of: &dyn Fn(&str) -> String, tier: &str) -> Result<()> {
+    let chain = closed(&mut agent.records, "/careful")?;
+    let of_careful = of_chain(&agent.records, text(&chain, "chain"));
+    let writes: Vec<_> = of_careful.iter().filter(|record| is_action(record, "secret.write")).collect();
+    if tier == "tracepoint" {
+        ensure!(writes.is_empty(), "seen by what is not attached: {writes:?}");
+        return Ok(());
+    }
+    let [write] = writes.as_slice() else { anyhow::bail!("one writing, told as {writes:#?}") };
+    ensure!(text(write, "file.path") == of("new") && text(write, "file.access") == "rename", "{write}");
+    ensure!(text(write, "seen_by").ends_with("/security_path_rename"), "{write}");
+    let credentials = at(write, "credential").as_array().context("no credentials")?;
+    let paths: Vec<&str> = credentials.iter().map(|one| text(one, "path")).collect();
+    ensure!(paths == [of("new"), of("old")], "what was written, then what was held: {write}");
+    let versions: Vec<&str> = credentials.iter().map(|one| text(one, "version")).collect();
+    ensure!(!versions[0].is_empty() && versions[0] != versions[1], "whose version it is: {write}");
+    ensure!(text(write, "link.relation") == "written_after", "{write}");
+    let connect = one(&of_careful, "connect", |_| true)?;
+    let held = at(connect, "credential").as_array().context("no credentials")?;
+    ensure!(held.len() == 1 && text(&held[0], "path") == of("old"), "who renames holds it: {connect}");
+    let summary = at(&chain, "summary.written").as_array().context("no list of what was written")?;
+    ensure!(summary.len() == 1 && text(&summary[0], "version") == versions[0], "{chain}");
     Ok(())
 }

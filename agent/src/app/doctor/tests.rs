@@ -72,7 +72,12 @@ fn covered(allowed: impl Fn(Tier) -> Result<(), &'static str>) -> Covered {
                     taken = Some(way);
                     break;
                 }
-                Err(why) => refused.push(Refusal { tier: way.tier, why: why.into() }),
+                Err(why) => {
+                    let refusal = Refusal { tier: way.tier, why: why.into() };
+                    if refused.last() != Some(&refusal) {
+                        refused.push(refusal);
+                    }
+                }
             }
         }
         signals.extend(need.signals.iter().map(|signal| SignalCoverage {

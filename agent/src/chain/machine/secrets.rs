@@ -135,7 +135,7 @@ fn of_file(deed: &Deed, credential: &Arc<Credential>) -> Option<(ActionDeed, boo
         return Some((ActionDeed::SecretReceive { file: boxed(file), credential }, true));
     }
     let action = if let Deed::Open(file) = deed
-        && file.only_written()
+        && (file.only_written() || file.renamed())
     {
         ActionDeed::SecretWrite { file: boxed(file), credential }
     } else if let Deed::Open(file) = deed {

@@ -40,7 +40,9 @@ type Act<'a> = (&'static str, &'a dyn Fn() -> io::Result<()>);
 pub fn child(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [first, pid, address, path] if first == MEMORY_ARGUMENT => second(pid, address, path),
-        [path, open_port, closed_port, socket] => first(path, [open_port, closed_port], socket),
+        [path, open_port, closed_port, socket, from, to] => {
+            first(path, [open_port, closed_port], socket, [from, to])
+        }
         _ => Err("the canary's arguments are the agent's business".into()),
     }
 }
@@ -51,7 +53,7 @@ fn all(acts: &[Act<'_>]) -> Result<(), String> {
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
 
-fn first(path: &str, ports: [&String; 2], socket: &str) -> Result<(), String> {
+fn first(path: &str, ports: [&String; 2], socket: &str, [from, to]: [&String; 2]) -> Result<(), String> {
     let port = |text: &str| text.parse::<u16>().map_err(|error| format!("port {text}: {error}"));
     let [open, closed] = [port(ports[0])?, port(ports[1])?];
     let file = File::open(path).map_err(|error| format!("open {path}: {error}"))?;
@@ -61,6 +63,7 @@ fn first(path: &str, ports: [&String; 2], socket: &str) -> Result<(), String> {
         ("connect to a socket", &|| {
             if socket.is_empty() { Ok(()) } else { UnixStream::connect(socket).map(drop) }
         }),
+        ("rename a file", &|| if from.is_empty() { Ok(()) } else { std::fs::rename(from, to) }),
         ("connect", &|| connect(open)),
         ("be refused", &|| refused(closed)),
         ("get nowhere", &nowhere),

@@ -2,9 +2,10 @@
 
 use spoor_wire::Source;
 
-use super::{Attach, Need, Signal, Slot, Tier, Way, program};
+use super::{Attach, Need, Program, Signal, Slot, Tier, Way, program};
 
 const DEEP: &str = "paths beyond 1,880 bytes: their end is told";
+const LINKED: &str = "who puts a credential in place by a hard link";
 const RENAMED: &str = "who puts a credential in place by renaming another file over it";
 const HELD: &str =
     "reads of a file that a process opened before the agent started, if the file was renamed since";
@@ -13,26 +14,64 @@ const DIRECT: &str = "descriptors that io_uring passes from ring to ring";
 /// What is attached for it.
 pub(super) const NEEDS: &[Need] = &[OPEN, RECEIVE, READ, UNIX, MEMORY];
 
+const LSM_OPEN: Program = program("lsm_open", Attach::Lsm("file_open"));
+const FENTRY_OPEN: Program = program("fentry_open", Attach::Fentry("security_file_open"));
+const KPROBE_OPEN: Program = program("kprobe_open", Attach::Kprobe("security_file_open"));
+const FENTRY_RENAME: Program = program("fentry_rename", Attach::Fentry("security_path_rename"));
+const KPROBE_RENAME: Program = program("kprobe_rename", Attach::Kprobe("security_path_rename"));
+
+/// Each tier first with what sees files take a name, then without: not every kernel has the function
+/// (`CONFIG_SECURITY_PATH`), and none loses its openings for that.
 const OPEN: Need = Need {
     signals: &[Signal::Open],
     ways: &[
         Way {
             tier: Tier::Lsm,
-            programs: &[program("lsm_open", Attach::Lsm("file_open"))],
+            programs: &[LSM_OPEN, FENTRY_RENAME],
+            proof: &[
+                (Signal::Open, Source::LsmOpen),
+                (Signal::Memory, Source::LsmOpen),
+                (Signal::Open, Source::FentryRename),
+            ],
+            blind: &[DEEP, LINKED],
+        },
+        Way {
+            tier: Tier::Lsm,
+            programs: &[LSM_OPEN],
             proof: &[(Signal::Open, Source::LsmOpen), (Signal::Memory, Source::LsmOpen)],
-            blind: &[DEEP, RENAMED],
+            blind: &[DEEP, LINKED, RENAMED],
         },
         Way {
             tier: Tier::Fentry,
-            programs: &[program("fentry_open", Attach::Fentry("security_file_open"))],
+            programs: &[FENTRY_OPEN, FENTRY_RENAME],
+            proof: &[
+                (Signal::Open, Source::FentryOpen),
+                (Signal::Memory, Source::FentryOpen),
+                (Signal::Open, Source::FentryRename),
+            ],
+            blind: &[DEEP, LINKED],
+        },
+        Way {
+            tier: Tier::Fentry,
+            programs: &[FENTRY_OPEN],
             proof: &[(Signal::Open, Source::FentryOpen), (Signal::Memory, Source::FentryOpen)],
-            blind: &[DEEP, RENAMED],
+            blind: &[DEEP, LINKED, RENAMED],
         },
         Way {
             tier: Tier::Kprobe,
-            programs: &[program("kprobe_open", Attach::Kprobe("security_file_open"))],
+            programs: &[KPROBE_OPEN, KPROBE_RENAME],
+            proof: &[
+                (Signal::Open, Source::KprobeOpen),
+                (Signal::Memory, Source::KprobeOpen),
+                (Signal::Open, Source::KprobeRename),
+            ],
+            blind: &[DEEP, LINKED],
+        },
+        Way {
+            tier: Tier::Kprobe,
+            programs: &[KPROBE_OPEN],
             proof: &[(Signal::Open, Source::KprobeOpen), (Signal::Memory, Source::KprobeOpen)],
-            blind: &[DEEP, RENAMED],
+            blind: &[DEEP, LINKED, RENAMED],
         },
         Way {
             tier: Tier::Tracepoint,
@@ -40,6 +79,7 @@ const OPEN: Need = Need {
             proof: &[(Signal::Open, Source::TpOpen), (Signal::Memory, Source::TpOpen)],
             blind: &[
                 DEEP,
+                LINKED,
                 RENAMED,
                 "openings by io_uring",
                 "a descriptor that another thread closed before the call had returned",

@@ -2,7 +2,7 @@
 
 use super::{AWS, BACKUP, PGPASS, SECOND, Scenario};
 use crate::chain::{Acted, Basis, FAIR, LinkFact, Note, Relation, STRONG};
-use crate::event::{Deed, OpenedFile, Source};
+use crate::event::{Deed, OpenedFile, ProcessKey, Source};
 use crate::lineage::Held;
 use crate::pipeline::scenario::{ALICE, Played, file};
 
@@ -18,6 +18,12 @@ fn written(story: &Scenario) -> Vec<Acted> {
     let played = story.play();
     let lines = acted(&played).into_iter().cloned();
     lines.filter(|acted| matches!(acted.action.deed, crate::action::ActionDeed::SecretWrite { .. })).collect()
+}
+
+/// Renames a file over a path.
+fn rename(story: &mut Scenario, key: ProcessKey, path: &str) {
+    let file = OpenedFile { flags: OpenedFile::RENAMED, ..file(path) };
+    story.deed(key, Source::FentryRename, Deed::Open(file));
 }
 
 /// Worth of the best link of the only writing; 0 where there is none.
@@ -85,6 +91,61 @@ fn who_writes_holds_nothing_by_it() {
     );
     assert!(played.wishes.is_empty(), "{:?}", played.wishes);
     assert_eq!([keygen, child].map(|key| played.stages.machine.holds(key)), [None, None]);
+}
+
+/// Written beside, and renamed over the old one: the same, but that what lies there then is known.
+#[test]
+fn who_renames_a_file_over_one_writes_it() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/renew");
+    story.open(job, OLD);
+    rename(&mut story, job, "/srv/rotated.2");
+    story.write(job, "/srv/rotated.");
+    story.exit(job, 0);
+    let keygen = story.run(shell, 201, BACKUP, "/usr/bin/keygen");
+    rename(&mut story, keygen, NEW);
+    let asked = story.connect(keygen, "10.0.0.1", 443);
+    story.end(asked, Ok(()));
+    story.exit(keygen, 0);
+    let played = story.play();
+    let mut found = played.lines();
+    found.retain(|line| line[1..].starts_with(" 20"));
+    assert_eq!(
+        found,
+        [
+            "A 200 open token:/srv/old/token",
+            "A 200 write rotated < token of 1 same-process/0 only-credential",
+            "A 200 write rotated < token of 1 same-process/0 only-credential",
+            "A 200 exit Code(0)",
+            "B 201 write token:/srv/new/token",
+            "B 201 connect 10.0.0.1:443 established",
+            "B 201 exit Code(0)",
+        ]
+    );
+    assert_eq!([job, keygen].map(|key| played.stages.machine.holds(key)), [None, None]);
+    let renamed = acted(&played).into_iter().find(|acted| acted.action.seen_by == Source::FentryRename);
+    let link = renamed.and_then(|acted| acted.link.as_ref()).unwrap();
+    assert_eq!(link.relation, Relation::WrittenAfter);
+    let closed = played
+        .notes
+        .iter()
+        .find_map(|note| if let Note::Closed(closed) = note { Some(closed) } else { None });
+    let versions: Vec<_> = closed.unwrap().summary.written.iter().map(|one| one.version.as_deref()).collect();
+    assert_eq!(versions, [Some("2")], "each once; what is known stays known");
+}
+
+/// A file system on top is asked to rename, and the one beneath is not: no act waits to be taken for another.
+#[test]
+fn a_rename_hides_nothing_that_lies_beneath() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    rename(&mut story, job, NEW);
+    let beneath =
+        OpenedFile { backing: true, flags: nix::libc::O_WRONLY.cast_unsigned(), ..file("/upper/token") };
+    story.deed(job, Source::LsmOpen, Deed::Open(beneath));
+    let played = story.play();
+    assert_eq!(played.lines()[1..], ["A 200 write token:/srv/new/token", "A 200 write token:/upper/token"]);
+    assert_eq!(played.counter("opens_merged"), 0);
 }
 
 /// Whoever also reads it has it, as before.

@@ -93,7 +93,7 @@ const COMMON: &[Field] = &[
         "action",
         "`secret.open`, `secret.write`, `secret.receive`, `secret.read`, `memory.access`, `exec`, `exec.failed`, `exit`, `cred.change`, `connect`, `send`, `accept`",
         ACTIONS,
-        "What was done. `secret.write`: opened to be written, and not to be read; what was written is not known before somebody reads it.",
+        "What was done. `secret.write`: opened to be written, and not to be read; what was written is not known before somebody reads it. Or a file was renamed to the path (`file.access` `rename`), and what lies there is told.",
     ),
     field(
         "status",

@@ -158,6 +158,7 @@ impl Night {
         let id = ActionId(self.next);
         self.next += 1;
         let seen_by = match deed {
+            ActionDeed::SecretWrite { ref file, .. } if file.renamed() => Source::FentryRename,
             ActionDeed::SecretOpen { .. } | ActionDeed::SecretWrite { .. } => Source::LsmOpen,
             ActionDeed::Exec { .. } => Source::TpExec,
             ActionDeed::SecretKey { .. } => Source::FexitKey,

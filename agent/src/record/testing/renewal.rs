@@ -23,7 +23,7 @@ fn written(path: &str, ino: u64, credential: &Arc<Credential>) -> ActionDeed {
 }
 
 /// A service reads a token, asks for a new one, writes it twice, and lets a child write one more; a neighbour that holds
-/// nothing makes a key.
+/// nothing makes a key, beside its place, and renames it.
 pub(crate) fn renewal() -> Vec<Note> {
     let actor = Actor {
         id: "systemd:renew.service".to_owned(),
@@ -43,7 +43,7 @@ pub(crate) fn renewal() -> Vec<Note> {
     let keygen = Arc::new(process(953, T0 + 30 * MS, "/usr/bin/ssh-keygen", &["ssh-keygen"], Some(&init)));
     let old = credential("declared", "/srv/renew/token", &[]);
     let new = placed("declared", "/srv/shop/token");
-    let (pgpass, key) = (placed("pgpass", "/srv/.pgpass"), placed("ssh-private-key", "/srv/id_ed25519"));
+    let pgpass = placed("pgpass", "/srv/.pgpass");
     night.opened(&renew, &[&init]);
     let deed = ActionDeed::SecretOpen { file: file("/srv/renew/token", 7), credential: Arc::clone(&old) };
     let opened = night.act(0, &renew, deed, &[&old], None);
@@ -62,7 +62,11 @@ pub(crate) fn renewal() -> Vec<Note> {
     }
     let link = after(Basis::Inherited, 21_000, 1, &[LinkFact::OnlyCredential], 62);
     night.act(21, &child, written("/srv/.pgpass", 9, &pgpass), &[&old], link);
-    night.act(31, &keygen, written("/srv/id_ed25519", 10, &key), &[], None);
+    // What was renamed to its place is known.
+    let key = credential("ssh-private-key", "/srv/id_ed25519", &[]);
+    let file = OpenedFile { flags: OpenedFile::RENAMED, ..*file("/srv/id_ed25519", 10) };
+    let deed = ActionDeed::SecretWrite { file: Box::new(file), credential: Arc::clone(&key) };
+    night.act(31, &keygen, deed, &[], None);
     night.act(40, &renew, ActionDeed::Exit(ExitStatus::Code(0)), &[], None);
     let summary = Summary {
         actions: 7,

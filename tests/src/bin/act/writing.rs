@@ -27,7 +27,7 @@ pub(crate) fn step(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
         }
         "replace" => {
             let beside = steps.next()?;
-            std::fs::write(beside, "\n")?;
+            std::fs::write(beside, "another secret, for the test\n")?;
             std::fs::rename(beside, steps.next()?)?;
         }
         "look-at" => look_at(steps.next()?)?,

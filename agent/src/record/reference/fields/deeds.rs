@@ -50,7 +50,12 @@ pub(super) const DEEDS: &[Field] = &[
         FILES,
         "Generation of the inode: tells a new file from a deleted one of the same number.",
     ),
-    field("file.access", "`read`, `write`, `read-write`, `none`", FILES, "What it was opened for."),
+    field(
+        "file.access",
+        "`read`, `write`, `read-write`, `none`, `rename`",
+        FILES,
+        "What it was opened for. `rename`: it was not opened; another file was renamed to this path.",
+    ),
     field("file.owner", "uid", FILES, "Owner of the file."),
     field("file.mode", "four octal digits", FILES, "Its permissions."),
     field(

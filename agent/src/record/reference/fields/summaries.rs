@@ -25,7 +25,7 @@ pub(super) const SUMMARIES: &[Field] = &[
         "summary.written",
         "list of objects",
         &[CLOSED],
-        "Credentials that were opened only to be written, each once, in the order of the first time; by kind and place, as in `secret.write`. Fields as of `credential[]`.",
+        "Credentials that were opened only to be written, or that a file was renamed to be, each once, in the order of the first time; as in `secret.write`. Fields as of `credential[]`.",
     ),
     field("summary.written[]", "object", &[CLOSED], "One credential."),
     field(

@@ -32,12 +32,12 @@ pub(super) const OVERLAY: Route = Route {
     id: "write-overlay",
     prepare: layers,
     act: |g| overlay(g, "overlay-copyup-open"),
-    judge: |g, e| written(g, e, "/.pgpass"),
+    judge: |g, e| written(g, e, "/.pgpass", "write"),
 };
 
 /// As careful programs write.
 pub(super) const RENAMED: Route =
-    Route { id: "write-renamed", act: replace, judge: |g, e| written(g, e, "/token"), ..WRITE };
+    Route { id: "write-renamed", act: replace, judge: |g, e| written(g, e, "/token", "rename"), ..WRITE };
 
 const WRITE: Route =
     Route { id: "", prepare: nothing, act: |_| Ok(Ran::Done), judge: |g, e| wrote(g, e, "/token") };
@@ -53,18 +53,20 @@ fn wrote(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str) -> Result<Verd
         let found = evidence.actions(ground, "", held);
         ensure!(found.is_empty(), "who wrote is told to hold it: {found:?}");
     }
-    written(ground, evidence, end)
+    written(ground, evidence, end, "write")
 }
 
-fn written(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str) -> Result<Verdict> {
+/// What was renamed to its place is known by its version, what was written there is not.
+fn written(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str, access: &str) -> Result<Verdict> {
     evidence.twin_is_silent(ground)?;
     Evidence::one(&evidence.actions(ground, "", "secret.write"), |write| {
         let (path, credential) = (text(write, "file.path"), &at(write, "credential")[0]);
         if !path.ends_with(end) || text(credential, "path") != path {
             return Some(format!("the path is told as {path}"));
         }
-        let what = (text(write, "file.access") != "write").then_some("its access");
-        let what = what.or((!text(credential, "version").is_empty()).then_some("a version"));
+        let versioned = !text(credential, "version").is_empty();
+        let what = (text(write, "file.access") != access).then_some("another access");
+        let what = what.or((versioned != (access == "rename")).then_some("a version, or none,"));
         let what = what.or((!at(write, "link").is_null()).then_some("a link"));
         what.map(|what| format!("{what} is told: {write}"))
     })
