@@ -172,8 +172,8 @@ mod tests {
         let ways = probes::needs().flat_map(|need| need.ways);
         for program in ways.flat_map(|way| way.programs) {
             // The kernel does not guard the former that way; the latter have twins.
-            let other =
-                program.name.starts_with("skb_") || ["tp_fork", "tp_exec", "tp_exit"].contains(&program.name);
+            let firsts = ["tp_fork", "tp_exec", "tp_exit", "tp_state"];
+            let other = program.name.starts_with("skb_") || firsts.contains(&program.name);
             assert_eq!(kind_of(program.name).is_none(), other, "{}", program.name);
         }
     }
