@@ -91,11 +91,14 @@ pub const CASES: [(&str, Case); 35] = [
 ];
 
 /// Those that are the same in every tier. On a kernel of the matrix they run once, where it boots with everything it has.
-pub const ONCE: [&str; 5] = ["written", "handover", "flood", "ceiling", "doctor"];
+pub const ONCE: [&str; 7] = ["uses", "twins", "written", "handover", "flood", "ceiling", "doctor"];
 
 /// Those of what the agent makes of events, and of its files and words: no kernel has a part in them. They run on this machine
 /// and in one cell.
-pub const ANYWHERE: [&str; 11] = [
+pub const ANYWHERE: [&str; 15] = [
+    "own-kind",
+    "inventory",
+    "findings",
     "second-instance",
     "evidence",
     "killed",
@@ -107,6 +110,7 @@ pub const ANYWHERE: [&str; 11] = [
     "refused-words",
     "full-disk",
     "disk-fills",
+    "secrets",
 ];
 
 /// Starts the acting program in the test's scope.

@@ -21,56 +21,36 @@ use crate::matcher;
 use crate::read::{Unreadable, field, off};
 use crate::task;
 
-/// `RENAME_EXCHANGE`: the file that had the new name gets the old one.
-const EXCHANGE: u64 = 2;
-
-/// A directory (`struct path`) and an entry in it.
-#[derive(Clone, Copy)]
-struct Name {
-    dir: u64,
-    dentry: u64,
-}
-
 /// `fentry/security_path_rename`
 #[fentry(function = "security_path_rename")]
 pub fn fentry_rename(ctx: FEntryContext) -> i32 {
-    let old = Name { dir: ctx.arg(0), dentry: ctx.arg(1) };
-    let new = Name { dir: ctx.arg(2), dentry: ctx.arg(3) };
-    renamed(old, new, ctx.arg(4), Source::FentryRename);
+    renamed(ctx.arg(1), (ctx.arg(2), ctx.arg(3)), Source::FentryRename);
     0
 }
 
 /// `kprobe/security_path_rename`
 #[kprobe(function = "security_path_rename")]
 pub fn kprobe_rename(ctx: ProbeContext) -> u32 {
-    if let (Some(old_dir), Some(old), Some(new_dir), Some(new), Some(flags)) =
-        (ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4))
-    {
-        let (old, new) = (Name { dir: old_dir, dentry: old }, Name { dir: new_dir, dentry: new });
-        renamed(old, new, flags, Source::KprobeRename);
+    if let (Some(from), Some(dir), Some(name)) = (ctx.arg(1), ctx.arg(2), ctx.arg(3)) {
+        renamed(from, (dir, name), Source::KprobeRename);
     }
     0
 }
 
 #[inline(always)]
-fn renamed(old: Name, new: Name, flags: u64, source: Source) {
-    if muted("path_rename") {
-        return;
-    }
-    if try_renamed(old.dentry, new, source).is_err() {
-        fault(source, Fault::File);
-    }
-    if flags & EXCHANGE != 0 && try_renamed(new.dentry, old, source).is_err() {
+fn renamed(from: u64, to: (u64, u64), source: Source) {
+    if !muted("path_rename") && try_renamed(from, to, source).is_err() {
         fault(source, Fault::File);
     }
 }
 
-/// The file of an entry gets a name.
+/// The file of an entry gets another name, which is (directory, entry). Of two that are exchanged only the one that gets the
+/// second name is asked about: verifiers walk all of this once more for the other.
 #[inline(always)]
-fn try_renamed(from: u64, name: Name, source: Source) -> Result<(), Unreadable> {
+fn try_renamed(from: u64, (dir, name): (u64, u64), source: Source) -> Result<(), Unreadable> {
     let at = field::<u64>(from, off!(dentry__d_inode))?;
     // Two names of one file: the kernel does nothing then.
-    if !is_regular(at)? || field::<u64>(name.dentry, off!(dentry__d_inode))? == at {
+    if !is_regular(at)? || field::<u64>(name, off!(dentry__d_inode))? == at {
         return Ok(());
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
@@ -78,7 +58,7 @@ fn try_renamed(from: u64, name: Name, source: Source) -> Result<(), Unreadable> 
         return Ok(());
     }
     let inode = matcher::inode(at)?;
-    let place = (name.dentry, field(name.dir, off!(path__mnt))?);
+    let place = (name, field(dir, off!(path__mnt))?);
     let Some(hit) = matcher::find_named(place, &inode)? else { return Ok(()) };
     emit(place, 0, &inode, &hit, Told { kind: Kind::Open, source, how: 0, flags: FLAG_RENAMED });
     Ok(())

@@ -5,7 +5,8 @@ use spoor_wire::Source;
 use super::{Attach, Need, Program, Signal, Slot, Tier, Way, program};
 
 const DEEP: &str = "paths beyond 1,880 bytes: their end is told";
-const LINKED: &str = "who puts a credential in place by a hard link";
+const LINKED: &str =
+    "who puts a credential in place by a hard link, or as the first of two files that are exchanged";
 const RENAMED: &str = "who puts a credential in place by renaming another file over it";
 const HELD: &str =
     "reads of a file that a process opened before the agent started, if the file was renamed since";
