@@ -90,12 +90,15 @@ pub const CASES: [(&str, Case); 35] = [
     ("verifier", verifier::budget),
 ];
 
-/// Those that are the same in every tier. On a kernel of the matrix they run once, where it boots with everything it has.
-pub const ONCE: [&str; 7] = ["uses", "twins", "written", "handover", "flood", "ceiling", "doctor"];
+/// Those that are the same in every tier: above all what forks, executions and exits show, which are tracepoints in each. On a
+/// kernel of the matrix they run once, where it boots with everything it has.
+pub const ONCE: [&str; 10] =
+    ["twins", "written", "threads", "signal", "script", "handover", "balance", "flood", "ceiling", "doctor"];
 
 /// Those of what the agent makes of events, and of its files and words: no kernel has a part in them. They run on this machine
 /// and in one cell.
-pub const ANYWHERE: [&str; 15] = [
+pub const ANYWHERE: [&str; 16] = [
+    "uses",
     "own-kind",
     "inventory",
     "findings",
