@@ -56,7 +56,8 @@ fn wrote(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str) -> Result<Verd
     written(ground, evidence, end, "write")
 }
 
-/// What was renamed to its place is known by its version, what was written there is not.
+/// What was written there has no version. What was renamed to its place has one where the kernel was done with it before the agent
+/// looked: the probe is asked before the renaming.
 fn written(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str, access: &str) -> Result<Verdict> {
     evidence.twin_is_silent(ground)?;
     Evidence::one(&evidence.actions(ground, "", "secret.write"), |write| {
@@ -66,7 +67,7 @@ fn written(ground: &Ground<'_>, evidence: &Evidence<'_>, end: &str, access: &str
         }
         let versioned = !text(credential, "version").is_empty();
         let what = (text(write, "file.access") != access).then_some("another access");
-        let what = what.or((versioned != (access == "rename")).then_some("a version, or none,"));
+        let what = what.or((versioned && access != "rename").then_some("a version"));
         let what = what.or((!at(write, "link").is_null()).then_some("a link"));
         what.map(|what| format!("{what} is told: {write}"))
     })
