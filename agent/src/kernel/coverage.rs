@@ -26,6 +26,15 @@ pub struct Refusal {
     pub why: String,
 }
 
+impl Refusal {
+    /// Several ways may be of one tier: what is refused for one reason is said once.
+    pub(crate) fn say(self, refused: &mut Vec<Refusal>) {
+        if refused.last() != Some(&self) {
+            refused.push(self);
+        }
+    }
+}
+
 /// How one signal is covered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignalCoverage {
@@ -79,19 +88,12 @@ impl Trial {
         self.need.ways.get(self.way?)
     }
 
-    /// Several ways may be of one tier: what is refused for one reason is said once.
-    fn refuse(&mut self, refusal: Refusal) {
-        if self.refused.last() != Some(&refusal) {
-            self.refused.push(refusal);
-        }
-    }
-
     /// Attaches the next way that loads, starting at `from`.
     fn advance(&mut self, kernel: &mut Kernel, from: usize, allowed: &[Tier]) {
         self.way = None;
         for (index, way) in self.need.ways.iter().enumerate().skip(from) {
             if !allowed.contains(&way.tier) && self.need.ways.len() > 1 {
-                self.refuse(Refusal { tier: way.tier, why: "not allowed by the options".into() });
+                Refusal { tier: way.tier, why: "not allowed by the options".into() }.say(&mut self.refused);
                 continue;
             }
             match kernel.attach(way) {
@@ -101,7 +103,7 @@ impl Trial {
                 }
                 Err(error) => {
                     tracing::debug!("{error}");
-                    self.refuse(Refusal { tier: way.tier, why: error.brief() });
+                    Refusal { tier: way.tier, why: error.brief() }.say(&mut self.refused);
                 }
             }
         }
@@ -117,7 +119,7 @@ impl Trial {
             return false;
         }
         let why = format!("attached, but the canary did not show: {}", silent.join(", "));
-        self.refuse(Refusal { tier: way.tier, why });
+        Refusal { tier: way.tier, why }.say(&mut self.refused);
         kernel.detach(way);
         self.advance(kernel, index + 1, allowed);
         self.way.is_some()

@@ -72,12 +72,7 @@ fn covered(allowed: impl Fn(Tier) -> Result<(), &'static str>) -> Covered {
                     taken = Some(way);
                     break;
                 }
-                Err(why) => {
-                    let refusal = Refusal { tier: way.tier, why: why.into() };
-                    if refused.last() != Some(&refusal) {
-                        refused.push(refusal);
-                    }
-                }
+                Err(why) => Refusal { tier: way.tier, why: why.into() }.say(&mut refused),
             }
         }
         signals.extend(need.signals.iter().map(|signal| SignalCoverage {
