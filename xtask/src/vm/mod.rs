@@ -29,7 +29,6 @@ use matrix::{Boot, Matrix, System};
 pub(crate) use page::page;
 use results::{Found, Results};
 pub(crate) use serial::Report;
-use unsteady::Unsteady;
 
 pub(crate) const ABOUT: &str = "Boots the agent and its tests on the kernels of tests/kernels.toml, under QEMU\n\n\
     CELL is a cell's name (6.12-lsm) or a kernel's (6.12); none means all. Needs no KVM, and root only\n\
@@ -144,7 +143,13 @@ fn possible(boots: Vec<Boot>) -> (Vec<Boot>, Vec<Verdict>) {
             Ok(()) => ours.push(boot),
             Err(error) => {
                 let reasons = vec![format!("{error:#}")];
-                refused.push(Verdict { cell: boot.name(), reasons, log: None, found: None, unsteady: None });
+                refused.push(Verdict {
+                    cell: boot.name(),
+                    reasons,
+                    log: None,
+                    found: None,
+                    unsteady: Vec::new(),
+                });
             }
         }
     }
@@ -272,7 +277,8 @@ struct Verdict {
     reasons: Vec<String>,
     log: Option<PathBuf>,
     found: Option<Found>,
-    unsteady: Option<Unsteady>,
+    /// What failed once, and passed when it was asked again.
+    unsteady: Vec<String>,
 }
 
 fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
@@ -299,15 +305,14 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
         Ok(outcome) => {
             let mut reasons = outcome.report.reasons(&boot.cell.skips);
             let again = unsteady::worth_asking(boot, &outcome.report, &reasons);
-            let unsteady = (!again.is_empty() && unsteady::pass(boot, name, &again)).then(|| Unsteady {
-                cell: cell.clone(),
-                reasons: std::mem::take(&mut reasons),
-                log: outcome.log.clone(),
-            });
-            let word = match (&unsteady, reasons.is_empty()) {
-                (Some(_), _) => "UNSTEADY",
-                (None, true) => "ok",
-                (None, false) => "RED",
+            let mut unsteady = Vec::new();
+            if !again.is_empty() && unsteady::pass(boot, name, &again) {
+                unsteady.append(&mut reasons);
+            }
+            let word = match (unsteady.is_empty(), reasons.is_empty()) {
+                (false, _) => "UNSTEADY",
+                (true, true) => "ok",
+                (true, false) => "RED",
             };
             step!(
                 "vm: {cell:<18} {word:<4} {} passed in {:.1} s",
@@ -320,7 +325,13 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
         }
         Err(error) => {
             step!("vm: {cell:<18} RED  {error:#}");
-            Verdict { cell, reasons: vec![format!("{error:#}")], log: None, found: None, unsteady: None }
+            Verdict {
+                cell,
+                reasons: vec![format!("{error:#}")],
+                log: None,
+                found: None,
+                unsteady: Vec::new(),
+            }
         }
     }
 }
@@ -328,10 +339,7 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
 /// Reports every red cell together, after the last boot, and counts.
 fn judge(verdicts: &[Verdict]) -> Counts {
     let mut counts = Counts::default();
-    for Unsteady { cell, reasons, log } in verdicts.iter().filter_map(|verdict| verdict.unsteady.as_ref()) {
-        eprintln!("\n{cell} is unsteady: what failed passed when it was asked again. See {}", log.display());
-        reasons.iter().for_each(|reason| eprintln!("  {reason}"));
-    }
+    verdicts.iter().for_each(unsteady::tell);
     for Verdict { cell, reasons, log, found: _, unsteady: _ } in verdicts {
         if reasons.is_empty() {
             counts.passed += 1;
@@ -417,7 +425,7 @@ mod tests {
             reasons: reasons.iter().map(|&reason| reason.to_owned()).collect(),
             log: None,
             found: None,
-            unsteady: None,
+            unsteady: Vec::new(),
         };
         let counts = judge(&[verdict(&[]), verdict(&["timed out"])]);
         assert_eq!((counts.passed, counts.failed), (1, 1));

@@ -2,24 +2,15 @@
 //! other run had. A test that failed is asked again in a boot of its own, as often as [`TIMES`]: if it fails there, too, its cell is red.
 //! If not, it is *unsteady*: told in full, with its log, and no less a defect of the agent or of the test.
 
-use std::path::PathBuf;
-
 use super::matrix::{Boot, System};
 use super::serial::Report;
-use super::{archive, boot};
+use super::{Verdict, archive, boot};
 use crate::sh::step;
 
 /// How often it must pass then.
 const TIMES: u32 = 3;
 /// More tests than that do not fail by chance.
 const FAILED_MAX: usize = 2;
-
-/// Why a cell is red that would have been green, and where its log is.
-pub(super) struct Unsteady {
-    pub(super) cell: String,
-    pub(super) reasons: Vec<String>,
-    pub(super) log: PathBuf,
-}
 
 /// The tests to ask again; none where that would say nothing: the boot itself went wrong, or all of this was asked for.
 pub(super) fn worth_asking(boot: &Boot, report: &Report, reasons: &[String]) -> Vec<String> {
@@ -40,6 +31,18 @@ pub(super) fn pass(of: &Boot, name: &str, tests: &[String]) -> bool {
             outcome.report.reasons(&of.cell.skips).is_empty() && outcome.report.passed.len() == TIMES as usize
         })
     })
+}
+
+/// Says so, where one is.
+pub(super) fn tell(verdict: &Verdict) {
+    if let (Some(log), [_, ..]) = (&verdict.log, verdict.unsteady.as_slice()) {
+        eprintln!(
+            "\n{} is unsteady: what failed passed when it was asked again. See {}",
+            verdict.cell,
+            log.display()
+        );
+        verdict.unsteady.iter().for_each(|reason| eprintln!("  {reason}"));
+    }
 }
 
 #[cfg(test)]
