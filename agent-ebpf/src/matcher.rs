@@ -8,7 +8,7 @@ use spoor_wire::rule::{
 };
 
 use crate::maps::{RULE_DIR, RULE_ENTRY, RULE_INODE, RULE_NAME};
-use crate::read::{Unreadable, clear, field, kernel_bytes, masked, off};
+use crate::read::{Unreadable, clear, field, kernel_bytes, masked, off, some};
 
 /// A rule, and how it was met.
 pub struct Hit {
@@ -81,8 +81,41 @@ pub fn find_at(dentry: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
     by_names(dentry, dev)
 }
 
+/// What a function that is verified by itself answers: 0 for nothing, all ones for what could not be read, else how it was met
+/// and by which rule.
 #[inline(always)]
-fn by_names(mut dentry: u64, dev: u32) -> Result<Option<Hit>, Unreadable> {
+fn answer(result: Result<Option<Hit>, Unreadable>) -> u64 {
+    match result {
+        Ok(None) => 0,
+        Ok(Some(hit)) => u64::from(hit.matched) << 32 | u64::from(hit.rule),
+        Err(Unreadable) => u64::MAX,
+    }
+}
+
+/// The same, read back.
+#[inline(always)]
+fn answered(answer: u64) -> Result<Option<Hit>, Unreadable> {
+    match answer {
+        0 => Ok(None),
+        u64::MAX => Err(Unreadable),
+        hit => Ok(Some(Hit { rule: hit as u32, matched: (hit >> 32) as u32 })),
+    }
+}
+
+#[inline(always)]
+fn by_names(dentry: u64, dev: u32) -> Result<Option<Hit>, Unreadable> {
+    answered(spoor_by_names(dentry, u64::from(dev)))
+}
+
+/// Matches by every name and directory of an entry and above it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_by_names(dentry: u64, dev: u64) -> u64 {
+    answer(walk(dentry, dev as u32))
+}
+
+#[inline(always)]
+fn walk(mut dentry: u64, dev: u32) -> Result<Option<Hit>, Unreadable> {
     let mut hash = HASH_START;
     for depth in 1..=DEPTH_MAX {
         let parent = field::<u64>(dentry, off!(dentry__d_parent))?;
@@ -120,6 +153,18 @@ fn anchored(hash: u64, depth: u32) -> Option<Hit> {
 
 #[inline(always)]
 fn roll(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
+    some(spoor_roll(hash, dentry))
+}
+
+/// The hash of a name behind that of the names below it; 0 where it cannot be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_roll(hash: u64, dentry: u64) -> u64 {
+    hashed(hash, dentry).unwrap_or(0)
+}
+
+#[inline(always)]
+fn hashed(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
     let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
     let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
     // In place, and not by value: a copy of cleared words is a `memset` again.

@@ -23,9 +23,20 @@ pub fn field<T>(base: u64, offset: u32) -> Result<T, Unreadable> {
     if offset == ABSENT {
         return Err(Unreadable);
     }
-    let at = base.wrapping_add(u64::from(offset)) as *const T;
+    kernel(base.wrapping_add(u64::from(offset)))
+}
+
+/// Reads a value of kernel memory.
+#[inline(always)]
+pub fn kernel<T>(at: u64) -> Result<T, Unreadable> {
     // SAFETY: the helper checks the address; `T` is only ever an integer or an array of integers.
-    unsafe { bpf_probe_read_kernel(at) }.map_err(|_| Unreadable)
+    unsafe { bpf_probe_read_kernel(at as *const T) }.map_err(|_| Unreadable)
+}
+
+/// What a function that is verified by itself found: 0 is nothing.
+#[inline(always)]
+pub fn some(found: u64) -> Result<u64, Unreadable> {
+    if found == 0 { Err(Unreadable) } else { Ok(found) }
 }
 
 /// Reads a value in the memory of the current process.

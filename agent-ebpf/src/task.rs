@@ -64,6 +64,9 @@ pub fn ns_pid(leader: u64) -> Result<(u32, u32), Unreadable> {
 }
 
 /// Fills in a task as far as it can be read. `tgid` and `tid` are the helpers' word for the current task.
+///
+/// Each field is written as soon as it is read, and what is asked about one later is asked of the memory: of what stays in a
+/// register a verifier knows two things, one for each way to it, and walks all that follows once for each.
 #[inline(always)]
 pub fn fill(to: &mut Task, task: u64, pid_tgid: u64, source: Source) {
     to.tgid = (pid_tgid >> 32) as u32;
@@ -78,25 +81,28 @@ pub fn fill(to: &mut Task, task: u64, pid_tgid: u64, source: Source) {
     to.ppid = field(parent, off!(task__tgid)).unwrap_or(0);
     to.parent_start_ns = start_of(parent);
     let cred = field::<u64>(task, off!(task__cred)).unwrap_or(0);
-    let euid = field::<u32>(cred, off!(cred__euid));
-    let partial = euid.is_err();
     to.uid = field(cred, off!(cred__uid)).unwrap_or(u32::MAX);
-    to.euid = euid.unwrap_or(u32::MAX);
+    to.euid = field(cred, off!(cred__euid)).unwrap_or(u32::MAX);
     to.gid = field(cred, off!(cred__gid)).unwrap_or(u32::MAX);
     let leader = field::<u64>(task, off!(task__group_leader)).unwrap_or(0);
-    let (ns_tgid, pid_ns) = ns_pid(leader).unwrap_or((u32::MAX, u32::MAX));
-    to.ns_tgid = ns_tgid;
-    to.pid_ns = pid_ns;
+    (to.ns_tgid, to.pid_ns) = ns_pid(leader).unwrap_or((u32::MAX, u32::MAX));
     // A task that is ending has given its namespaces up already: then there is nothing to tell, and nothing is wrong.
     let proxy = field::<u64>(task, off!(task__nsproxy)).unwrap_or(0);
     let mount = field::<u64>(proxy, off!(nsproxy__mnt_ns)).unwrap_or(0);
     to.mnt_ns = field(mount, off!(mnt_namespace__ns_inum)).unwrap_or(0);
-    let mut flags = if is_kthread(task) { TASK_KTHREAD } else { 0 };
-    if partial || pid_ns == u32::MAX {
-        flags |= TASK_PARTIAL;
+    to.flags = if is_kthread(task) { TASK_KTHREAD } else { 0 };
+    // No user has that number, and no namespace.
+    if again(&raw const to.euid) == u32::MAX || again(&raw const to.pid_ns) == u32::MAX {
+        to.flags = again(&raw const to.flags) | TASK_PARTIAL;
         fault(source, Fault::Task);
     }
-    to.flags = flags;
+}
+
+/// What was written there, read back.
+#[inline(always)]
+fn again(at: *const u32) -> u32 {
+    // SAFETY: a field of the caller's task, which is written.
+    unsafe { at.read_volatile() }
 }
 
 /// Fills in a task of which no more is known than who it is.

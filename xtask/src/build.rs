@@ -36,12 +36,14 @@ pub(crate) fn agent() -> Result<PathBuf> {
 /// The static agent with a given object in it, built in a given target folder.
 pub(crate) fn agent_with(object: &Path, target: &Path) -> Result<PathBuf> {
     step!("build: the static agent");
-    static_cargo(target).args(["-p", "spoor", "--bin", "spoor"]).env(PROBES_ENV, object).run()?;
-    static_binary(target, "spoor")
+    static_cargo(SHIP, target).args(["-p", "spoor", "--bin", "spoor"]).env(PROBES_ENV, object).run()?;
+    static_binary(target, SHIP, "spoor")
 }
 
 /// The profile of what ships.
 const SHIP: &str = "ship";
+/// That of the programs that test it in a guest.
+pub(crate) const GUEST: &str = "guest";
 
 /// Static, and relocations packed into bits: a static binary of this size has 28,000 that only add where it was loaded.
 const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
@@ -49,10 +51,10 @@ const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-rela
 /// No tables for unwinding: a panic aborts, and without symbols they name nothing.
 const NO_UNWINDING: &str = "-C force-unwind-tables=no";
 
-/// `cargo build` of static release binaries. The flags go through the target's own variable: plain RUSTFLAGS would also
+/// `cargo build` of static binaries. The flags go through the target's own variable: plain RUSTFLAGS would also
 /// hit what a caller has set for the host.
-pub(crate) fn static_cargo(target: &Path) -> Cmd {
-    as_static(Cmd::cargo().args(["build", "--profile", SHIP]), target, &format!("{STATIC} {NO_UNWINDING}"))
+pub(crate) fn static_cargo(profile: &str, target: &Path) -> Cmd {
+    as_static(Cmd::cargo().args(["build", "--profile", profile]), target, &format!("{STATIC} {NO_UNWINDING}"))
 }
 
 /// `cargo bench` with what [`static_cargo`] has built of dependencies.
@@ -71,8 +73,8 @@ fn as_static(cmd: Cmd, target: &Path, flags: &str) -> Cmd {
 
 /// Where `static_cargo` put a binary; demands that it really is static, as an old host or an empty initramfs has no
 /// dynamic loader that would fit.
-pub(crate) fn static_binary(target: &Path, name: &str) -> Result<PathBuf> {
-    let binary = target.join(HOST_TRIPLE).join(SHIP).join(name);
+pub(crate) fn static_binary(target: &Path, profile: &str, name: &str) -> Result<PathBuf> {
+    let binary = target.join(HOST_TRIPLE).join(profile).join(name);
     let bytes = std::fs::read(&binary).with_context(|| format!("no binary at {}", binary.display()))?;
     if !elf::is_static(&bytes)? {
         bail!("{} asks for a dynamic loader; it must be static", binary.display());

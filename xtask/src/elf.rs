@@ -1,9 +1,13 @@
-//! Two questions about ELF files: does one ask for a dynamic loader, and do probes call one another?
+//! Questions about ELF files: does one ask for a dynamic loader, what do probes call, and what is in a section?
+
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
 
 const PT_INTERP: u32 = 3;
-const SHT_REL: u32 = 9;
+const SHT_REL: u64 = 9;
+const STB_GLOBAL: u64 = 1;
 /// The relocation of a call, in BPF objects.
 const R_BPF_64_32: u64 = 10;
 
@@ -21,24 +25,70 @@ pub(crate) fn is_static(bytes: &[u8]) -> Result<bool> {
     Ok(true)
 }
 
-/// How many calls of one function by another a BPF object holds.
-pub(crate) fn bpf_calls(bytes: &[u8]) -> Result<usize> {
+/// The functions that a BPF object calls, by name, each once. A call without a name is one that nobody but the compiler made.
+pub(crate) fn bpf_calls(bytes: &[u8]) -> Result<BTreeSet<String>> {
+    let mut called = BTreeSet::new();
+    let all = sections(bytes)?;
+    for section in all.iter().filter(|section| section.kind == SHT_REL) {
+        let symbols = all.get(section.link).context("relocations without symbols")?;
+        let names = all.get(symbols.link).context("symbols without names")?;
+        for entry in section.range.clone().step_by(16) {
+            if number(bytes, entry + 8, 4)? != R_BPF_64_32 {
+                continue;
+            }
+            let symbol = usize::try_from(number(bytes, entry + 12, 4)?)?;
+            let symbol = symbols.range.start + symbol * 24;
+            let name = names.range.start + usize::try_from(number(bytes, symbol, 4)?)?;
+            let global = number(bytes, symbol + 4, 1)? >> 4 == STB_GLOBAL;
+            let name = if global { text(bytes, name)? } else { String::new() };
+            called.insert(name);
+        }
+    }
+    Ok(called)
+}
+
+/// The content of a section.
+pub(crate) fn section<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>> {
+    let all = sections(bytes)?;
+    let names = all.get(usize::try_from(number(bytes, 0x3e, 2)?)?).context("sections without names")?;
+    for section in &all {
+        if text(bytes, names.range.start + section.name)? == name {
+            return bytes.get(section.range.clone()).map(Some).context("the ELF file is cut short");
+        }
+    }
+    Ok(None)
+}
+
+struct Section {
+    name: usize,
+    kind: u64,
+    range: Range<usize>,
+    link: usize,
+}
+
+fn sections(bytes: &[u8]) -> Result<Vec<Section>> {
     identify(bytes)?;
     let offset = usize::try_from(number(bytes, 0x28, 8)?)?;
     let size = usize::try_from(number(bytes, 0x3a, 2)?)?;
     let count = usize::try_from(number(bytes, 0x3c, 2)?)?;
-    let mut calls = 0;
-    for section in (0..count).map(|index| offset + index * size) {
-        if number(bytes, section + 4, 4)? != u64::from(SHT_REL) {
-            continue;
-        }
-        let start = usize::try_from(number(bytes, section + 0x18, 8)?)?;
-        let length = usize::try_from(number(bytes, section + 0x20, 8)?)?;
-        for entry in (start..start + length).step_by(16) {
-            calls += usize::from(number(bytes, entry + 8, 4)? == R_BPF_64_32);
-        }
-    }
-    Ok(calls)
+    let section = |at: usize| {
+        let start = usize::try_from(number(bytes, at + 0x18, 8)?)?;
+        let length = usize::try_from(number(bytes, at + 0x20, 8)?)?;
+        Ok(Section {
+            name: usize::try_from(number(bytes, at, 4)?)?,
+            kind: number(bytes, at + 4, 4)?,
+            range: start..start + length,
+            link: usize::try_from(number(bytes, at + 0x28, 4)?)?,
+        })
+    };
+    (0..count).map(|index| section(offset + index * size)).collect()
+}
+
+/// A name that is ended by NUL.
+fn text(bytes: &[u8], at: usize) -> Result<String> {
+    let rest = bytes.get(at..).context("the ELF file is cut short")?;
+    let end = rest.iter().position(|byte| *byte == 0).context("a name without an end")?;
+    Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
 }
 
 fn identify(bytes: &[u8]) -> Result<()> {
@@ -47,7 +97,7 @@ fn identify(bytes: &[u8]) -> Result<()> {
 }
 
 /// A little-endian number of `len` bytes.
-fn number(bytes: &[u8], at: usize, len: usize) -> Result<u64> {
+pub(crate) fn number(bytes: &[u8], at: usize, len: usize) -> Result<u64> {
     let field = bytes.get(at..at + len).context("the ELF file is cut short")?;
     Ok(field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
@@ -73,19 +123,34 @@ mod tests {
         assert!(!is_static(&elf(PT_INTERP)).unwrap());
     }
 
-    #[test]
-    fn a_call_is_counted_and_nothing_else() {
-        let object = |kinds: [u8; 2]| {
-            let mut bytes = vec![0; 0x40 + 0x40 + 32];
-            bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
-            (bytes[0x28], bytes[0x3a], bytes[0x3c]) = (0x40, 0x40, 1);
-            (bytes[0x44], bytes[0x58], bytes[0x60]) = (9, 0x80, 32);
-            (bytes[0x88], bytes[0x98]) = (kinds[0], kinds[1]);
-            bytes
+    /// Relocations, symbols and names, in this order, and an entry of each.
+    fn object(kinds: [u8; 2], binding: u8) -> Vec<u8> {
+        let mut bytes = vec![0; 0x40 + 3 * 0x40 + 32 + 24 + 8];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (bytes[0x28], bytes[0x3a], bytes[0x3c], bytes[0x3e]) = (0x40, 0x40, 3, 2);
+        let mut section = |index: usize, kind: u8, start: usize, len: u8, link: u8| {
+            let at = 0x40 + index * 0x40;
+            (bytes[at + 4], bytes[at + 0x20], bytes[at + 0x28]) = (kind, len, link);
+            bytes[at + 0x18..at + 0x1a].copy_from_slice(&u16::try_from(start).unwrap().to_le_bytes());
         };
-        assert_eq!(bpf_calls(&object([1, 1])).unwrap(), 0);
-        assert_eq!(bpf_calls(&object([1, 10])).unwrap(), 1);
-        assert!(bpf_calls(&object([1, 1])[..0x90]).is_err());
+        section(0, 9, 0x100, 32, 1);
+        section(1, 2, 0x120, 24, 2);
+        section(2, 3, 0x138, 8, 0);
+        (bytes[0x108], bytes[0x118]) = (kinds[0], kinds[1]);
+        bytes[0x124] = binding << 4;
+        bytes[0x138..0x13c].copy_from_slice(b"roll");
+        bytes
+    }
+
+    #[test]
+    fn a_call_is_found_by_the_name_it_has() {
+        assert!(bpf_calls(&object([1, 1], 1)).unwrap().is_empty());
+        assert_eq!(bpf_calls(&object([1, 10], 1)).unwrap(), BTreeSet::from(["roll".to_owned()]));
+        let nameless = BTreeSet::from([String::new()]);
+        assert_eq!(bpf_calls(&object([10, 1], 0)).unwrap(), nameless, "one that the compiler made");
+        assert!(bpf_calls(&object([1, 1], 1)[..0xd0]).is_err());
+        assert_eq!(section(&object([1, 1], 1), "roll").unwrap().map(<[u8]>::len), Some(32));
+        assert!(section(&object([1, 1], 1), "maps").unwrap().is_none());
     }
 
     #[test]

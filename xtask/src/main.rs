@@ -18,6 +18,7 @@ mod receivers;
 mod run;
 mod sabotage;
 mod sh;
+mod slim;
 mod spdx;
 mod summary;
 mod test;

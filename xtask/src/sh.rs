@@ -5,14 +5,23 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-/// Says what happens next, in one line. On standard error: standard output belongs to results.
+/// Says what happens next, in one line, and when that is. On standard error: standard output belongs to results.
 macro_rules! step {
-    ($($text:tt)*) => { eprintln!("==> {}", format_args!($($text)*)) };
+    ($($text:tt)*) => { eprintln!("==> {} {}", $crate::sh::since_start(), format_args!($($text)*)) };
 }
 pub(crate) use step;
+
+/// Minutes and seconds since the first step: a run that takes too long tells where.
+pub(crate) fn since_start() -> String {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let seconds = START.get_or_init(Instant::now).elapsed().as_secs();
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
 
 /// What cargo and rustup set for the program they run (us), and a cargo we start must not inherit: the compiler it
 /// picks is our choice, and our own package's facts are not the other package's.

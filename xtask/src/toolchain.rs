@@ -44,6 +44,11 @@ impl Toolchain {
         self.aim(Cmd::new(&self.cargo), verb)
     }
 
+    /// The program that takes sections out of objects, of the LLVM that the linker is built with.
+    pub(crate) fn objcopy(&self) -> PathBuf {
+        llvm_prefix(self.llvm).join("bin/llvm-objcopy")
+    }
+
     /// `cargo clippy` of this toolchain, if there is one. Its cargo-clippy is started directly: through rustup it would
     /// find the driver of another compiler, and a driver is tied to its exact compiler.
     pub(crate) fn clippy(&self) -> Option<Cmd> {
@@ -188,7 +193,7 @@ fn ensure_linker(toolchain: &Toolchain) -> Result<()> {
         return Ok(());
     }
     // Without LLVM_PREFIX its build script settles on the wrong library folder ("unable to find library -lLLVM").
-    let prefix = PathBuf::from(format!("/usr/lib/llvm-{}", toolchain.llvm));
+    let prefix = llvm_prefix(toolchain.llvm);
     if !prefix.join("include/llvm-c/Core.h").exists() {
         let package = format!("llvm-{}-dev", toolchain.llvm);
         apt::install(&[&package], "bpf-linker")
@@ -219,6 +224,11 @@ fn ensure_linker(toolchain: &Toolchain) -> Result<()> {
         .run()?;
     // 200 MB that nothing reads again.
     fs::remove_dir_all(tools.join("build")).context("cannot remove bpf-linker's build folder")
+}
+
+/// Where Debian's packages put an LLVM.
+fn llvm_prefix(major: u32) -> PathBuf {
+    PathBuf::from(format!("/usr/lib/llvm-{major}"))
 }
 
 /// Whether cargo's own receipt of what it installed holds our linker.

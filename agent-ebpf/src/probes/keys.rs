@@ -25,7 +25,7 @@ use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
-use crate::read::{Unreadable, clear, field, kernel_str, masked, off};
+use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, start_of};
 
@@ -166,9 +166,22 @@ fn is_told(task: u64, tgid: u32, serial: u32) -> bool {
     false
 }
 
-/// The key of that number. All keys are in one tree, sorted by number: up from one that is known to the root, and down.
+/// The key of that number.
 #[inline(always)]
 fn key_of(task: u64, serial: u32) -> Result<u64, Unreadable> {
+    some(spoor_key_of(task, u64::from(serial)))
+}
+
+/// The key of that number; 0 where it cannot be found.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_key_of(task: u64, serial: u64) -> u64 {
+    sought(task, serial as u32).unwrap_or(0)
+}
+
+/// All keys are in one tree, sorted by number: up from one that is known to the root, and down.
+#[inline(always)]
+fn sought(task: u64, serial: u32) -> Result<u64, Unreadable> {
     let mut node = known(task)?.wrapping_add(u64::from(off!(key__serial_node)));
     for _ in 0..HEIGHT_MAX {
         // The lowest bits are the node's colour.
@@ -234,9 +247,21 @@ fn rule(key: u64, marked: u32) -> Result<Option<u32>, Unreadable> {
     Ok((!excepted).then_some(rule))
 }
 
-/// Rolls the first bytes of a text into the hash: of a longer one no more, since only userspace's own names are compared.
 #[inline(always)]
 fn roll(hash: u64, from: u64) -> Result<u64, Unreadable> {
+    some(spoor_roll_text(hash, from))
+}
+
+/// The hash of a text behind another's; 0 where it cannot be read.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_roll_text(hash: u64, from: u64) -> u64 {
+    hashed(hash, from).unwrap_or(0)
+}
+
+/// Rolls the first bytes of a text into the hash: of a longer one no more, since only userspace's own names are compared.
+#[inline(always)]
+fn hashed(hash: u64, from: u64) -> Result<u64, Unreadable> {
     // In place, and not by value, as in `matcher`.
     let mut words = MaybeUninit::<[u64; (NAME_HASHED + 1) / 8]>::uninit();
     let bytes = words.as_mut_ptr().cast::<u8>();
@@ -261,6 +286,23 @@ struct Room {
 
 #[inline(always)]
 fn emit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) {
+    let (of, by) = (u64::from(serial) | u64::from(how) << 32, u64::from(rule) | u64::from(marked) << 32);
+    spoor_emit_key(key, of, by, source as u64);
+}
+
+/// Emits the sample: `of` is number and how, `by` rule and marks, the second of each in the upper half. The answer is of no
+/// use; verifiers demand that there is one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_emit_key(key: u64, of: u64, by: u64, source: u64) -> u64 {
+    // SAFETY: `emit` made it of a source.
+    let source = unsafe { core::mem::transmute::<u8, Source>(source as u8) };
+    submit(key, (of as u32, (of >> 32) as u32, by as u32), (by >> 32) as u32, source);
+    0
+}
+
+#[inline(always)]
+fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) {
     let told = Head { kind: Kind::Key, source, marks: marked };
     let seq = number(Kind::Key);
     let (ring, limit) = ring(Kind::Key.lane());

@@ -16,7 +16,7 @@ use aya_log_ebpf::debug;
 use spoor_wire::body::HOW_BACKING;
 use spoor_wire::control::MARK_HOLDS;
 use spoor_wire::rule::InodeKey;
-use spoor_wire::{Fault, Kind, Open, Source, Span};
+use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 
 use super::memory;
 use crate::count::{dropped, fault, number};
@@ -170,6 +170,10 @@ pub struct Told {
 }
 
 const TAIL: usize = size_of::<Sample<Open>>();
+const _: () = {
+    let lanes = [Kind::Open.lane(), Kind::Receive.lane(), Kind::Unix.lane()];
+    assert!(matches!(lanes, [Lane::Vital, Lane::Vital, Lane::Vital]), "one lane");
+};
 /// Offsets into the reservation are masked to this. A path of up to 1,880 bytes fits, and nine hundred openings into the
 /// ring; of a longer path the end is told, and that it is not all. (Two sizes, the second where the first does not do,
 /// are two walks: more than the verifiers of 5.10 and 6.1 follow to the end.)
@@ -191,42 +195,78 @@ struct Room {
 /// no open file.
 #[inline(always)]
 pub fn emit(place: (u64, u64), file: u64, inode: &Inode, hit: &Hit, tell: Told) {
+    let Told { kind, source, how, flags } = tell;
+    let flags = flags | field(file, off!(file__f_flags)).unwrap_or(0);
+    let matched = u64::from(hit.matched as u8) << 32;
+    let who = u64::from(kind as u8) << 40 | u64::from(source as u8) << 48;
+    let rule = u64::from(hit.rule) | u64::from(how) << 32;
+    spoor_emit_file(place.0, place.1, inode.at, rule, u64::from(flags) | matched | who);
+}
+
+/// The same, taken apart into five numbers, which is what such a function may take. `rule` is the rule and, above it, how;
+/// `told` is flags, then a byte each of how the rule was met, kind and source.
+///
+/// The answer is of no use; verifiers demand that there is one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_emit_file(dentry: u64, vfsmount: u64, at: u64, rule: u64, told: u64) -> u64 {
+    // SAFETY: `emit` made it of a kind.
+    let kind = unsafe { core::mem::transmute::<u8, Kind>((told >> 40) as u8) };
+    // SAFETY: `emit` made it of a source.
+    let source = unsafe { core::mem::transmute::<u8, Source>((told >> 48) as u8) };
+    let Ok(inode) = matcher::inode(at) else {
+        fault(source, Fault::File);
+        return 0;
+    };
+    let hit = Hit { rule: rule as u32, matched: u32::from((told >> 32) as u8) };
+    submit(
+        (dentry, vfsmount),
+        &inode,
+        &hit,
+        Told { kind, source, how: (rule >> 32) as u32, flags: told as u32 },
+    );
+    0
+}
+
+#[inline(always)]
+fn submit(place: (u64, u64), inode: &Inode, hit: &Hit, tell: Told) {
     let pid_tgid = bpf_get_current_pid_tgid();
     let task = task::current();
     let Told { kind, source, how, flags } = tell;
-    let told = Head { kind, source, marks: marks(task, (pid_tgid >> 32) as u32) };
-    let seq = number(kind);
-    let (ring, limit) = ring(kind.lane());
+    // Kinds with a file's body are of one lane. Which of them it is, and the marks, are written behind the rest, so that no
+    // verifier walks all of it once for each.
+    let told = Head { kind: Kind::Open, source, marks: 0 };
+    let seq = number(told.kind);
+    let (ring, limit) = ring(told.kind.lane());
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(kind);
     };
     let room = entry.as_mut_ptr();
+    // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
+    unsafe { head(&raw mut (*room).sample.header, told, seq, 0) };
+    // SAFETY: as above.
+    let header = unsafe { &mut (*room).sample.header };
+    header.kind = kind as u8;
+    header.marks = marks(task, (pid_tgid >> 32) as u32);
+    task::fill(&mut header.task, task, pid_tgid, source);
+    // SAFETY: as above; every field is written, as soon as it is read, as in `fill`.
+    let body = unsafe { &mut (*room).sample.body };
+    (body.ino, body.dev, body.rule, body.matched) = (inode.ino, inode.dev, hit.rule, hit.matched);
+    (body.flags, body.how, body.pad) = (flags, how, 0);
+    body.generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
+    body.mode = field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into();
+    body.owner = field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX);
+    body.links = field(inode.at, off!(inode__i_nlink)).unwrap_or(0);
+    // The path last: verifiers walk what comes behind a loop once for each way out of it.
     // SAFETY: the reservation has `MASK + 257` bytes.
     let mut names = unsafe { Out::<MASK>::new(room.cast(), &raw mut (*room).at, TAIL as u32, ROOM) };
     path_of(&mut names, place.0, place.1);
     let end = names.end();
+    body.path = Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags };
+    // SAFETY: a field of the sample, which is written.
+    unsafe { (*room).sample.header.len = end };
+    entry.submit(wake_flags(ring, limit, Wake::Now));
     if names.flags != 0 {
         fault(source, Fault::PathDepth);
     }
-    let body = Open {
-        ino: inode.ino,
-        dev: inode.dev,
-        generation: field(inode.at, off!(inode__i_generation)).unwrap_or(0),
-        rule: hit.rule,
-        matched: hit.matched,
-        flags: flags | field(file, off!(file__f_flags)).unwrap_or(0),
-        mode: field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into(),
-        owner: field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX),
-        links: field(inode.at, off!(inode__i_nlink)).unwrap_or(0),
-        how,
-        pad: 0,
-        path: Span { offset: TAIL as u32, len: (end - TAIL as u32) as u16, flags: names.flags },
-    };
-    // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
-    unsafe { head(&raw mut (*room).sample.header, told, seq, end) };
-    // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(unsafe { &mut (*room).sample.header.task }, task, pid_tgid, source);
-    // SAFETY: as above.
-    unsafe { (&raw mut (*room).sample.body).write(body) };
-    entry.submit(wake_flags(ring, limit, Wake::Now));
 }

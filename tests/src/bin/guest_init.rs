@@ -250,7 +250,10 @@ fn run(cell: &HashMap<String, String>) -> Result<()> {
     for (name, case) in
         suite::CASES.iter().filter(|(name, _)| wanted(name)).flat_map(|case| vec![case; times])
     {
-        match case(&place) {
+        let started = Instant::now();
+        let outcome = case(&place);
+        println!("spoor-guest: TOOK {name} {:.1} s", started.elapsed().as_secs_f32());
+        match outcome {
             Ok(()) => println!("spoor-guest: PASS {name}"),
             Err(error) => {
                 println!("spoor-guest: FAIL {name}: {}", format!("{error:#}").replace('\n', "\n    "));

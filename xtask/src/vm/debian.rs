@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::cpio::Archive;
 use super::matrix::System;
-use crate::build::static_binary;
+use crate::build::{GUEST, static_binary};
 use crate::sh::{Cmd, is_root, step, which};
 use crate::{apt, paths};
 
@@ -131,11 +131,11 @@ pub(super) fn pack(
     let mut system = File::open(&base).with_context(|| format!("cannot read {}", base.display()))?;
     io::copy(&mut system, &mut out).with_context(shown)?;
     let mut ours = Archive::new(out);
-    ours.program("/init", &static_binary(target, "guest-init")?)?;
+    ours.program("/init", &static_binary(target, GUEST, "guest-init")?)?;
     ours.directory(OURS)?;
     ours.program(&format!("{OURS}/spoor"), agent)?;
     for program in ["spoor-act", "spoor-load"] {
-        ours.program(&format!("{OURS}/{program}"), &static_binary(target, program)?)?;
+        ours.program(&format!("{OURS}/{program}"), &static_binary(target, GUEST, program)?)?;
     }
     for (name, package) in packages {
         ours.program(&format!("{OURS}/{name}"), package)?;

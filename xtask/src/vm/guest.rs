@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::cpio::Archive;
-use crate::build::{PROBES_ENV, static_binary, static_cargo};
+use crate::build::{GUEST, PROBES_ENV, static_binary, static_cargo};
 use crate::sh::{Cmd, step, which};
 use crate::{apt, elf, paths};
 
@@ -23,7 +23,7 @@ pub(super) fn pack(agent: &Path, object: &Path, archive: &Path) -> Result<()> {
     );
     step!("vm: building the guest's programs: {}", bins.join(", "));
     let target = paths::static_target();
-    static_cargo(&target).args(["-p", "spoor-tests", "--bins"]).env(PROBES_ENV, object).run()?;
+    static_cargo(GUEST, &target).args(["-p", "spoor-tests", "--bins"]).env(PROBES_ENV, object).run()?;
     let folder = archive.parent().context("the initramfs has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let temporary = archive.with_extension("new");
@@ -41,7 +41,7 @@ fn write(path: &Path, agent: &Path, bins: &[String], target: &Path) -> Result<()
     archive.device("/dev/null", 1, 3)?;
     for bin in bins {
         let place = if bin == INIT { "/init".to_owned() } else { format!("/bin/{bin}") };
-        archive.program(&place, &static_binary(target, bin)?)?;
+        archive.program(&place, &static_binary(target, GUEST, bin)?)?;
     }
     archive.program("/bin/spoor", agent)?;
     archive.program("/bin/busybox", &busybox()?)?;

@@ -141,16 +141,7 @@ fn possible(boots: Vec<Boot>) -> (Vec<Boot>, Vec<Verdict>) {
     for boot in boots {
         match debian::possible(boot.cell.system, &boot.name()) {
             Ok(()) => ours.push(boot),
-            Err(error) => {
-                let reasons = vec![format!("{error:#}")];
-                refused.push(Verdict {
-                    cell: boot.name(),
-                    reasons,
-                    log: None,
-                    found: None,
-                    unsteady: Vec::new(),
-                });
-            }
+            Err(error) => refused.push(Verdict::refused(boot.name(), &error)),
         }
     }
     (ours, refused)
@@ -281,6 +272,14 @@ struct Verdict {
     unsteady: Vec<String>,
 }
 
+impl Verdict {
+    /// On a cell that could not be booted.
+    fn refused(cell: String, error: &anyhow::Error) -> Self {
+        let reasons = vec![format!("{error:#}")];
+        Self { cell, reasons, log: None, found: None, unsteady: Vec::new() }
+    }
+}
+
 fn boot_all(boots: Vec<Boot>, name: &str) -> Vec<Verdict> {
     let queue = Mutex::new(VecDeque::from(boots));
     let verdicts = Mutex::new(Vec::new());
@@ -319,19 +318,15 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
                 outcome.report.passed.len(),
                 outcome.seconds
             );
+            // At once, and not only at the end: a run that is cut off there has told what it knew.
+            reasons.iter().chain(&unsteady).for_each(|reason| eprintln!("  {reason}"));
             // Routes are taken in bare guests only.
             let found = (boot.cell.system == System::Bare).then(|| Found::of(&outcome.report));
             Verdict { cell, reasons, log: Some(outcome.log), found, unsteady }
         }
         Err(error) => {
             step!("vm: {cell:<18} RED  {error:#}");
-            Verdict {
-                cell,
-                reasons: vec![format!("{error:#}")],
-                log: None,
-                found: None,
-                unsteady: Vec::new(),
-            }
+            Verdict::refused(cell, &error)
         }
     }
 }

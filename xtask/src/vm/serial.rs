@@ -2,7 +2,7 @@
 //!
 //! One line per test, `spoor-guest: PASS name`, `spoor-guest: FAIL name: why` or `spoor-guest: SKIP name: why`, and
 //! `spoor-guest: DONE` at the end, so that a guest that stopped half way is not taken for one that had less to say.
-//! Between them what is no verdict: `KERNEL release`, `ROUTE name verdict` and `VERIFIED program instructions`.
+//! Between them what is no verdict: `KERNEL release`, `ROUTE name verdict`, `VERIFIED program instructions` and `TOOK name seconds`.
 
 use super::matrix::Skip;
 
@@ -96,6 +96,8 @@ impl Report {
                 let list = if word == "ROUTE" { &mut self.routes } else { &mut self.verified };
                 list.push((name.to_owned(), what.to_owned()));
             }
+            // For whoever reads the log.
+            "TOOK" => {}
             "KERNEL" => self.kernel = Some(rest.to_owned()),
             "DONE" => self.done = true,
             // A line that was garbled or a word we do not know must not pass for silence.

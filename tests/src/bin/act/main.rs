@@ -334,7 +334,8 @@ fn wait_until(otherwise: &str, mut seen: impl FnMut() -> Result<bool>) -> Result
     let deadline = Instant::now() + PATIENCE;
     while !seen()? {
         ensure!(Instant::now() < deadline, "{otherwise}");
-        std::thread::yield_now();
+        // Asleep, and not in a loop that gives way: whoever is waited for has one emulated processor, or half of it.
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     Ok(())
 }
