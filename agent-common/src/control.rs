@@ -208,6 +208,8 @@ pub mod names {
     pub const RULE_DIR: &str = "RULE_DIR";
     /// Hash: `NameKey` to rule.
     pub const RULE_NAME: &str = "RULE_NAME";
+    /// Array of `u64`: a bit for each rule of a file.
+    pub const SIEVE: &str = "SIEVE";
 }
 
 const _: () = assert!(size_of::<Settings>() == 8);

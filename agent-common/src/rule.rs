@@ -9,39 +9,92 @@ use core::mem::size_of;
 
 /// Bytes of a name that are hashed; of a longer name, these and its length.
 pub const NAME_HASHED: usize = 63;
+/// Words that hold them, and a NUL.
+pub const NAME_WORDS: usize = (NAME_HASHED + 1) / 8;
 /// Most names a rule can have, and most levels walked up.
 pub const DEPTH_MAX: u32 = 12;
 /// Most rules of each sort but names: files, names in directories, directories.
 pub const RULES_MAX: u32 = 16_384;
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+/// Odd, and its bits without a pattern: the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Where a rolled hash starts.
-pub const HASH_START: u64 = FNV_OFFSET;
+pub const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Rolls one name into the hash (FNV-1a, then its length, so that `ab`,`c` and `a`,`bc` differ). `len` is the full
-/// length of the name; only the first [`NAME_HASHED`] bytes of `name` count.
+/// Rolls one name into the hash, eight bytes at a time, and then its length, so that `ab`,`c` and `a`,`bc` differ. `len` is
+/// the full length of the name; only the first [`NAME_HASHED`] bytes of it count, and behind its end `name` must be zero.
 #[inline(always)]
 #[must_use]
-pub fn hash_name(mut hash: u64, name: &[u8; NAME_HASHED + 1], len: u32) -> u64 {
-    for (index, byte) in (0u32..).zip(name.iter().take(NAME_HASHED)) {
-        if index >= len {
+pub fn hash_name(mut hash: u64, name: &[u64; NAME_WORDS], len: u32) -> u64 {
+    for (start, word) in (0u32..).step_by(8).zip(name) {
+        if start >= len {
             break;
         }
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
+        hash = mixed(hash ^ *word);
     }
-    (hash ^ (0x100 | u64::from(len))).wrapping_mul(FNV_PRIME)
+    mixed(hash ^ (0x100 | u64::from(len)))
+}
+
+/// Carries each bit up by the product, and down by the shift.
+#[inline(always)]
+fn mixed(hash: u64) -> u64 {
+    let hash = hash.wrapping_mul(SPREAD);
+    hash ^ (hash >> 29)
 }
 
 /// The same for a name of any length, on the host.
 #[must_use]
 pub fn hash_bytes(hash: u64, name: &[u8]) -> u64 {
-    let mut buffer = [0; NAME_HASHED + 1];
-    for (to, from) in buffer.iter_mut().zip(name) {
-        *to = *from;
+    let mut words = [0; NAME_WORDS];
+    let hashed = name.get(..NAME_HASHED).unwrap_or(name);
+    for (word, bytes) in words.iter_mut().zip(hashed.chunks(8)) {
+        let mut buffer = [0; 8];
+        for (to, from) in buffer.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        *word = u64::from_le_bytes(buffer);
     }
-    hash_name(hash, &buffer, u32::try_from(name.len()).unwrap_or(u32::MAX))
+    hash_name(hash, &words, u32::try_from(name.len()).unwrap_or(u32::MAX))
+}
+
+/// Words of the sieve, in which every rule of a file has a bit: what has none there is no credential, and most files are
+/// known for that by a few of them.
+pub const SIEVE_WORDS: u32 = 2_048;
+
+/// The word and the bit of a leaf's name, by its hash from [`HASH_START`].
+#[inline(always)]
+#[must_use]
+pub fn sieve_leaf(name: u64) -> (u32, u64) {
+    sieve(name)
+}
+
+/// Those of a file.
+#[inline(always)]
+#[must_use]
+pub fn sieve_file(ino: u64) -> (u32, u64) {
+    sieve(ino)
+}
+
+/// Those of a directory.
+#[inline(always)]
+#[must_use]
+pub fn sieve_dir(ino: u64) -> (u32, u64) {
+    sieve(!ino)
+}
+
+/// Those of the directory whose child a file system in memory is mounted on, by the hash of its name.
+#[inline(always)]
+#[must_use]
+pub fn sieve_mounted(name: u64) -> (u32, u64) {
+    sieve(!name)
+}
+
+#[inline(always)]
+fn sieve(of: u64) -> (u32, u64) {
+    // The product's upper bits hang on all of the number.
+    let bit = of.wrapping_mul(SPREAD) >> (64 - 17);
+    ((bit >> 6) as u32, 1 << (bit & 63))
 }
 
 /// A file or directory.
@@ -99,6 +152,7 @@ pub const NO_RULE: u32 = u32::MAX - 1;
 const _: () = assert!(size_of::<InodeKey>() == 16);
 const _: () = assert!(size_of::<EntryKey>() == 24);
 const _: () = assert!(size_of::<NameKey>() == 16);
+const _: () = assert!(SIEVE_WORDS * 64 == 1 << 17);
 
 #[cfg(test)]
 mod tests {
@@ -113,6 +167,32 @@ mod tests {
             hash_bytes(hash_bytes(HASH_START, b"ab"), b"c"),
             hash_bytes(hash_bytes(HASH_START, b"a"), b"bc")
         );
+    }
+
+    #[test]
+    fn bits_of_the_sieve_are_in_it_and_spread() {
+        let mut words = [0u64; SIEVE_WORDS as usize];
+        for ino in 0..1_000 {
+            for (word, bit) in
+                [sieve_file(ino), sieve_dir(ino), sieve_leaf(hash_bytes(HASH_START, &ino.to_le_bytes()))]
+            {
+                assert!(bit.is_power_of_two());
+                words[word as usize] |= bit;
+            }
+        }
+        let set: u32 = words.iter().map(|word| word.count_ones()).sum();
+        assert!(set > 2_900, "{set} of 3,000 are apart");
+    }
+
+    #[test]
+    fn a_name_is_hashed_as_the_probes_read_it() {
+        // Little-endian words, zero behind the end.
+        let mut words = [0; NAME_WORDS];
+        words[0] = u64::from_le_bytes(*b"credenti");
+        words[1] = u64::from_le_bytes(*b"als\0\0\0\0\0");
+        assert_eq!(hash_name(HASH_START, &words, 11), hash_bytes(HASH_START, b"credentials"));
+        assert_ne!(hash_bytes(HASH_START, b"credentials"), hash_bytes(HASH_START, b"credentialS"));
+        assert_ne!(hash_bytes(HASH_START, b"a"), hash_bytes(HASH_START, b"a\0"));
     }
 
     #[test]

@@ -14,12 +14,14 @@
 mod again;
 mod count;
 mod emit;
+mod file;
 mod gate;
 mod maps;
 mod matcher;
 mod names;
 mod probes;
 mod read;
+mod sieve;
 mod syscall;
 mod task;
 

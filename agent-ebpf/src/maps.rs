@@ -3,7 +3,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, Settings};
-use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX};
+use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX, SIEVE_WORDS};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
 use crate::again::{AtWork, Twins};
@@ -68,6 +68,10 @@ pub static RULE_DIR: HashMap<InodeKey, u32> = HashMap::with_max_entries(RULES_MA
 /// Names of a path, from its leaf.
 #[map]
 pub static RULE_NAME: HashMap<NameKey, u32> = HashMap::with_max_entries(4_096, 0);
+
+/// A bit for each rule of a file, by leaf, directory and inode: what has none is no credential.
+#[map]
+pub static SIEVE: Array<u64> = Array::with_max_entries(SIEVE_WORDS, 0);
 
 /// Files that were found to be credentials, with their rule. An LRU: what it pushes out is matched anew at its next opening.
 #[map]

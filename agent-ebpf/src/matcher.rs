@@ -4,9 +4,11 @@ use core::mem::MaybeUninit;
 
 use spoor_wire::body::{MATCH_DIR, MATCH_ENTRY, MATCH_INODE, MATCH_NAME};
 use spoor_wire::rule::{
-    ANCHORED, ANYWHERE, DEPTH_MAX, EntryKey, HASH_START, InodeKey, MOUNTED, NAME_HASHED, NameKey, hash_name,
+    ANCHORED, ANYWHERE, DEPTH_MAX, EntryKey, HASH_START, InodeKey, MOUNTED, NAME_HASHED, NAME_WORDS, NameKey,
+    hash_name,
 };
 
+use crate::file::{RAMFS_MAGIC, TMPFS_MAGIC};
 use crate::maps::{RULE_DIR, RULE_ENTRY, RULE_INODE, RULE_NAME};
 use crate::read::{Unreadable, clear, field, kernel_bytes, masked, off, some};
 
@@ -53,19 +55,23 @@ pub fn find_named((dentry, vfsmount): (u64, u64), inode: &Inode) -> Result<Optio
 /// are made a moment before the program runs that reads them: no scan of mounts comes in time.
 #[inline(always)]
 fn mounted(vfsmount: u64, inode: &Inode) -> Result<Option<Hit>, Unreadable> {
-    const TMPFS_MAGIC: u64 = 0x0102_1994;
-    const RAMFS_MAGIC: u64 = 0x8584_58f6;
     let block = field::<u64>(inode.at, off!(inode__i_sb))?;
     let magic = field::<u64>(block, off!(super_block__s_magic))?;
     if magic != TMPFS_MAGIC && magic != RAMFS_MAGIC {
         return Ok(None);
     }
-    let mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
-    let point = field::<u64>(mount, off!(mount__mnt_mountpoint))?;
-    let hash = roll(HASH_START, field(point, off!(dentry__d_parent))?)?;
+    let hash = above_mount(vfsmount)?;
     // SAFETY: as in `find_at`.
     let rule = unsafe { RULE_NAME.get(NameKey { hash, depth: 1, anchored: MOUNTED }) };
     Ok(rule.map(|rule| Hit { rule: *rule, matched: MATCH_DIR }))
+}
+
+/// The hash of the name of the directory whose child a file system is mounted on.
+#[inline(always)]
+pub fn above_mount(vfsmount: u64) -> Result<u64, Unreadable> {
+    let mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
+    let point = field::<u64>(mount, off!(mount__mnt_mountpoint))?;
+    roll(HASH_START, field(point, off!(dentry__d_parent))?)
 }
 
 /// The same for a directory entry, which is of that inode.
@@ -160,22 +166,26 @@ fn roll(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn spoor_roll(hash: u64, dentry: u64) -> u64 {
-    hashed(hash, dentry).unwrap_or(0)
+    named(hash, dentry).unwrap_or(0)
 }
 
 #[inline(always)]
-fn hashed(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
+fn named(hash: u64, dentry: u64) -> Result<u64, Unreadable> {
     let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
-    let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
+    hashed(hash, field(dentry, off!(dentry__d_name_name))?, len)
+}
+
+/// The hash of a name of that length behind another's.
+#[inline(always)]
+pub fn hashed(hash: u64, name: u64, len: u32) -> Result<u64, Unreadable> {
     // In place, and not by value: a copy of cleared words is a `memset` again.
-    let mut words = MaybeUninit::<[u64; (NAME_HASHED + 1) / 8]>::uninit();
+    let mut words = MaybeUninit::<[u64; NAME_WORDS]>::uninit();
     let bytes = words.as_mut_ptr().cast::<u8>();
     // SAFETY: the whole buffer.
-    unsafe { clear::<{ (NAME_HASHED + 1) / 8 }>(bytes.cast()) };
-    let hashed = if len > NAME_HASHED as u32 { NAME_HASHED as u32 } else { len };
+    unsafe { clear::<NAME_WORDS>(bytes.cast()) };
+    let read = if len > NAME_HASHED as u32 { NAME_HASHED as u32 } else { len };
     // SAFETY: at most 63 bytes into a buffer of 64.
-    unsafe { kernel_bytes(bytes, masked::<{ NAME_HASHED as u32 }>(hashed), name) }?;
-    // SAFETY: 64 bytes, all written.
-    let buffer = unsafe { &*bytes.cast::<[u8; NAME_HASHED + 1]>() };
-    Ok(hash_name(hash, buffer, len))
+    unsafe { kernel_bytes(bytes, masked::<{ NAME_HASHED as u32 }>(read), name) }?;
+    // SAFETY: all of it is written.
+    Ok(hash_name(hash, unsafe { words.assume_init_ref() }, len))
 }

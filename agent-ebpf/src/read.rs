@@ -2,6 +2,7 @@
 
 use core::mem::MaybeUninit;
 
+use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user, generated};
 use spoor_wire::control::ABSENT;
 
@@ -31,6 +32,13 @@ pub fn field<T>(base: u64, offset: u32) -> Result<T, Unreadable> {
 pub fn kernel<T>(at: u64) -> Result<T, Unreadable> {
     // SAFETY: the helper checks the address; `T` is only ever an integer or an array of integers.
     unsafe { bpf_probe_read_kernel(at as *const T) }.map_err(|_| Unreadable)
+}
+
+/// An argument of an LSM or fentry program as a number. As it comes it is a typed pointer, and functions that are verified by
+/// themselves take none.
+#[inline(always)]
+pub fn number_of<C: EbpfContext>(ctx: &C, index: u64) -> Result<u64, Unreadable> {
+    kernel((ctx.as_ptr() as u64).wrapping_add(index * 8))
 }
 
 /// What a function that is verified by itself found: 0 is nothing.

@@ -17,7 +17,7 @@ use spoor_wire::body::{
     SPAN_UNREADABLE,
 };
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_TICK_NS};
-use spoor_wire::rule::{HASH_START, KEY_TYPE, NAME_HASHED, NameKey, hash_name};
+use spoor_wire::rule::{HASH_START, KEY_TYPE, NAME_HASHED, NAME_WORDS, NameKey, hash_name};
 use spoor_wire::{Fault, Key, Kind, Source, Span};
 
 use super::returns::{begins, ends};
@@ -263,15 +263,14 @@ extern "C" fn spoor_roll_text(hash: u64, from: u64) -> u64 {
 #[inline(always)]
 fn hashed(hash: u64, from: u64) -> Result<u64, Unreadable> {
     // In place, and not by value, as in `matcher`.
-    let mut words = MaybeUninit::<[u64; (NAME_HASHED + 1) / 8]>::uninit();
+    let mut words = MaybeUninit::<[u64; NAME_WORDS]>::uninit();
     let bytes = words.as_mut_ptr().cast::<u8>();
     // SAFETY: the whole buffer.
-    unsafe { clear::<{ (NAME_HASHED + 1) / 8 }>(bytes.cast()) };
+    unsafe { clear::<NAME_WORDS>(bytes.cast()) };
     // SAFETY: as many bytes.
     let len = unsafe { kernel_str(bytes, NAME_HASHED as u32 + 1, from) }?;
-    // SAFETY: 64 bytes, all written.
-    let buffer = unsafe { &*bytes.cast::<[u8; NAME_HASHED + 1]>() };
-    Ok(hash_name(hash, buffer, masked::<{ NAME_HASHED as u32 }>(len)))
+    // SAFETY: all of it is written.
+    Ok(hash_name(hash, unsafe { words.assume_init_ref() }, masked::<{ NAME_HASHED as u32 }>(len)))
 }
 
 const TAIL: u32 = size_of::<Sample<Key>>() as u32;

@@ -21,31 +21,28 @@ use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 use super::memory;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode};
 use crate::names::{Out, path_of, place_of};
-use crate::read::{Unreadable, field, off};
+use crate::read::{Unreadable, field, number_of, off};
+use crate::sieve;
 use crate::syscall::file_of;
 use crate::task::{self, start_of};
 
-/// `FMODE_READ`
-pub const FMODE_READ: u32 = 1;
-/// `FMODE_WRITE`
-const FMODE_WRITE: u32 = 2;
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
 const FMODE_NOACCOUNT: u32 = 1 << 29;
-/// `PROC_SUPER_MAGIC`
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-/// `S_IFMT` and `S_IFREG`
-const FILE_TYPE: u16 = 0o170_000;
-const REGULAR: u16 = 0o100_000;
 
 /// `lsm/file_open(struct file *file)`
 #[lsm(hook = "file_open")]
 pub fn lsm_open(ctx: LsmContext) -> i32 {
-    opened(&ctx, ctx.arg::<u64>(0), Source::LsmOpen);
+    if sieve::may_match(ctx.arg::<u64>(0))
+        && let Ok(file) = number_of(&ctx, 0)
+    {
+        opened(&ctx, file, Source::LsmOpen);
+    }
     // Observe only: what earlier programs decided stands.
     ctx.arg::<i32>(1)
 }
@@ -53,7 +50,11 @@ pub fn lsm_open(ctx: LsmContext) -> i32 {
 /// `fentry/security_file_open`
 #[fentry(function = "security_file_open")]
 pub fn fentry_open(ctx: FEntryContext) -> i32 {
-    opened(&ctx, ctx.arg::<u64>(0), Source::FentryOpen);
+    if sieve::may_match(ctx.arg::<u64>(0))
+        && let Ok(file) = number_of(&ctx, 0)
+    {
+        opened(&ctx, file, Source::FentryOpen);
+    }
     0
 }
 
@@ -126,12 +127,6 @@ fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
     let told = Told { kind: Kind::Open, source, how: backing(mode), flags: 0 };
     emit(place_of(file)?, file, &inode, &hit, told);
     Ok(Some(hit.rule))
-}
-
-/// Whether an inode is that of a regular file.
-#[inline(always)]
-pub fn is_regular(inode: u64) -> Result<bool, Unreadable> {
-    Ok(field::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE == REGULAR)
 }
 
 /// Whether an inode is of `/proc`.

@@ -13,9 +13,10 @@ use spoor_wire::control::{MARK_HOLDS, MARK_TICK_NS};
 use spoor_wire::rule::InodeKey;
 use spoor_wire::{Fault, Kind, Open, Source};
 
-use super::open::{backing, is_regular};
+use super::open::backing;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::file::is_regular;
 use crate::gate::{marks, marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;

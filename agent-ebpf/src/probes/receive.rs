@@ -9,8 +9,9 @@ use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
 use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::{Fault, Kind, Source};
 
-use super::open::{FMODE_READ, Told, emit, hold, is_regular};
+use super::open::{Told, emit, hold};
 use crate::count::fault;
+use crate::file::{FMODE_READ, is_regular};
 use crate::gate::{muted, watched};
 use crate::matcher;
 use crate::names::place_of;

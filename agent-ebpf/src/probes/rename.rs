@@ -8,24 +8,24 @@
 //! `CONFIG_SECURITY_PATH`. What the file system refuses after it is told as well. Return of the calls: names lie in the
 //! caller's memory by then, and are not looked up again.
 
-use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{fentry, kprobe};
 use aya_ebpf::programs::{FEntryContext, ProbeContext};
 use spoor_wire::body::FLAG_RENAMED;
 use spoor_wire::{Fault, Kind, Source};
 
-use super::open::{Told, emit, is_regular};
+use super::open::{Told, emit};
 use crate::count::fault;
+use crate::file::is_regular;
 use crate::gate::{muted, watched};
 use crate::matcher;
-use crate::read::{Unreadable, field, kernel, off};
+use crate::read::{Unreadable, field, number_of, off};
 use crate::task;
 
 /// `fentry/security_path_rename`
 #[fentry(function = "security_path_rename")]
 pub fn fentry_rename(ctx: FEntryContext) -> i32 {
-    if let (Ok(from), Ok(dir), Ok(name)) = (number(&ctx, 1), number(&ctx, 2), number(&ctx, 3)) {
+    if let (Ok(from), Ok(dir), Ok(name)) = (number_of(&ctx, 1), number_of(&ctx, 2), number_of(&ctx, 3)) {
         renamed(from, (dir, name), Source::FentryRename);
     }
     0
@@ -38,12 +38,6 @@ pub fn kprobe_rename(ctx: ProbeContext) -> u32 {
         renamed(from, (dir, name), Source::KprobeRename);
     }
     0
-}
-
-/// An argument as a number. As it comes it is a typed pointer, and functions that are verified by themselves take none.
-#[inline(always)]
-fn number(ctx: &FEntryContext, index: u64) -> Result<u64, Unreadable> {
-    kernel((ctx.as_ptr() as u64).wrapping_add(index * 8))
 }
 
 #[inline(always)]

@@ -215,7 +215,7 @@ mod tests {
         let names = catalogue.names();
         let of = |hash, depth| {
             let key = NameKey { hash, depth, anchored: KEY_TYPE };
-            names.iter().find(|(known, _)| *known == key).map(|(_, rule)| *rule)
+            names.iter().find(|(known, ..)| *known == key).map(|(.., rule)| *rule)
         };
         let user = hash_bytes(HASH_START, b"user");
         let rule = of(user, 1).unwrap();

@@ -156,22 +156,21 @@ impl Catalogue {
         self.kinds.iter()
     }
 
-    /// Rules by the names of a path. Each key once.
+    /// Rules by the names of a path, each key once; with the hash of its last name, where that is a file's.
     #[must_use]
-    pub fn names(&self) -> Vec<(NameKey, u32)> {
+    pub fn names(&self) -> Vec<(NameKey, Option<u64>, u32)> {
         let mut seen = HashSet::new();
         let mut names = Vec::new();
         for (index, kind) in self.kinds.iter().enumerate() {
             for watch in &kind.watches {
-                if let Watch::Name(key) = watch
+                if let Watch::Name { key, leaf } = watch
                     && seen.insert(*key)
                 {
-                    names.push((*key, rule(self.number(index), false)));
+                    names.push((*key, *leaf, rule(self.number(index), false)));
                 }
             }
-            names.extend(
-                kind.keys.rules(rule(self.number(index), false)).filter(|(key, _)| seen.insert(*key)),
-            );
+            let keys = kind.keys.rules(rule(self.number(index), false));
+            names.extend(keys.filter(|(key, _)| seen.insert(*key)).map(|(key, rule)| (key, None, rule)));
         }
         names
     }

@@ -228,7 +228,7 @@ fn names_are_what_the_probes_look_up() {
     let names = Catalogue::builtin().names();
     let roll =
         |names: &[&str]| names.iter().rev().fold(HASH_START, |hash, name| hash_bytes(hash, name.as_bytes()));
-    let keys = names.iter().map(|(key, _)| *key).collect::<HashSet<_>>();
+    let keys = names.iter().map(|(key, ..)| *key).collect::<HashSet<_>>();
     assert_eq!(keys.len(), names.len());
     for (path, anchored) in [
         (&[".aws", "credentials"][..], 0),
@@ -242,6 +242,10 @@ fn names_are_what_the_probes_look_up() {
         let depth = u32::try_from(path.len()).unwrap();
         assert!(keys.contains(&NameKey { hash: roll(path), depth, anchored }), "{path:?}");
     }
+    // Whoever opens a file of another name is not asked on.
+    let leaf = |path: &[&str]| names.iter().find(|(key, ..)| key.hash == roll(path)).unwrap().1;
+    assert_eq!(leaf(&[".aws", "credentials"]), Some(roll(&["credentials"])));
+    assert_eq!(leaf(&["kubernetes.io~projected"]), None, "no file's name");
     // Of `…/*/token` its directories are watched: whoever reads some file of that name holds nothing yet.
     assert!(!keys.contains(&NameKey { hash: roll(&["token"]), depth: 1, anchored: 0 }));
 }
@@ -251,7 +255,7 @@ fn names_are_what_the_probes_look_up() {
 fn rules_are_stable_and_lead_to_their_kind() {
     let (first, second) = (Catalogue::builtin(), Catalogue::builtin());
     assert_eq!(first.names(), second.names());
-    for (_, rule) in first.names() {
+    for (.., rule) in first.names() {
         if rule == NO_RULE {
             continue;
         }

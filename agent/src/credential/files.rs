@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(rule_of(&found, &path), None);
         let rules = Catalogue::builtin().names();
         let key = crate::credential::watch::name_key(&[".gnupg", "S.gpg-agent"], false).unwrap();
-        assert!(rules.iter().any(|(name, _)| *name == key));
+        assert!(rules.iter().any(|(name, ..)| *name == key));
     }
 
     #[test]

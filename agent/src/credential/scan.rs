@@ -146,7 +146,7 @@ pub(super) struct Scanner {
 impl Scanner {
     fn watch(&mut self, watch: &Watch, homes: &[PathBuf]) {
         match watch {
-            Watch::Name(_) => {}
+            Watch::Name { .. } => {}
             Watch::Entry(path) => self.file(path),
             Watch::Below { home: false, base, whole } => {
                 for dir in self.expand(Path::new("/"), base) {

@@ -8,7 +8,12 @@ use crate::config::pattern::{self, Part};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
     /// Names of a path, leaf first.
-    Name(NameKey),
+    Name {
+        /// Names, rolled.
+        key: NameKey,
+        /// Hash of the last of them alone, where that is a file's: files of other names are not asked about.
+        leaf: Option<u64>,
+    },
     /// A plain absolute path: its name in its directory.
     Entry(String),
     /// The directories a pattern's files lie in.
@@ -96,7 +101,7 @@ fn watches(
     watches: &mut Vec<Watch>,
 ) -> Result<(), &'static str> {
     if literal.len() == parts.len() {
-        watches.push(Watch::Name(name_key(literal, origin == Origin::Root)?));
+        watches.push(by_name(literal, origin == Origin::Root)?);
         if origin == Origin::Root {
             watches.push(Watch::Entry(format!("/{}", literal.join("/"))));
         }
@@ -105,7 +110,7 @@ fn watches(
     // Plain names behind the last wildcard are looked for everywhere: what appears later is then seen at once.
     // One name alone is not: a `token` or a `config` is anywhere, and mostly no secret.
     if literal.len() > 1 || origin == Origin::Anywhere && !literal.is_empty() {
-        watches.push(Watch::Name(name_key(literal, false)?));
+        watches.push(by_name(literal, false)?);
     }
     let base = base(parts);
     if origin == Origin::Anywhere || base.is_empty() {
@@ -141,7 +146,7 @@ pub(super) fn declared(path: &str) -> Result<Compiled, &'static str> {
             continue;
         }
         if !literal.is_empty() {
-            compiled.watches.push(Watch::Name(name_key(&literal, false)?));
+            compiled.watches.push(by_name(&literal, false)?);
         }
         push_below(false, &parts, base(&parts), 1, &mut compiled.watches);
     }
@@ -192,6 +197,12 @@ fn text(parts: &[Part]) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
+/// What is recognised by its last names.
+fn by_name(names: &[&str], anchored: bool) -> Result<Watch, &'static str> {
+    let leaf = names.last().map(|leaf| hash_bytes(HASH_START, leaf.as_bytes()));
+    Ok(Watch::Name { key: name_key(names, anchored)?, leaf })
+}
+
 /// Rolls names from the leaf up. Of too many, the last are enough: userspace sees the rest.
 pub(super) fn name_key(names: &[&str], anchored: bool) -> Result<NameKey, &'static str> {
     let mut key = NameKey { hash: HASH_START, depth: 0, anchored: ANYWHERE };
@@ -213,7 +224,8 @@ pub(super) fn name_key(names: &[&str], anchored: bool) -> Result<NameKey, &'stat
 /// that does not end with a whole name.
 pub(super) fn mounted_in(text: &str) -> Option<Watch> {
     let name = text.strip_suffix('/')?.rsplit('/').next().filter(|name| !name.is_empty())?;
-    Some(Watch::Name(NameKey { hash: hash_bytes(HASH_START, name.as_bytes()), depth: 1, anchored: MOUNTED }))
+    let key = NameKey { hash: hash_bytes(HASH_START, name.as_bytes()), depth: 1, anchored: MOUNTED };
+    Some(Watch::Name { key, leaf: None })
 }
 
 /// Whether a path whose beginning is missing may be one of the pattern's: `names` are its last, from the leaf up.
@@ -244,7 +256,7 @@ mod tests {
     use super::*;
 
     fn key(names: &[&str], anchored: bool) -> Watch {
-        Watch::Name(name_key(names, anchored).unwrap())
+        by_name(names, anchored).unwrap()
     }
 
     fn plain(names: &[&str]) -> Vec<Part> {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use spoor_wire::control::{MARK_CANARY, Mark, names};
-use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX};
+use spoor_wire::rule::{
+    EntryKey, InodeKey, MOUNTED, NameKey, RULES_MAX, sieve_dir, sieve_file, sieve_leaf, sieve_mounted,
+};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
 use super::lapse::Lapses;
 use super::loader::{Kernel, LoadError};
 use super::pod::AsPod;
+use super::sieve::{Bit, Sieve};
 use crate::event::ProcessKey;
 
 type Rules<K> = HashMap<MapData, AsPod<K>, u32>;
@@ -24,6 +27,7 @@ pub struct Control {
     dirs: Rules<InodeKey>,
     names: Rules<NameKey>,
     known: Rules<InodeKey>,
+    sieve: Sieve,
     /// What is in the rule maps now, so that a rescan writes only what changed.
     written: Written,
     lapsed: Lapsed,
@@ -37,9 +41,32 @@ type EntryIndex = (u32, u64, u64);
 #[derive(Default)]
 struct Written {
     names: BTreeMap<(u64, u32, u32), u32>,
+    /// Those of them.
+    named: Vec<Bit>,
     inodes: BTreeMap<InodeIndex, u32>,
     entries: BTreeMap<EntryIndex, u32>,
     dirs: BTreeMap<InodeIndex, u32>,
+    /// Of what is watched beside them.
+    beside: Vec<Bit>,
+}
+
+impl Written {
+    /// Of all rules of files.
+    fn bits(&self) -> impl Iterator<Item = Bit> + '_ {
+        let found = bits(&self.inodes, &self.entries, &self.dirs);
+        self.named.iter().chain(&self.beside).copied().chain(found)
+    }
+}
+
+/// Those of what a scan found.
+fn bits<'a>(
+    inodes: &'a BTreeMap<InodeIndex, u32>,
+    entries: &'a BTreeMap<EntryIndex, u32>,
+    dirs: &'a BTreeMap<InodeIndex, u32>,
+) -> impl Iterator<Item = Bit> + 'a {
+    let files = inodes.keys().map(|(_, ino, _)| sieve_file(*ino));
+    let leaves = entries.keys().map(|(.., name)| sieve_leaf(*name));
+    files.chain(leaves).chain(dirs.keys().map(|(_, ino, _)| sieve_dir(*ino)))
 }
 
 #[derive(Default)]
@@ -98,20 +125,29 @@ impl Control {
             dirs: kernel.take(names::RULE_DIR)?,
             names: kernel.take(names::RULE_NAME)?,
             known: kernel.take(names::KNOWN)?,
+            sieve: Sieve::new(kernel.take(names::SIEVE)?),
             written: Written::default(),
             lapsed: Lapsed::default(),
             renamed: false,
         })
     }
 
-    /// Watches files by the names of their paths; names that are not named any more are forgotten. Gives the number of rules
-    /// for which there was no room.
-    pub fn set_names(&mut self, rules: impl IntoIterator<Item = (NameKey, u32)>) -> u64 {
-        let wanted =
-            rules.into_iter().map(|(key, rule)| ((key.hash, key.depth, key.anchored), rule)).collect();
+    /// Watches files by the names of their paths, given with the hash of the last of them; names that are not named any more
+    /// are forgotten. Gives the number of rules for which there was no room.
+    pub fn set_names(&mut self, rules: impl IntoIterator<Item = (NameKey, Option<u64>, u32)>) -> u64 {
+        let mut wanted = BTreeMap::new();
+        let mut named = Vec::new();
+        for (key, leaf, rule) in rules {
+            wanted.insert((key.hash, key.depth, key.anchored), rule);
+            named.extend(leaf.map(sieve_leaf));
+            named.extend((key.anchored == MOUNTED).then(|| sieve_mounted(key.hash)));
+        }
+        let mut refused = self.sieve.raise(named.iter().copied());
         let key = |(hash, depth, anchored)| NameKey { hash, depth, anchored };
         self.renamed = true;
-        update(&mut self.names, &mut self.written.names, &wanted, key)
+        refused += update(&mut self.names, &mut self.written.names, &wanted, key);
+        self.written.named = named;
+        refused + self.sieve.settle(self.written.bits())
     }
 
     /// Makes files, names in directories, and directories be watched; what is not found any more holds for a while, and
@@ -137,29 +173,48 @@ impl Control {
             lapsed.entries.hold(&had.entries, &mut entries, room, now_ns, |_| false);
             lapsed.dirs.hold(&had.dirs, &mut dirs, room, now_ns, |_| false);
         }
-        update(&mut self.inodes, &mut had.inodes, &inodes, inode_key)
+        let raised = self.sieve.raise(bits(&inodes, &entries, &dirs));
+        let refused = update(&mut self.inodes, &mut had.inodes, &inodes, inode_key)
             + update(&mut self.entries, &mut had.entries, &entries, entry_key)
-            + update(&mut self.dirs, &mut had.dirs, &dirs, inode_key)
+            + update(&mut self.dirs, &mut had.dirs, &dirs, inode_key);
+        raised + refused + self.sieve.settle(self.written.bits())
     }
 
     /// Watches one file, beside [`Self::set_watch`].
     pub(super) fn watch_file(&mut self, key: InodeKey, rule: u32) -> Result<(), MapError> {
+        self.beside(sieve_file(key.ino));
         self.inodes.insert(AsPod(key), rule, 0)
+    }
+
+    /// Its bit; one that cannot be set makes a file that is not seen, which who watches it beside the others finds out.
+    fn beside(&mut self, bit: Bit) {
+        self.written.beside.push(bit);
+        self.sieve.raise([bit]);
+    }
+
+    fn no_longer_beside(&mut self, bit: Bit) {
+        // The bit itself goes with the next scan.
+        if let Some(index) = self.written.beside.iter().position(|other| *other == bit) {
+            self.written.beside.swap_remove(index);
+        }
     }
 
     /// Stops watching it.
     pub(super) fn forget_file(&mut self, key: InodeKey) {
         drop(self.inodes.remove(&AsPod(key)));
+        self.no_longer_beside(sieve_file(key.ino));
     }
 
     /// Watches one name in a directory, beside [`Self::set_watch`].
     pub(super) fn watch_entry(&mut self, key: EntryKey, rule: u32) -> Result<(), MapError> {
+        self.beside(sieve_leaf(key.name));
         self.entries.insert(AsPod(key), rule, 0)
     }
 
     /// Stops watching it.
     pub(super) fn forget_entry(&mut self, key: EntryKey) {
         drop(self.entries.remove(&AsPod(key)));
+        self.no_longer_beside(sieve_leaf(key.name));
     }
 
     /// A file that a process held open before: reading it is told from now on.
@@ -338,7 +393,24 @@ impl LossWatch {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn every_rule_has_its_bit() {
+        let written = Written {
+            named: vec![sieve_leaf(1), sieve_mounted(2)],
+            inodes: BTreeMap::from([((8, 3, 0), 1)]),
+            entries: BTreeMap::from([((8, 4, 5), 1)]),
+            dirs: BTreeMap::from([((8, 6, 0), 1)]),
+            beside: vec![sieve_file(7)],
+            ..Written::default()
+        };
+        let all =
+            [sieve_leaf(1), sieve_mounted(2), sieve_file(3), sieve_leaf(5), sieve_dir(6), sieve_file(7)];
+        assert_eq!(written.bits().collect::<BTreeSet<_>>(), BTreeSet::from(all));
+    }
 
     #[test]
     fn a_loss_is_told_once() {

@@ -23,6 +23,7 @@ pub mod privileges;
 pub mod probes;
 mod ring;
 mod seed;
+mod sieve;
 mod watch;
 
 pub use canary::{CANARY_ARGUMENT, child as canary_child};
