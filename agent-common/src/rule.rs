@@ -60,7 +60,9 @@ pub fn hash_bytes(hash: u64, name: &[u8]) -> u64 {
 
 /// Words of the sieve, in which every rule of a file has a bit: what has none there is no credential, and most files are
 /// known for that by a few of them.
-pub const SIEVE_WORDS: u32 = 2_048;
+pub const SIEVE_WORDS: u32 = 1 << (SIEVE_BITS - 6);
+/// Bits of a bit's number in it.
+const SIEVE_BITS: u32 = 17;
 
 /// The word and the bit of a leaf's name, by its hash from [`HASH_START`].
 #[inline(always)]
@@ -93,7 +95,7 @@ pub fn sieve_mounted(name: u64) -> (u32, u64) {
 #[inline(always)]
 fn sieve(of: u64) -> (u32, u64) {
     // The product's upper bits hang on all of the number.
-    let bit = of.wrapping_mul(SPREAD) >> (64 - 17);
+    let bit = of.wrapping_mul(SPREAD) >> (64 - SIEVE_BITS);
     ((bit >> 6) as u32, 1 << (bit & 63))
 }
 
@@ -152,7 +154,6 @@ pub const NO_RULE: u32 = u32::MAX - 1;
 const _: () = assert!(size_of::<InodeKey>() == 16);
 const _: () = assert!(size_of::<EntryKey>() == 24);
 const _: () = assert!(size_of::<NameKey>() == 16);
-const _: () = assert!(SIEVE_WORDS * 64 == 1 << 17);
 
 #[cfg(test)]
 mod tests {

@@ -228,8 +228,8 @@ fn submit(place: (u64, u64), inode: &Inode, hit: &Hit, tell: Told) {
     let pid_tgid = bpf_get_current_pid_tgid();
     let task = task::current();
     let Told { kind, source, how, flags } = tell;
-    // Kinds with a file's body are of one lane. Which of them it is, and the marks, are written behind the rest, so that no
-    // verifier walks all of it once for each.
+    // Kinds with a file's body are of one lane. Which of them it is, and the marks, are written into the head afterwards, so
+    // that no verifier walks all that follows once for each.
     let told = Head { kind: Kind::Open, source, marks: 0 };
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());

@@ -41,17 +41,17 @@ type EntryIndex = (u32, u64, u64);
 #[derive(Default)]
 struct Written {
     names: BTreeMap<(u64, u32, u32), u32>,
-    /// Those of them.
+    /// Bits of the names.
     named: Vec<Bit>,
     inodes: BTreeMap<InodeIndex, u32>,
     entries: BTreeMap<EntryIndex, u32>,
     dirs: BTreeMap<InodeIndex, u32>,
-    /// Of what is watched beside them.
+    /// Bits of what is watched beside all of these.
     beside: Vec<Bit>,
 }
 
 impl Written {
-    /// Of all rules of files.
+    /// The bits of all rules of files.
     fn bits(&self) -> impl Iterator<Item = Bit> + '_ {
         let found = bits(&self.inodes, &self.entries, &self.dirs);
         self.named.iter().chain(&self.beside).copied().chain(found)

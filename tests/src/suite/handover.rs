@@ -16,7 +16,7 @@ use crate::records::{Records, at, seq, text};
 /// So many take over, one after the other.
 const SUCCESSORS: usize = 3;
 /// Openings between two of them.
-const BETWEEN: u64 = 12;
+const BETWEEN: u64 = 30;
 
 pub(super) fn handover(place: &Place) -> Result<()> {
     let directory = place.directory("handover")?;
