@@ -148,6 +148,8 @@ pub struct Settings {
     pub agent_tgid: u32,
     /// 1 where only the cgroups of the scope table are watched, 0 where the whole host is.
     pub scoped: u32,
+    /// 1 where tasks in the kernel are preempted, so that programs on functions have twins.
+    pub preempted: u32,
 }
 
 /// What the kernel remembers of a process, keyed by thread group. A mark whose start is not the process's (within one
@@ -212,7 +214,7 @@ pub mod names {
     pub const SIEVE: &str = "SIEVE";
 }
 
-const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<Settings>() == 12);
 const _: () = assert!(size_of::<Mark>() == 16);
 const _: () = assert!(size_of::<Offsets>().is_multiple_of(4));
 

@@ -58,6 +58,13 @@ pub fn scoped() -> bool {
     unsafe { core::ptr::read_volatile(&raw const SETTINGS.scoped) != 0 }
 }
 
+/// Whether tasks in the kernel are preempted, and programs with them.
+#[inline(always)]
+pub fn preempted() -> bool {
+    // SAFETY: as in `agent`.
+    unsafe { core::ptr::read_volatile(&raw const SETTINGS.preempted) != 0 }
+}
+
 /// Whether the current task's cgroup, or one above it, is in the scope.
 #[inline(always)]
 pub fn in_scope() -> bool {

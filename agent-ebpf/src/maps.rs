@@ -18,7 +18,7 @@ pub static OFFSETS: Offsets = {
 
 /// Filled in before the programs are loaded; read only through `gate`.
 #[unsafe(no_mangle)]
-pub static SETTINGS: Settings = Settings { agent_tgid: 0, scoped: 0 };
+pub static SETTINGS: Settings = Settings { agent_tgid: 0, scoped: 0, preempted: 0 };
 
 /// Lifecycle and credentials. 2 MiB hold some ten thousand forks or nine hundred credential openings.
 #[map]

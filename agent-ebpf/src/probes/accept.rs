@@ -10,6 +10,7 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeC
 use spoor_wire::{Accept, Fault, Kind, Source};
 
 use super::connect::{AF_INET, AF_INET6, address, connection_number, gate};
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{current_tgid, muted};
@@ -26,11 +27,12 @@ pub fn lsm_accept(ctx: LsmContext) -> i32 {
     0
 }
 
-/// `fentry/security_sock_graft`
-#[fentry(function = "security_sock_graft")]
-pub fn fentry_accept(ctx: FEntryContext) -> i32 {
-    accepted(ctx.arg::<u64>(0), Source::FentryAccept);
-    0
+twins! {
+    /// `fentry/security_sock_graft`
+    fentry of "security_sock_graft": fentry_accept, fentry_accept_again by Twins::Accept;
+    |ctx: FEntryContext| {
+        accepted(ctx.arg::<u64>(0), Source::FentryAccept);
+    }
 }
 
 /// `kprobe/security_sock_graft`

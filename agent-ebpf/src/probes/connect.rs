@@ -12,6 +12,7 @@ use aya_ebpf::programs::{FEntryContext, LsmContext, ProbeContext};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{Connect, Fault, Kind, Source};
 
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current, now};
 use crate::gate::{marks, muted, watched};
@@ -39,11 +40,12 @@ pub fn lsm_connect(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(3)
 }
 
-/// `fentry/security_socket_connect`
-#[fentry(function = "security_socket_connect")]
-pub fn fentry_connect(ctx: FEntryContext) -> i32 {
-    asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryConnect);
-    0
+twins! {
+    /// `fentry/security_socket_connect`
+    fentry of "security_socket_connect": fentry_connect, fentry_connect_again by Twins::Connect;
+    |ctx: FEntryContext| {
+        asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryConnect);
+    }
 }
 
 /// `kprobe/security_socket_connect`

@@ -23,7 +23,7 @@ use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
     manner, remember_call,
 };
-use crate::again::Twins;
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, about};
 use crate::gate::{current_tgid, muted};
@@ -155,18 +155,16 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// `fexit/__sys_connect_file`
-#[fexit(function = "__sys_connect_file")]
-pub fn fexit_connect(ctx: FExitContext) -> i32 {
-    if muted("connect_return") {
-        return 0;
+twins! {
+    /// `fexit/__sys_connect_file`
+    fexit of "__sys_connect_file": fexit_connect, fexit_connect_again by Twins::Connected;
+    |ctx: FExitContext| {
+        // The result lies behind the four arguments. (`bpf_get_func_ret` would ask for 5.17.)
+        let (file, address, ret) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<i32>(4));
+        if !muted("connect_return") && try_return(file, address, ret).is_err() {
+            fault(Source::FexitConnect, Fault::Socket);
+        }
     }
-    // The result lies behind the four arguments. (`bpf_get_func_ret` would ask for 5.17.)
-    let (file, address, ret) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1), ctx.arg::<i32>(4));
-    if try_return(file, address, ret).is_err() {
-        fault(Source::FexitConnect, Fault::Socket);
-    }
-    0
 }
 
 #[inline(always)]

@@ -13,6 +13,7 @@ use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 use spoor_wire::{ExecFailed, Fault, Kind, Source, Span};
 
 use super::returns::{begins, ends};
+use crate::again::Twins;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
@@ -36,10 +37,10 @@ begins! {
 }
 
 ends! { failed;
-    fexit_execve: fexit of "__x64_sys_execve", (Call::Execve, false), Source::FexitExec;
-    fexit_execveat: fexit of "__x64_sys_execveat", (Call::Execveat, false), Source::FexitExec;
-    fexit_execve32: fexit of "__ia32_compat_sys_execve", (Call::Execve, true), Source::FexitExec;
-    fexit_execveat32: fexit of "__ia32_compat_sys_execveat", (Call::Execveat, true), Source::FexitExec;
+    fexit_execve (fexit_execve_again by Twins::Execve): fexit of "__x64_sys_execve", (Call::Execve, false), Source::FexitExec;
+    fexit_execveat (fexit_execveat_again by Twins::Execveat): fexit of "__x64_sys_execveat", (Call::Execveat, false), Source::FexitExec;
+    fexit_execve32 (fexit_execve32_again by Twins::Execve32): fexit of "__ia32_compat_sys_execve", (Call::Execve, true), Source::FexitExec;
+    fexit_execveat32 (fexit_execveat32_again by Twins::Execveat32): fexit of "__ia32_compat_sys_execveat", (Call::Execveat, true), Source::FexitExec;
     kretprobe_execve: kretprobe of "__x64_sys_execve", (Call::Execve, false), Source::KretprobeExec;
     kretprobe_execveat: kretprobe of "__x64_sys_execveat", (Call::Execveat, false), Source::KretprobeExec;
     kretprobe_execve32: kretprobe of "__ia32_compat_sys_execve", (Call::Execve, true), Source::KretprobeExec;

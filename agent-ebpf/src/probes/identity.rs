@@ -15,6 +15,7 @@ use spoor_wire::control::MARK_CANARY;
 use spoor_wire::{Fault, Identity, Ids, Kind, Source};
 
 use super::connect;
+use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{current_tgid, marks, muted};
@@ -22,11 +23,12 @@ use crate::read::{Unreadable, field, off};
 use crate::syscall::syscall;
 use crate::task;
 
-/// `fentry/commit_creds`
-#[fentry(function = "commit_creds")]
-pub fn fentry_creds(ctx: FEntryContext) -> i32 {
-    creds(ctx.arg::<u64>(0), Source::FentryCreds);
-    0
+twins! {
+    /// `fentry/commit_creds`
+    fentry of "commit_creds": fentry_creds, fentry_creds_again by Twins::Creds;
+    |ctx: FEntryContext| {
+        creds(ctx.arg::<u64>(0), Source::FentryCreds);
+    }
 }
 
 /// `kprobe/commit_creds`
@@ -38,11 +40,12 @@ pub fn kprobe_creds(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// `fentry/switch_task_namespaces`
-#[fentry(function = "switch_task_namespaces")]
-pub fn fentry_namespaces(ctx: FEntryContext) -> i32 {
-    namespaces(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryNamespaces);
-    0
+twins! {
+    /// `fentry/switch_task_namespaces`
+    fentry of "switch_task_namespaces": fentry_namespaces, fentry_namespaces_again by Twins::Namespaces;
+    |ctx: FEntryContext| {
+        namespaces(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryNamespaces);
+    }
 }
 
 /// `kprobe/switch_task_namespaces`
@@ -54,11 +57,12 @@ pub fn kprobe_namespaces(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// `fentry/exit_task_namespaces`, or what it is called on this kernel
-#[fentry(function = "exit_task_namespaces")]
-pub fn fentry_end_namespaces(ctx: FEntryContext) -> i32 {
-    namespaces(ctx.arg::<u64>(0), 0, Source::FentryEndNamespaces);
-    0
+twins! {
+    /// `fentry/exit_task_namespaces`, or what it is called on this kernel
+    fentry of "exit_task_namespaces": fentry_end_namespaces, fentry_end_namespaces_again by Twins::EndNamespaces;
+    |ctx: FEntryContext| {
+        namespaces(ctx.arg::<u64>(0), 0, Source::FentryEndNamespaces);
+    }
 }
 
 /// `kprobe/exit_task_namespaces`, or what it is called on this kernel

@@ -21,6 +21,7 @@ use spoor_wire::rule::{HASH_START, KEY_TYPE, NAME_HASHED, NAME_WORDS, NameKey, h
 use spoor_wire::{Fault, Key, Kind, Source, Span};
 
 use super::returns::{begins, ends};
+use crate::again::Twins;
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
@@ -69,12 +70,12 @@ begins! {
 }
 
 ends! { returned;
-    fexit_keyctl: fexit of "__x64_sys_keyctl", of_64(KEYCTL), Source::FexitKey;
-    fexit_add_key: fexit of "__x64_sys_add_key", of_64(ADD_KEY), Source::FexitKey;
-    fexit_request_key: fexit of "__x64_sys_request_key", of_64(REQUEST_KEY), Source::FexitKey;
-    fexit_keyctl32: fexit of "__ia32_compat_sys_keyctl", of_32(KEYCTL), Source::FexitKey;
-    fexit_add_key32: fexit of "__ia32_sys_add_key", of_32(ADD_KEY), Source::FexitKey;
-    fexit_request_key32: fexit of "__ia32_sys_request_key", of_32(REQUEST_KEY), Source::FexitKey;
+    fexit_keyctl (fexit_keyctl_again by Twins::Keyctl): fexit of "__x64_sys_keyctl", of_64(KEYCTL), Source::FexitKey;
+    fexit_add_key (fexit_add_key_again by Twins::AddKey): fexit of "__x64_sys_add_key", of_64(ADD_KEY), Source::FexitKey;
+    fexit_request_key (fexit_request_key_again by Twins::RequestKey): fexit of "__x64_sys_request_key", of_64(REQUEST_KEY), Source::FexitKey;
+    fexit_keyctl32 (fexit_keyctl32_again by Twins::Keyctl32): fexit of "__ia32_compat_sys_keyctl", of_32(KEYCTL), Source::FexitKey;
+    fexit_add_key32 (fexit_add_key32_again by Twins::AddKey32): fexit of "__ia32_sys_add_key", of_32(ADD_KEY), Source::FexitKey;
+    fexit_request_key32 (fexit_request_key32_again by Twins::RequestKey32): fexit of "__ia32_sys_request_key", of_32(REQUEST_KEY), Source::FexitKey;
     kretprobe_keyctl: kretprobe of "__x64_sys_keyctl", of_64(KEYCTL), Source::KretprobeKey;
     kretprobe_add_key: kretprobe of "__x64_sys_add_key", of_64(ADD_KEY), Source::KretprobeKey;
     kretprobe_request_key: kretprobe of "__x64_sys_request_key", of_64(REQUEST_KEY), Source::KretprobeKey;

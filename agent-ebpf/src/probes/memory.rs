@@ -12,6 +12,7 @@ use spoor_wire::body::{MEMORY_ATTACH, MEMORY_ENVIRON, MEMORY_FILE};
 use spoor_wire::control::MARK_HOLDS;
 use spoor_wire::{Fault, Kind, Memory, Source};
 
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{marks, marks_of_number, muted, watched};
@@ -33,11 +34,12 @@ pub fn lsm_ptrace(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(2)
 }
 
-/// `fentry/security_ptrace_access_check`
-#[fentry(function = "security_ptrace_access_check")]
-pub fn fentry_ptrace(ctx: FEntryContext) -> i32 {
-    asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, Source::FentryPtrace);
-    0
+twins! {
+    /// `fentry/security_ptrace_access_check`
+    fentry of "security_ptrace_access_check": fentry_ptrace, fentry_ptrace_again by Twins::Ptrace;
+    |ctx: FEntryContext| {
+        asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1) as u32, Source::FentryPtrace);
+    }
 }
 
 /// `kprobe/security_ptrace_access_check`

@@ -19,6 +19,7 @@ use spoor_wire::rule::InodeKey;
 use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 
 use super::memory;
+use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
@@ -47,15 +48,26 @@ pub fn lsm_open(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(1)
 }
 
-/// `fentry/security_file_open`
-#[fentry(function = "security_file_open")]
-pub fn fentry_open(ctx: FEntryContext) -> i32 {
-    if sieve::may_match(ctx.arg::<u64>(0))
-        && let Ok(file) = number_of(&ctx, 0)
-    {
-        opened(&ctx, file, Source::FentryOpen);
+twins! {
+    /// `fentry/security_file_open`
+    fentry of "security_file_open": fentry_open, fentry_open_again by Twins::Open;
+    |ctx: FEntryContext| {
+        if sieve::may_match(ctx.arg::<u64>(0))
+            && let Ok(file) = number_of(&ctx, 0)
+        {
+            opened(&ctx, file, Source::FentryOpen);
+        }
     }
-    0
+    // The same, without a word to the log: of what writes there, programs that share it make a call.
+    again {
+        if sieve::may_match(ctx.arg::<u64>(0))
+            && let Ok(file) = number_of(&ctx, 0)
+            && !muted("file_open")
+            && try_open(file, Source::FentryOpen).is_err()
+        {
+            fault(Source::FentryOpen, Fault::File);
+        }
+    }
 }
 
 /// `kprobe/security_file_open`

@@ -14,6 +14,7 @@ use spoor_wire::rule::InodeKey;
 use spoor_wire::{Fault, Kind, Open, Source};
 
 use super::open::backing;
+use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::file::is_regular;
@@ -39,13 +40,14 @@ pub fn lsm_read(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(2)
 }
 
-/// `fentry/security_file_permission`
-#[fentry(function = "security_file_permission")]
-pub fn fentry_read(ctx: FEntryContext) -> i32 {
-    if ctx.arg::<u64>(1) & MAY_READ != 0 {
-        read(ctx.arg::<u64>(0), READ_CALL, Source::FentryRead);
+twins! {
+    /// `fentry/security_file_permission`
+    fentry of "security_file_permission": fentry_read, fentry_read_again by Twins::Read;
+    |ctx: FEntryContext| {
+        if ctx.arg::<u64>(1) & MAY_READ != 0 {
+            read(ctx.arg::<u64>(0), READ_CALL, Source::FentryRead);
+        }
     }
-    0
 }
 
 /// `kprobe/security_file_permission`
@@ -67,11 +69,12 @@ pub fn lsm_map(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(4)
 }
 
-/// `fentry/security_mmap_file`
-#[fentry(function = "security_mmap_file")]
-pub fn fentry_map(ctx: FEntryContext) -> i32 {
-    read(ctx.arg::<u64>(0), READ_MAP, Source::FentryMap);
-    0
+twins! {
+    /// `fentry/security_mmap_file`
+    fentry of "security_mmap_file": fentry_map, fentry_map_again by Twins::Map;
+    |ctx: FEntryContext| {
+        read(ctx.arg::<u64>(0), READ_MAP, Source::FentryMap);
+    }
 }
 
 /// `kprobe/security_mmap_file`

@@ -10,6 +10,7 @@ use aya_ebpf::programs::{BtfTracePointContext, FEntryContext, LsmContext, ProbeC
 use spoor_wire::{Fault, Kind, Source};
 
 use super::open::{Told, emit, hold};
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::file::{FMODE_READ, is_regular};
 use crate::gate::{muted, watched};
@@ -34,11 +35,12 @@ pub fn lsm_receive(ctx: LsmContext) -> i32 {
     ctx.arg::<i32>(1)
 }
 
-/// `fentry/security_file_receive`
-#[fentry(function = "security_file_receive")]
-pub fn fentry_receive(ctx: FEntryContext) -> i32 {
-    received(ctx.arg::<u64>(0), Source::FentryReceive);
-    0
+twins! {
+    /// `fentry/security_file_receive`
+    fentry of "security_file_receive": fentry_receive, fentry_receive_again by Twins::Receive;
+    |ctx: FEntryContext| {
+        received(ctx.arg::<u64>(0), Source::FentryReceive);
+    }
 }
 
 /// `kprobe/security_file_receive`

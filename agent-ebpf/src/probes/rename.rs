@@ -15,6 +15,7 @@ use spoor_wire::body::FLAG_RENAMED;
 use spoor_wire::{Fault, Kind, Source};
 
 use super::open::{Told, emit};
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::file::is_regular;
 use crate::gate::{muted, watched};
@@ -22,13 +23,14 @@ use crate::matcher;
 use crate::read::{Unreadable, field, number_of, off};
 use crate::task;
 
-/// `fentry/security_path_rename`
-#[fentry(function = "security_path_rename")]
-pub fn fentry_rename(ctx: FEntryContext) -> i32 {
-    if let (Ok(from), Ok(dir), Ok(name)) = (number_of(&ctx, 1), number_of(&ctx, 2), number_of(&ctx, 3)) {
-        renamed(from, (dir, name), Source::FentryRename);
+twins! {
+    /// `fentry/security_path_rename`
+    fentry of "security_path_rename": fentry_rename, fentry_rename_again by Twins::Rename;
+    |ctx: FEntryContext| {
+        if let (Ok(from), Ok(dir), Ok(name)) = (number_of(&ctx, 1), number_of(&ctx, 2), number_of(&ctx, 3)) {
+            renamed(from, (dir, name), Source::FentryRename);
+        }
     }
-    0
 }
 
 /// `kprobe/security_path_rename`

@@ -1,21 +1,21 @@
 //! Programs at the return of a call's entry point, which is given the registers of the caller: by trampoline, or by a pair
 //! of breakpoints, since the second does not know the arguments.
 
-/// `fexit` and `kretprobe` programs: `HANDLER; NAME: KIND of FUNCTION, WHAT, SOURCE;…`, each of which calls
-/// `HANDLER(regs, ret, WHAT, SOURCE)`.
+/// `fexit` programs, with their twins, and `kretprobe` programs: `HANDLER; NAME (AGAIN by TWINS): KIND of FUNCTION, WHAT, SOURCE;…`,
+/// each of which calls `HANDLER(regs, ret, WHAT, SOURCE)`.
 macro_rules! ends {
-    ($handler:ident; $($name:ident: $kind:ident of $function:literal, $what:expr, $source:expr;)+) => { $(
-        crate::probes::returns::ends!(@$kind $handler, $name, $function, $what, $source);
+    ($handler:ident; $($name:ident $(($again:ident by $twins:expr))?: $kind:ident of $function:literal, $what:expr, $source:expr;)+) => { $(
+        crate::probes::returns::ends!(@$kind $handler, $name $($again by $twins)?, $function, $what, $source);
     )+ };
-    (@fexit $handler:ident, $name:ident, $function:literal, $what:expr, $source:expr) => {
-        #[doc = concat!("`fexit/", $function, "`")]
-        #[fexit(function = $function)]
-        pub fn $name(ctx: FExitContext) -> i32 {
+    (@fexit $handler:ident, $name:ident $again:ident by $twins:expr, $function:literal, $what:expr, $source:expr) => {
+        crate::again::twins! {
+            fexit of $function: $name, $again by $twins;
             // Read as memory: kernel 5.10 knows the argument of some of these calls by a type that it has only heard of, and
             // its verifier lets nobody load that.
-            let regs = field::<u64>(ctx.as_ptr() as u64, 0).unwrap_or(0);
-            $handler(regs, ctx.arg::<i64>(1), $what, $source);
-            0
+            |ctx: FExitContext| {
+                let regs = field::<u64>(ctx.as_ptr() as u64, 0).unwrap_or(0);
+                $handler(regs, ctx.arg::<i64>(1), $what, $source);
+            }
         }
     };
     (@kretprobe $handler:ident, $name:ident, $function:literal, $what:expr, $source:expr) => {

@@ -15,6 +15,7 @@ use spoor_wire::control::MARK_TICK_NS;
 use spoor_wire::{Connect, Fault, Kind, Send, Source};
 
 use super::connect::{AF_INET, AF_INET6, destination, gate, manner};
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::muted;
@@ -26,46 +27,52 @@ use crate::task::{self, start_of};
 const IPPROTO_UDP: u32 = 17;
 const IPPROTO_UDPLITE: u32 = 136;
 
-/// `fexit/udp_sendmsg`
-#[fexit(function = "udp_sendmsg")]
-pub fn fexit_send(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitSend);
-    0
+twins! {
+    /// `fexit/udp_sendmsg`
+    fexit of "udp_sendmsg": fexit_send, fexit_send_again by Twins::Send;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitSend);
+    }
 }
 
-/// `fexit/udpv6_sendmsg`: to an IPv4 address in IPv6's clothes it calls the one for IPv4, which then has told of it.
-#[fexit(function = "udpv6_sendmsg")]
-pub fn fexit_send6(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitSend6);
-    0
+twins! {
+    /// `fexit/udpv6_sendmsg`: to an IPv4 address in IPv6's clothes it calls the one for IPv4, which then has told of it.
+    fexit of "udpv6_sendmsg": fexit_send6, fexit_send6_again by Twins::Send6;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitSend6);
+    }
 }
 
-/// `fexit/raw_sendmsg`
-#[fexit(function = "raw_sendmsg")]
-pub fn fexit_raw(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitRaw);
-    0
+twins! {
+    /// `fexit/raw_sendmsg`
+    fexit of "raw_sendmsg": fexit_raw, fexit_raw_again by Twins::Raw;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitRaw);
+    }
 }
 
-/// `fexit/rawv6_sendmsg`
-#[fexit(function = "rawv6_sendmsg")]
-pub fn fexit_raw6(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitRaw6);
-    0
+twins! {
+    /// `fexit/rawv6_sendmsg`
+    fexit of "rawv6_sendmsg": fexit_raw6, fexit_raw6_again by Twins::Raw6;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitRaw6);
+    }
 }
 
-/// `fexit/ping_v4_sendmsg`: sockets that send echo requests and nothing else, and want no privilege for it.
-#[fexit(function = "ping_v4_sendmsg")]
-pub fn fexit_ping(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitPing);
-    0
+twins! {
+    /// `fexit/ping_v4_sendmsg`: sockets that send echo requests and nothing else, and want no privilege for it.
+    fexit of "ping_v4_sendmsg": fexit_ping, fexit_ping_again by Twins::Ping;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitPing);
+    }
 }
 
-/// `fexit/ping_v6_sendmsg`
-#[fexit(function = "ping_v6_sendmsg")]
-pub fn fexit_ping6(ctx: FExitContext) -> i32 {
-    returned(&ctx, Source::FexitPing6);
-    0
+twins! {
+    /// `fexit/ping_v6_sendmsg`
+    fexit of "ping_v6_sendmsg": fexit_ping6, fexit_ping6_again by Twins::Ping6;
+    |ctx: FExitContext| {
+        returned(&ctx, Source::FexitPing6);
+    }
 }
 
 #[inline(always)]

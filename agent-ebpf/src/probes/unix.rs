@@ -10,6 +10,7 @@ use aya_ebpf::programs::{BtfTracePointContext, FExitContext, LsmContext, ProbeCo
 use spoor_wire::{Fault, Kind, Source};
 
 use super::open::{Told, emit, hold};
+use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::gate::{muted, watched};
 use crate::matcher;
@@ -26,11 +27,12 @@ pub fn lsm_unix(ctx: LsmContext) -> i32 {
     verdict
 }
 
-/// `fexit/security_unix_stream_connect`
-#[fexit(function = "security_unix_stream_connect")]
-pub fn fexit_unix(ctx: FExitContext) -> i32 {
-    reached(ctx.arg::<u64>(1), ctx.arg::<i32>(3), Source::FexitUnix);
-    0
+twins! {
+    /// `fexit/security_unix_stream_connect`
+    fexit of "security_unix_stream_connect": fexit_unix, fexit_unix_again by Twins::Unix;
+    |ctx: FExitContext| {
+        reached(ctx.arg::<u64>(1), ctx.arg::<i32>(3), Source::FexitUnix);
+    }
 }
 
 /// `kprobe/security_unix_stream_connect`: what the other security modules say to it is not known here

@@ -150,6 +150,8 @@ pub struct Kernel {
     cgroups: Option<PathBuf>,
     /// Security modules of this kind load and stay silent.
     lsm_inactive: bool,
+    /// Programs on functions have twins.
+    twins: bool,
     /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
     btf: Option<aya::Btf>,
 }
@@ -162,7 +164,11 @@ impl Kernel {
     pub fn load(host: &Host, options: Options) -> Result<Self, LoadError> {
         keys::anchor();
         let offsets = AsPod(offsets::resolve(&Btf::parse(&host.btf)?)?);
-        let settings = AsPod(Settings { agent_tgid: std::process::id(), scoped: options.scoped.into() });
+        let settings = AsPod(Settings {
+            agent_tgid: std::process::id(),
+            scoped: options.scoped.into(),
+            preempted: host.preempted.into(),
+        });
         let btf = aya::Btf::parse(&host.btf, aya::Endianness::default())?;
         let (object, first) = unpack(PACKED).map_err(LoadError::Packed)?;
         let mut ebpf = EbpfLoader::new()
@@ -176,7 +182,8 @@ impl Kernel {
             .map_err(|error| LoadError::Map { name: names::SYSCALLS, error })?;
         let cgroups = Cgroups::find().ok().map(|cgroups| cgroups.directory(""));
         let lsm_inactive = host.lsms.as_ref().is_some_and(|active| active.iter().all(|name| name != "bpf"));
-        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lsm_inactive, btf: Some(btf) })
+        let twins = host.preempted;
+        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lsm_inactive, twins, btf: Some(btf) })
     }
 
     /// Takes a map out of the object.
@@ -220,8 +227,10 @@ impl Kernel {
                 // An empty slot is what is wanted.
                 drop(self.syscalls.clear_index(&(slot as u32)));
             }
-            if let Some(program) = self.ebpf.program_mut(program.name) {
-                unload(program);
+            for name in [program.name, &program.twin()] {
+                if let Some(program) = self.ebpf.program_mut(name) {
+                    unload(program);
+                }
             }
         }
     }
@@ -255,7 +264,7 @@ impl Kernel {
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
-        let Kernel { ebpf, btf, syscalls, dispatching, cgroups, lsm_inactive } = self;
+        let Kernel { ebpf, btf, syscalls, dispatching, cgroups, lsm_inactive, twins } = self;
         if *lsm_inactive && matches!(program.attach, Attach::Lsm(_)) {
             return Err(LoadError::Inactive { program: program.name });
         }
@@ -265,6 +274,15 @@ impl Kernel {
             attach(dispatcher, Attach::TpBtf("sys_exit"), (btf, syscalls, cgroups.as_deref()))
                 .map_err(|why| why.of(DISPATCHER))?;
             *dispatching = true;
+        }
+        let twin = (*twins && program.attach.is_function()).then(|| program.twin());
+        // Before the first: of two on a function the later comes first.
+        if let Some(twin) = twin.as_deref().and_then(|twin| ebpf.program_mut(twin))
+            && let Err(why) = attach(twin, program.attach, (btf, syscalls, cgroups.as_deref()))
+        {
+            // What passes the first by is counted then, and a gap says so.
+            let why = why.of(program.name);
+            tracing::warn!(program = program.name, error = %why, "a probe has no twin");
         }
         let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
         attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))

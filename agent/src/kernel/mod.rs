@@ -18,6 +18,7 @@ mod passed;
 mod patrol;
 mod pod;
 mod positions;
+mod preemption;
 mod preflight;
 pub mod privileges;
 pub mod probes;

@@ -1,7 +1,7 @@
 //! Events that passed a probe by. The kernel runs a tracing program once on a CPU at a time: one that is preempted at work is
 //! not run for other tasks there meanwhile, and none is for what an interrupt brings. Tracepoints are concerned above all from
-//! Linux 7 on, LSM programs never. What tells who is there and which connections end has a twin for that (`again.rs` of the
-//! probes). The kernel counts what passes by and does not say whose it was, so each count that grew is a gap; after a process
+//! Linux 7 on, LSM programs never. Programs have twins for that (`again.rs` of the probes), those on functions where it is to
+//! be expected. The kernel counts what passes by and does not say whose it was, so each count that grew is a gap; after a process
 //! that was made, ran or ended unseen `/proc` is read again, after an end of a connection nobody is said to be served.
 
 use std::cell::Cell;
@@ -11,6 +11,7 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 
 use super::control::LossWatch;
+use super::probes::TWIN;
 use crate::event::{Kind, Loss, tells_of_ends, tells_who_is_there};
 
 /// How often those are looked at that tell who is there and who is served, ns.
@@ -47,7 +48,18 @@ impl Passed {
             let info = File::open(format!("/proc/self/fdinfo/{fd}")).ok()?;
             Some(Program { kind: kind_of(&name), name, info, count: Cell::new(0) })
         });
-        Passed { programs: opened.collect() }
+        let mut passed = Passed { programs: opened.collect() };
+        passed.leave_out_firsts();
+        passed
+    }
+
+    /// What passes the first of twins by, the second sees: it is counted, and is no loss.
+    fn leave_out_firsts(&mut self) {
+        let seconds = self.programs.iter().filter_map(|program| program.name.strip_suffix(TWIN));
+        let firsts: Vec<String> = seconds.map(str::to_owned).collect();
+        for program in self.programs.iter_mut().filter(|program| firsts.contains(&program.name)) {
+            program.kind = None;
+        }
     }
 
     /// How many events passed each program by, without those that none did.
@@ -87,15 +99,14 @@ fn parse(info: &[u8]) -> Option<u64> {
 fn kind_of(program: &str) -> Option<Kind> {
     let (tier, what) = program.split_once('_')?;
     let after = matches!(tier, "fexit" | "kretprobe");
-    let what = what.trim_end_matches("32").trim_end_matches('6');
+    let what = what.trim_end_matches(TWIN).trim_end_matches("32").trim_end_matches('6');
     Some(match what {
-        // Not the first of twins, since the second sees what passes it by.
-        "fork_again" => Kind::Fork,
-        "exec_again" => Kind::Exec,
-        "exit_again" => Kind::Exit,
+        "fork" => Kind::Fork,
+        "exec" => Kind::Exec,
+        "exit" => Kind::Exit,
         "open" | "rename" => Kind::Open,
         "connect" if after => Kind::ConnectEnd,
-        "state_again" => Kind::ConnectEnd,
+        "state" => Kind::ConnectEnd,
         "connect" => Kind::Connect,
         "receive" => Kind::Receive,
         "read" | "map" => Kind::Read,
@@ -171,10 +182,10 @@ mod tests {
     fn every_program_of_the_table_has_a_kind() {
         let ways = probes::needs().flat_map(|need| need.ways);
         for program in ways.flat_map(|way| way.programs) {
-            // The kernel does not guard the former that way; the latter have twins.
-            let firsts = ["tp_fork", "tp_exec", "tp_exit", "tp_state"];
-            let other = program.name.starts_with("skb_") || firsts.contains(&program.name);
+            // The kernel does not guard these that way.
+            let other = program.name.starts_with("skb_");
             assert_eq!(kind_of(program.name).is_none(), other, "{}", program.name);
+            assert_eq!(kind_of(&program.twin()), kind_of(program.name), "{}", program.name);
         }
     }
 
@@ -212,13 +223,22 @@ mod tests {
         for file in [&exit, &read, &map] {
             say(file, 5);
         }
-        let programs =
-            vec![said("tp_exit_again", &exit), said("fentry_read", &read), said("fentry_map", &map)];
-        let mut watch = MissWatch::new(Passed { programs }, SECOND);
+        let seen = tempfile::tempfile().unwrap();
+        say(&seen, 5);
+        let programs = vec![
+            said("tp_exit", &seen),
+            said("tp_exit_again", &exit),
+            said("fentry_read", &read),
+            said("fentry_map", &map),
+        ];
+        let mut passed = Passed { programs };
+        passed.leave_out_firsts();
+        let mut watch = MissWatch::new(passed, SECOND);
         assert_eq!(watch.look(3 * SECOND), [], "what was before is of no interest");
         for file in [&exit, &read, &map] {
             say(file, 6);
         }
+        say(&seen, 60);
         assert_eq!(watch.look(3 * SECOND + 1), [], "it is not time yet");
         let exits = Loss { since_ns: 3 * SECOND, counts: vec![(Kind::Exit, 1)], cpus: Vec::new() };
         assert_eq!(watch.look(4 * SECOND), [exits]);
@@ -227,9 +247,9 @@ mod tests {
         assert_eq!(watch.look(40 * SECOND), []);
         let mut all = watch.counts();
         all.sort();
-        assert_eq!(all.len(), 3);
+        assert_eq!(all.len(), 4);
         assert_eq!(all[0], ("fentry_map".to_owned(), 6));
         map.set_len(0).unwrap();
-        assert_eq!(watch.counts().len(), 3, "what was counted stays, also when its program is gone");
+        assert_eq!(watch.counts().len(), 4, "what was counted stays, also when its program is gone");
     }
 }

@@ -106,6 +106,8 @@ pub struct Host {
     pub boot_id: [u8; 16],
     /// The kernel's type description.
     pub btf: Vec<u8>,
+    /// Tasks in the kernel are preempted.
+    pub preempted: bool,
 }
 
 /// Looks.
@@ -137,7 +139,8 @@ pub fn inspect() -> Result<Host, PreflightError> {
     })?;
     let lsms = fs::read_to_string("/sys/kernel/security/lsm").ok();
     let lsms = lsms.map(|list| list.trim().split(',').map(str::to_owned).collect());
-    Ok(Host { release, lockdown, lsms, boot_id: boot_id()?, btf })
+    let preempted = super::preemption::preempted(version(&release));
+    Ok(Host { release, lockdown, lsms, boot_id: boot_id()?, btf, preempted })
 }
 
 fn read(path: &str) -> Result<String, PreflightError> {

@@ -150,6 +150,13 @@ pub enum Attach {
     SkbEgress,
 }
 
+impl Attach {
+    /// Whether it is a tracing program on a function, of which the kernel runs one on a CPU at a time.
+    pub(super) const fn is_function(self) -> bool {
+        matches!(self, Attach::Fentry(_) | Attach::Fexit(_))
+    }
+}
+
 /// Kinds of system calls, as the probes number them (`agent-ebpf/src/syscall.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -245,6 +252,17 @@ pub struct Need {
     /// How.
     pub ways: &'static [Way],
 }
+
+impl Program {
+    /// What the program is called that does the work where this one is at work for another, if it has one.
+    #[must_use]
+    pub fn twin(&self) -> String {
+        format!("{}{TWIN}", self.name)
+    }
+}
+
+/// How names of twins end.
+pub(crate) const TWIN: &str = "_again";
 
 const fn program(name: &'static str, attach: Attach) -> Program {
     Program { name, attach }

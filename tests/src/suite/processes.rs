@@ -93,6 +93,12 @@ pub(super) fn crowd(place: &Place) -> Result<()> {
         let gaps = records.all.iter().filter(|record| is_gap(record));
         gaps.filter_map(|gap| at(gap, "counts").get(kind)?.as_u64()).sum::<u64>()
     };
+    let passed = at(last, "counters").as_object().into_iter().flatten();
+    let passed: Vec<String> = passed
+        .filter(|(name, _)| name.starts_with("probe_passed:"))
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    println!("crowd: {opened} of {RUNS} opened, {missed} missed; {}", passed.join(", "));
     for (kind, program) in [("fork", "tp_fork_again"), ("exec", "tp_exec_again"), ("exit", "tp_exit_again")] {
         let counted = at(last, "counters").get(format!("probe_passed:{program}")).and_then(Value::as_u64);
         let (told, counted) = (told(kind), counted.unwrap_or(0));

@@ -303,10 +303,16 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
     match boot::boot(boot, &archive(name, boot), "") {
         Ok(outcome) => {
             let mut reasons = outcome.report.reasons(&boot.cell.skips);
+            // Routes are taken in bare guests only.
+            let mut found = (boot.cell.system == System::Bare).then(|| Found::of(&outcome.report));
             let again = unsteady::worth_asking(boot, &outcome.report, &reasons);
             let mut unsteady = Vec::new();
-            if !again.is_empty() && unsteady::pass(boot, name, &again) {
+            if !again.is_empty()
+                && let Some(answers) = unsteady::pass(boot, name, &again)
+            {
                 unsteady.append(&mut reasons);
+                // What is compared with the committed table is what was found three times, and not what was missed once.
+                answers.iter().for_each(|answer| found.iter_mut().for_each(|found| found.correct(answer)));
             }
             let word = match (unsteady.is_empty(), reasons.is_empty()) {
                 (false, _) => "UNSTEADY",
@@ -320,8 +326,6 @@ fn boot_one(boot: &Boot, name: &str) -> Verdict {
             );
             // At once, and not only at the end: a run that is cut off there has told what it knew.
             reasons.iter().chain(&unsteady).for_each(|reason| eprintln!("  {reason}"));
-            // Routes are taken in bare guests only.
-            let found = (boot.cell.system == System::Bare).then(|| Found::of(&outcome.report));
             Verdict { cell, reasons, log: Some(outcome.log), found, unsteady }
         }
         Err(error) => {

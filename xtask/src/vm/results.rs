@@ -35,6 +35,13 @@ impl Found {
     }
 }
 
+impl Found {
+    /// Takes what a later boot of the same cell found of routes.
+    pub(super) fn correct(&mut self, later: &Report) {
+        self.routes.extend(later.routes.iter().cloned());
+    }
+}
+
 /// By cell.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Results(pub(super) BTreeMap<String, Found>);
@@ -188,6 +195,17 @@ pub(super) mod tests {
         assert_eq!(two().differences(&newer), ["6.1-lsm: open: committed is `seen`, found was `partial: a`"]);
         newer.0.insert("6.1-lsm".to_owned(), found("6.1.0-51", &[], &[]));
         assert_eq!(two().differences(&newer), ["6.1-lsm: open: committed is `seen`, found was nothing"]);
+    }
+
+    #[test]
+    fn what_was_missed_once_is_corrected_by_a_later_boot() {
+        let mut once = found("7.2.1", &[("open", "seen"), ("exec", "seen")], &[("lsm_open", "120")]);
+        let later = Report::exited(
+            "spoor-guest: ROUTE memory seen\nspoor-guest: ROUTE exec partial: a\nspoor-guest: DONE\n",
+        );
+        once.correct(&later);
+        let all = [("open", "seen"), ("exec", "partial: a"), ("memory", "seen")];
+        assert_eq!(once, found("7.2.1", &all, &[("lsm_open", "120")]));
     }
 
     #[test]

@@ -22,16 +22,21 @@ pub(super) fn worth_asking(boot: &Boot, report: &Report, reasons: &[String]) -> 
     if bare && whole && report.failed.len() <= FAILED_MAX { names.collect() } else { Vec::new() }
 }
 
-/// Whether each of them passes each time.
-pub(super) fn pass(of: &Boot, name: &str, tests: &[String]) -> bool {
-    tests.iter().all(|test| {
+/// What was said each time, where each of them passes each time.
+pub(super) fn pass(of: &Boot, name: &str, tests: &[String]) -> Option<Vec<Report>> {
+    let mut answers = Vec::new();
+    for test in tests {
         step!("vm: {:<18} asks {test} again, {TIMES} times", of.name());
         let again = Boot { only: Some((test.clone(), 1)), ..of.clone() };
-        (1..=TIMES).all(|time| {
-            let outcome = boot::boot(&again, &archive(name, of), &format!("-{test}-again-{time}"));
-            outcome.is_ok_and(|outcome| outcome.report.reasons(&of.cell.skips).is_empty())
-        })
-    })
+        for time in 1..=TIMES {
+            let outcome = boot::boot(&again, &archive(name, of), &format!("-{test}-again-{time}")).ok()?;
+            if !outcome.report.reasons(&of.cell.skips).is_empty() {
+                return None;
+            }
+            answers.push(outcome.report);
+        }
+    }
+    Some(answers)
 }
 
 /// Says so, where one is.
