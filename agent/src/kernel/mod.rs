@@ -33,6 +33,7 @@ pub use control::{Control, Counters, LossWatch};
 pub use coverage::{Covered, Evidence, Proof, Refusal, SignalCoverage, establish};
 pub use facts::{AuditSocket, BUILD_OPTIONS, CAPABILITIES, Capability, CgroupMode, Facts, Switches};
 pub use loader::{Kernel, LoadError, Options};
+pub use order::Order;
 pub use others::{OtherProgram, Others};
 pub use passed::{MissWatch, Passed};
 pub use patrol::{Landed, Patrol};

@@ -14,7 +14,7 @@ use crate::event::Event;
 const HOLD_NS: u64 = 5_000_000;
 
 /// Events that wait for what came before them.
-pub(super) struct Order<const RINGS: usize> {
+pub struct Order<const RINGS: usize> {
     held: BinaryHeap<Reverse<Held>>,
     /// Order of arrival, which settles equal times.
     arrivals: u64,
@@ -45,47 +45,63 @@ impl Ord for Held {
     }
 }
 
+impl<const RINGS: usize> Default for Order<RINGS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const RINGS: usize> std::fmt::Debug for Order<RINGS> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Order({} held)", self.held.len())
+    }
+}
+
 impl<const RINGS: usize> Order<RINGS> {
-    pub(super) fn new() -> Self {
+    /// Of rings of which nothing was read yet.
+    #[must_use]
+    pub fn new() -> Self {
         Order { held: BinaryHeap::new(), arrivals: 0, read_ns: [0; RINGS] }
     }
 
     /// An event that is in no ring.
-    pub(super) fn push(&mut self, event: Event) {
+    pub fn push(&mut self, event: Event) {
         self.arrivals += 1;
         self.held.push(Reverse(Held { time_ns: event.time_ns, arrival: self.arrivals, event }));
     }
 
     /// An event out of a ring.
-    pub(super) fn came(&mut self, ring: usize, event: Event) {
+    pub fn came(&mut self, ring: usize, event: Event) {
         self.read_up_to(ring, event.time_ns);
         self.push(event);
     }
 
     /// A ring was read as far as that time: it had an event of then, or was seen empty then or later.
-    pub(super) fn read_up_to(&mut self, ring: usize, time_ns: u64) {
+    pub fn read_up_to(&mut self, ring: usize, time_ns: u64) {
         if let Some(read_ns) = self.read_ns.get_mut(ring) {
             *read_ns = time_ns.max(*read_ns);
         }
     }
 
     /// When the first one may go, if nothing happens until then.
-    pub(super) fn due_ns(&self) -> Option<u64> {
+    #[must_use]
+    pub fn due_ns(&self) -> Option<u64> {
         self.held.peek().map(|Reverse(first)| first.time_ns.saturating_add(HOLD_NS))
     }
 
     /// The time up to which nothing comes any more.
-    pub(super) fn passed_ns(&self) -> u64 {
+    #[must_use]
+    pub fn passed_ns(&self) -> u64 {
         self.read_ns.iter().min().copied().unwrap_or(0).saturating_sub(HOLD_NS)
     }
 
     /// What has nothing before it that may still come.
-    pub(super) fn ready(&mut self) -> Vec<Event> {
+    pub fn ready(&mut self) -> Vec<Event> {
         self.up_to(self.passed_ns())
     }
 
     /// All of it: nothing comes any more.
-    pub(super) fn rest(&mut self) -> Vec<Event> {
+    pub fn rest(&mut self) -> Vec<Event> {
         self.up_to(u64::MAX)
     }
 

@@ -96,7 +96,10 @@ fn measure(cell: &HashMap<String, String>) -> Result<()> {
         ..place(cell)
     };
     fs::create_dir_all(&place.work)?;
-    spoor_tests::overhead::overhead(&place)?;
+    match cell.get("spoor.measure").map(String::as_str) {
+        Some("growth") => spoor_tests::overhead::growth(&place)?,
+        _ => spoor_tests::overhead::overhead(&place)?,
+    }
     place.say("PASS overhead");
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! of a file of DIRECTORY: no credential, none at all, one credential, many in turns); `fork` (and wait), `exec` (of the
 //! smallest program there is), `exec-true` (of `/bin/true`); `connect` and `send` (TCP and UDP on loopback, both ends here),
 //! by a user's process, `connect-service` by one without a login, `connect-held` and `send-held` by one that holds a credential.
+//! `crowd` is no work: TIMES processes that sleep until the input ends.
 
 #![expect(unsafe_code, reason = "fork, and calls that a library would answer from memory")]
 
@@ -22,15 +23,19 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use nix::libc;
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::wait::waitpid;
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, fork, pause};
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [work, times, directory] = args.as_slice() else { bail!("usage: spoor-load WORK TIMES DIRECTORY") };
     let times: u32 = times.parse().context("TIMES")?;
+    if work == "crowd" {
+        return crowd(times);
+    }
     if !work.ends_with("-service") {
         // The process of somebody who has logged in; who has not is watched as a service is.
         std::fs::write("/proc/self/loginuid", "0").context("log in")?;
@@ -75,6 +80,27 @@ impl Spent {
         }
         Ok(Self { clock: clock.tv_sec() * 1_000_000_000 + clock.tv_nsec(), processor })
     }
+}
+
+/// Makes processes that sleep until the input ends.
+fn crowd(many: u32) -> Result<()> {
+    let mut children = Vec::new();
+    for _ in 0..many {
+        // SAFETY: this process has one thread, and the child does nothing but sleep until it is ended.
+        match unsafe { fork() }? {
+            ForkResult::Child => loop {
+                pause();
+            },
+            ForkResult::Parent { child } => children.push(child),
+        }
+    }
+    println!("ready");
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    for child in children {
+        kill(child, Signal::SIGKILL)?;
+        waitpid(child, None)?;
+    }
+    Ok(())
 }
 
 type Step = Box<dyn FnMut(u32) -> Result<()>>;

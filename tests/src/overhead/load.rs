@@ -73,7 +73,7 @@ pub(super) fn make_ready(place: &Place) -> Result<()> {
     Ok(())
 }
 
-fn program(place: &Place) -> PathBuf {
+pub(super) fn program(place: &Place) -> PathBuf {
     place.act.with_file_name("spoor-load")
 }
 

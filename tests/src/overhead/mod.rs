@@ -5,6 +5,7 @@
 //! neighbours only; one of the collectors is nobody at all, which says what such a comparison is worth.
 
 mod collector;
+mod growth;
 mod load;
 mod machine;
 mod programs;
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use crate::Place;
 use collector::{Collector, Running};
+pub use growth::growth;
 use load::{LOADS, Load};
 pub use machine::used;
 

@@ -1,5 +1,6 @@
 //! `bench`: what the agent costs, measured by the test crate's own programs.
 
+mod growth;
 mod overhead;
 mod statistics;
 
@@ -15,12 +16,15 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
     overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
     counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
+    growth  only what it costs beside more and more credentials, processes and CPUs, as tables and the plots of docs/performance:\n            \
+    in such a guest, and under valgrind; --from LOG draws a run of the guest before\n\
     Other arguments are handed on to it.";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     match args.split_first() {
         Some((first, rest)) if first == "sinks" => return sinks(rest),
         Some((first, rest)) if first == "overhead" => return overhead::main(rest),
+        Some((first, rest)) if first == "growth" => return growth::main(rest),
         _ => {}
     }
     let object = probes::ensure()?;

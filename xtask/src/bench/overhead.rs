@@ -24,7 +24,7 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
             let said = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
             vec![(cell.clone(), said)]
         }
-        cells => vm::measured(cells)?,
+        cells => vm::measured(cells, false)?,
     };
     for (cell, said) in consoles {
         let run = Run::parse(&said).with_context(|| format!("what {cell} said"))?;
@@ -35,19 +35,20 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
 
 /// All that was measured in one boot.
 #[derive(Debug, Default)]
-struct Run {
+pub(super) struct Run {
     blocks: Vec<Block>,
     programs: Vec<Program>,
     ends: Vec<End>,
+    pub(super) grown: Vec<Grown>,
 }
 
 /// One piece of work in one visit of a collector.
 #[derive(Debug, Clone, Deserialize)]
-struct Block {
+pub(super) struct Block {
     visit: usize,
     collector: String,
     load: String,
-    times: u32,
+    pub(super) times: u32,
     elapsed_ns: u64,
     own_ns: u64,
     /// Beyond what is used at rest, which may be a little less than nothing.
@@ -84,22 +85,35 @@ struct End {
     told: BTreeMap<String, u64>,
 }
 
+/// How many there were of what grows, and what the agent was then.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Grown {
+    pub(super) growth: String,
+    pub(super) many: u32,
+    pub(super) visit: usize,
+    /// What it had used of the processor when it was ready.
+    pub(super) start_ns: u64,
+    pub(super) resident: u64,
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
     Block(Block),
+    Grown(Grown),
     Program(Program),
     End(End),
 }
 
 impl Run {
-    fn parse(console: &str) -> Result<Self> {
+    pub(super) fn parse(console: &str) -> Result<Self> {
         let mut run = Self::default();
         for line in console.lines() {
             let Some(at) = line.find(MARK) else { continue };
             let json = line[at + MARK.len()..].trim();
             match serde_json::from_str(json).with_context(|| format!("{json:?}"))? {
                 Line::Block(block) => run.blocks.push(block),
+                Line::Grown(grown) => run.grown.push(grown),
                 Line::Program(program) => run.programs.push(program),
                 Line::End(end) => run.ends.push(end),
             }
@@ -120,19 +134,43 @@ impl Run {
         names
     }
 
+    /// Each work, in the order in which it first comes.
+    pub(super) fn loads(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names(|block| &block.load).into_iter()
+    }
+
+    /// A block with those of the same work right before and right after it.
+    pub(super) fn triple(&self, visit: usize, load: &str) -> Option<[&Block; 3]> {
+        let at = |visit: usize| self.blocks.iter().find(|block| block.visit == visit && block.load == load);
+        Some([at(visit.checked_sub(1)?)?, at(visit)?, at(visit + 1)?])
+    }
+
     /// Each block of a collector's visits with those of the same work right before and right after it. A visit stands
     /// between two of nobody's; of those that are compared with themselves, every other one does: what stands at an odd place.
     fn triples<'a>(&'a self, collector: &str, load: &str) -> Vec<[&'a Block; 3]> {
-        let at = |visit: usize| self.blocks.iter().find(|block| block.visit == visit && block.load == load);
         let visits = self.blocks.iter().filter(|block| {
             block.load == load && block.collector == collector && !block.visit.is_multiple_of(2)
         });
-        visits.filter_map(|block| Some([at(block.visit - 1)?, block, at(block.visit + 1)?])).collect()
+        visits.filter_map(|block| self.triple(block.visit, load)).collect()
+    }
+}
+
+impl Block {
+    /// What the program itself needed.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub(super) fn own(&self) -> f64 {
+        self.own_ns as f64
+    }
+
+    /// What everybody needed until all was quiet again.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    pub(super) fn everybody(&self) -> f64 {
+        self.own_ns.saturating_add_signed(self.others_ns) as f64
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn line(visit: usize, collector: &str, own: u64) -> String {
@@ -143,7 +181,7 @@ mod tests {
         )
     }
 
-    pub(super) fn console() -> String {
+    pub(in crate::bench) fn console() -> String {
         let visits = [
             (0, "nobody", 100),
             (1, "spoor", 150),

@@ -47,6 +47,8 @@ pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
         if boot.cell.system == System::Day { &["-serial", "mon:stdio", "-serial", &capture] } else { &[] };
     // Its files are in memory, those of two packages of each family among them.
     let memory = match boot.cell.system.suite() {
+        // Ten thousand processes.
+        _ if boot.grows() => "4096",
         "package" | "overhead" => "1536",
         _ => "1024",
     };

@@ -209,6 +209,14 @@ impl Boot {
         )
     }
 
+    /// Whether something grows in it while it is measured.
+    pub(super) fn grows(&self) -> bool {
+        self.cell
+            .boot
+            .as_ref()
+            .is_some_and(|words| words.split(' ').any(|word| word == "spoor.measure=growth"))
+    }
+
     /// The tier that opens are seen in, and that of connections where it is another.
     pub(super) fn tier(&self) -> String {
         let (open, connect) = (self.cell.open, self.cell.connect);
@@ -286,9 +294,10 @@ impl Matrix {
         days.pop().context("no cell records a day")
     }
 
-    /// The cells that are measured in and no tests, of those names; all when none was given.
-    pub(super) fn measured(&self, names: &[String]) -> Result<Vec<Boot>> {
-        self.chosen(names, |boot| boot.cell.system == System::Overhead)
+    /// The cells that are measured in and no tests, of those names; all when none was given. `growth`: those in which something
+    /// grows.
+    pub(super) fn measured(&self, names: &[String], growth: bool) -> Result<Vec<Boot>> {
+        self.chosen(names, |boot| boot.cell.system == System::Overhead && boot.grows() == growth)
     }
 
     /// The tests' cells that were asked for by name (a kernel's name stands for all of its cells); all when none was.
@@ -385,7 +394,7 @@ mod tests {
         let measured = Matrix::parse(&format!("{KERNEL}{CELL}system='overhead'\n")).unwrap();
         assert!(measured.select(&[]).unwrap().is_empty(), "no test boots it");
         assert!(measured.select(&["6.1-lsm".to_owned()]).is_err(), "not by name either");
-        assert_eq!(measured.measured(&[]).unwrap().len(), 1);
-        assert!(matrix.measured(&["6.1-lsm".to_owned()]).is_err());
+        assert_eq!(measured.measured(&[], false).unwrap().len(), 1);
+        assert!(matrix.measured(&["6.1-lsm".to_owned()], false).is_err());
     }
 }

@@ -372,8 +372,8 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
 }
 
 /// Boots the cells that are measured in, one after the other; gives the console of each.
-pub(crate) fn measured(cells: &[String]) -> Result<Vec<(String, String)>> {
-    let boots = Matrix::read()?.measured(cells)?;
+pub(crate) fn measured(cells: &[String], growth: bool) -> Result<Vec<(String, String)>> {
+    let boots = Matrix::read()?.measured(cells, growth)?;
     for boot in &boots {
         debian::possible(boot.cell.system, &boot.name())?;
     }

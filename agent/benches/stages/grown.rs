@@ -1,0 +1,90 @@
+//! The same stages as what they know grows: so many processes, or events of so many CPUs, and then so many deeds. Nothing is
+//! printed but a line about memory: whoever counts instructions asks for two numbers of deeds, and takes the difference.
+
+use std::path::Path;
+
+use spoor::kernel::Order;
+
+use super::stream::{Stream, births, deeds};
+use super::{made, resident};
+
+/// Samples that each CPU makes a second.
+const RATE: u64 = 2_000;
+
+/// `grown processes MANY DEEDS` and `grown cpus MANY DEEDS`.
+pub(super) fn grown(arguments: &[String], root: &Path) -> std::io::Result<()> {
+    let usage = || std::io::Error::other("usage: grown processes|cpus MANY DEEDS");
+    let [what, many, count] = arguments else { return Err(usage()) };
+    let (many, count) =
+        (many.parse::<u32>().map_err(|_| usage())?, count.parse::<u32>().map_err(|_| usage())?);
+    match what.as_str() {
+        "processes" => processes(many, count, root),
+        "cpus" => cpus(many, count, root),
+        _ => return Err(usage()),
+    }
+    Ok(())
+}
+
+fn processes(many: u32, count: u32, root: &Path) {
+    let mut stream = Stream::new();
+    births(&mut stream, many);
+    let known = std::mem::take(&mut stream.events);
+    deeds(&mut stream, many, count);
+    let mut stages = made(root, many + count);
+    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
+    let before = resident();
+    for event in &known {
+        stages.step(event, &mut notes, &mut wishes);
+        notes.clear();
+        wishes.clear();
+    }
+    let bytes = resident().saturating_sub(before);
+    for event in &stream.events {
+        stages.step(event, &mut notes, &mut wishes);
+        notes.clear();
+        wishes.clear();
+    }
+    println!("bytes {bytes}");
+}
+
+/// Each CPU's samples come in order, and those of several one after the other: a sample that was begun first may be read
+/// behind what other CPUs made meanwhile.
+fn cpus(many: u32, count: u32, root: &Path) {
+    const PROCESSES: u32 = 1_000;
+    let mut stream = Stream::new();
+    births(&mut stream, PROCESSES);
+    let known = std::mem::take(&mut stream.events);
+    deeds(&mut stream, PROCESSES, count);
+    let mut stages = made(root, PROCESSES + count);
+    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
+    for event in &known {
+        stages.step(event, &mut notes, &mut wishes);
+        notes.clear();
+        wishes.clear();
+    }
+    let mut order = Order::<2>::new();
+    let between = 1_000_000_000 / (RATE * u64::from(many));
+    let start = stream.events.first().map_or(0, |event| event.time_ns);
+    let mut events: Vec<_> = std::mem::take(&mut stream.events);
+    for (number, event) in (0..).zip(&mut events) {
+        event.time_ns = start + number * between;
+    }
+    // As many as there are CPUs come the other way round, each half of them by one of the rings.
+    for together in events.chunks_mut(many as usize) {
+        together.reverse();
+    }
+    for (number, event) in events.into_iter().enumerate() {
+        order.came(number % 2, event);
+        if number % 64 == 0 {
+            for event in order.ready() {
+                stages.step(&event, &mut notes, &mut wishes);
+                notes.clear();
+                wishes.clear();
+            }
+        }
+    }
+    for event in order.rest() {
+        stages.step(&event, &mut notes, &mut wishes);
+    }
+    println!("bytes 0");
+}
