@@ -5,6 +5,9 @@ use core::mem::size_of;
 /// An offset the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Bytes of an inode that are read at once, where the kernel keeps there what is told of a file.
+pub const INODE_HEAD: u32 = 80;
+
 /// Byte offsets of kernel fields, resolved from the running kernel's BTF. [`ABSENT`] where the kernel has no such field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -133,6 +136,15 @@ pub struct Offsets {
     pub rb_node__parent_color: u32,
     pub rb_node__rb_right: u32,
     pub rb_node__rb_left: u32,
+    /// Where a directory entry keeps its parent and its name in a row.
+    pub dentry__together: u32,
+    /// Where a mount keeps the mount above it, the entry it is mounted on, and its root in a row.
+    pub mount__together: u32,
+    /// 0 where what is told of a file lies within the first [`INODE_HEAD`] bytes of its inode.
+    pub inode__head: u32,
+    /// Nobody reads it: kernels that have it have the helper that gives the current task as a typed pointer, which came one
+    /// release before.
+    pub task__bpf_storage: u32,
 }
 
 /// Most cgroups a scope can name. A table and not a setting, since a unit gets a new cgroup with every start.

@@ -66,7 +66,7 @@ fn layout_is_the_golden_one() {
         AcceptEnd { conn_id }
         Payload { conn_id, data }
         Key { serial, owner, rule, how, kind, description }
-        Settings { agent_tgid, scoped }
+        Settings { agent_tgid, scoped, preempted }
         Mark { start_ns, flags, pad }
         InodeKey { ino, dev, generation }
         EntryKey { dir_ino, name, dev, pad }
@@ -94,6 +94,10 @@ fn layout_is_the_golden_one() {
             unix_sock__path_dentry, msghdr__msg_name, msghdr__msg_namelen, key__serial, key__serial_node,
             key__type, key__description, key__uid, key_type__name, rb_node__parent_color, rb_node__rb_right,
             rb_node__rb_left,
+            dentry__together,
+            mount__together,
+            inode__head,
+            task__bpf_storage,
         }
     }
     numbers(&mut out).unwrap();

@@ -99,12 +99,7 @@ pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
     unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<B>>() as u32) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(
-        unsafe { &mut (*sample).header.task },
-        task::current(),
-        bpf_get_current_pid_tgid(),
-        told.source,
-    );
+    task::fill(unsafe { &mut (*sample).header.task }, bpf_get_current_pid_tgid(), told.source);
     // SAFETY: as above.
     unsafe { (&raw mut (*sample).body).write(body) };
     entry.submit(wake_flags(ring, limit, wake));

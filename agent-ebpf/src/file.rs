@@ -1,6 +1,6 @@
 //! What the kernel's numbers say of a file.
 
-use crate::read::{Unreadable, field, off};
+use crate::read::{Read, Unreadable, off};
 
 /// `FMODE_READ`
 pub const FMODE_READ: u32 = 1;
@@ -19,6 +19,6 @@ pub const REGULAR: u16 = 0o100_000;
 
 /// Whether an inode is that of a regular file.
 #[inline(always)]
-pub fn is_regular(inode: u64) -> Result<bool, Unreadable> {
-    Ok(field::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE == REGULAR)
+pub fn is_regular<R: Read>(inode: u64) -> Result<bool, Unreadable> {
+    Ok(R::get::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE == REGULAR)
 }

@@ -4,8 +4,8 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use spoor_wire::control::{MARK_CANARY, MARK_TICK_NS, Mark, SCOPE_DEPTH_MAX};
 
 use crate::maps::{MARKS, SCOPE, SETTINGS};
-use crate::read::{Unreadable, field, off};
-use crate::task::{self, cgroup_node, start_of};
+use crate::read::{Guarded, Unreadable, field, off};
+use crate::task::{self, cgroup_node, start_of, started};
 
 /// The probe this object was built to mute, for the tests that show that the tests notice.
 const MUTED: Option<&str> = option_env!("SPOOR_MUTE");
@@ -47,8 +47,8 @@ pub fn is_agent(tgid: u32) -> bool {
 
 /// Whether the current task is watched: the host is, or one of its cgroups is in the scope, or it is the canary.
 #[inline(always)]
-pub fn watched(task: u64, tgid: u32) -> bool {
-    !is_agent(tgid) && (in_scope() || marks(task, tgid) & MARK_CANARY != 0)
+pub fn watched(tgid: u32) -> bool {
+    !is_agent(tgid) && (in_scope() || marks(tgid) & MARK_CANARY != 0)
 }
 
 /// Whether only some cgroups are watched.
@@ -77,7 +77,7 @@ pub fn in_scope() -> bool {
 /// Walks up from a task's cgroup. (`bpf_get_current_ancestor_cgroup_id` would ask for 5.11.)
 #[inline(always)]
 fn below_scope(task: u64) -> Result<bool, Unreadable> {
-    let mut node = cgroup_node(task)?;
+    let mut node = cgroup_node::<Guarded>(task)?;
     for _ in 0..SCOPE_DEPTH_MAX {
         let id = field::<u64>(node, off!(kernfs_node__id))?;
         // SAFETY: a number, copied at once.
@@ -92,11 +92,22 @@ fn below_scope(task: u64) -> Result<bool, Unreadable> {
     Ok(false)
 }
 
-/// The marks of a process, 0 where it has none, or where its number's mark is that of a former holder.
+/// The marks of the current process, 0 where it has none, or where its number's mark is that of a former holder.
 #[inline(always)]
-pub fn marks(task: u64, tgid: u32) -> u32 {
+pub fn marks(tgid: u32) -> u32 {
+    marks_since(tgid, started)
+}
+
+/// The same of the process of a task.
+#[inline(always)]
+pub fn marks_of(task: u64, tgid: u32) -> u32 {
+    marks_since(tgid, || start_of::<Guarded>(task))
+}
+
+#[inline(always)]
+fn marks_since(tgid: u32, start: impl Fn() -> u64) -> u32 {
     let Some(mark) = mark_of(tgid) else { return 0 };
-    if mark.flags == 0 || mark.start_ns / MARK_TICK_NS != start_of(task) / MARK_TICK_NS {
+    if mark.flags == 0 || mark.start_ns / MARK_TICK_NS != start() / MARK_TICK_NS {
         return 0;
     }
     mark.flags
@@ -115,15 +126,16 @@ fn mark_of(tgid: u32) -> Option<Mark> {
     unsafe { MARKS.get(tgid) }.copied()
 }
 
-/// Adds flags to a process's mark. Fails where the table is full.
+/// Adds flags to a process's mark, and gives what it has now. Fails where the table is full.
 #[inline(always)]
-pub fn add_marks(tgid: u32, start_ns: u64, flags: u32) -> Result<(), i32> {
+pub fn add_marks(tgid: u32, start_ns: u64, flags: u32) -> Result<u32, i32> {
     let had = match mark_of(tgid) {
         Some(mark) if mark.start_ns / MARK_TICK_NS == start_ns / MARK_TICK_NS => mark.flags,
         _ => 0,
     };
     if had & flags == flags {
-        return Ok(());
+        return Ok(had);
     }
-    MARKS.insert(tgid, Mark { start_ns, flags: had | flags, pad: 0 }, 0)
+    MARKS.insert(tgid, Mark { start_ns, flags: had | flags, pad: 0 }, 0)?;
+    Ok(had | flags)
 }

@@ -2,7 +2,9 @@
 
 use spoor_wire::body::{CGROUP_DEPTH_MAX, NAME_MAX, PATH_DEPTH_MAX, SPAN_TRUNCATED, SPAN_UNREADABLE};
 
-use crate::read::{Unreadable, field, kernel_bytes, kernel_str, masked, off};
+use crate::read::{
+    Entry, Plain, Read, Unreadable, entry, field, kernel_bytes, kernel_str, masked, mount, off,
+};
 use crate::task::cgroup_node;
 
 /// Where names are written, one after the other, each ended by NUL.
@@ -84,8 +86,8 @@ impl<const MASK: u32> Out<MASK> {
 
 /// Writes the path of a file, leaf first, over mounts up to the root of the mount tree.
 #[inline(always)]
-pub fn path<const MASK: u32>(out: &mut Out<MASK>, file: u64) {
-    match place_of(file) {
+pub fn path<R: Read, const MASK: u32>(out: &mut Out<MASK>, file: u64) {
+    match place_of::<R>(file) {
         Ok((dentry, vfsmount)) => path_of(out, dentry, vfsmount),
         Err(Unreadable) => out.flags |= SPAN_UNREADABLE,
     }
@@ -93,8 +95,10 @@ pub fn path<const MASK: u32>(out: &mut Out<MASK>, file: u64) {
 
 /// Directory entry and mount of an open file.
 #[inline(always)]
-pub fn place_of(file: u64) -> Result<(u64, u64), Unreadable> {
-    Ok((field(file, off!(file__f_path_dentry))?, field(file, off!(file__f_path_mnt))?))
+pub fn place_of<R: Read>(file: u64) -> Result<(u64, u64), Unreadable> {
+    let (dentry, vfsmount) =
+        (R::get(file, off!(file__f_path_dentry))?, R::get(file, off!(file__f_path_mnt))?);
+    Ok((R::number(dentry), R::number(vfsmount)))
 }
 
 /// The same for a `struct path` taken apart.
@@ -107,21 +111,19 @@ pub fn path_of<const MASK: u32>(out: &mut Out<MASK>, dentry: u64, vfsmount: u64)
 
 #[inline(always)]
 fn walk_path<const MASK: u32>(out: &mut Out<MASK>, mut dentry: u64, vfsmount: u64) -> Result<(), Unreadable> {
-    let mut mount = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
+    let mut at = vfsmount.wrapping_sub(u64::from(off!(mount__mnt)));
+    let mut below = mount(at)?;
     for _ in 0..PATH_DEPTH_MAX {
-        let root = field::<u64>(mount, off!(mount__mnt).wrapping_add(off!(vfsmount__mnt_root)))?;
-        let parent = field::<u64>(dentry, off!(dentry__d_parent))?;
-        if dentry == root {
-            let above = field::<u64>(mount, off!(mount__mnt_parent))?;
-            if above == mount {
+        if dentry == below.root {
+            if below.parent == at {
                 return Ok(());
             }
-            dentry = field(mount, off!(mount__mnt_mountpoint))?;
-            mount = above;
+            dentry = below.point;
+            at = below.parent;
+            below = mount(at)?;
             continue;
         }
-        let name = field::<u64>(dentry, off!(dentry__d_name_name))?;
-        let len = field::<u32>(dentry, off!(dentry__d_name_len))?;
+        let Entry { parent, len, name } = entry(dentry)?;
         // The root of a file system that is mounted nowhere, or no longer (a memfd, a pipe, a lazily unmounted tree): its
         // own name, where it has one, is all there is.
         if !out.push(name, len)? || parent == dentry {
@@ -144,17 +146,18 @@ pub fn cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) {
 
 #[inline(always)]
 fn walk_cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) -> Result<(), Unreadable> {
-    let mut node = cgroup_node(task)?;
-    if field::<u64>(node, off!(kernfs_node__parent))? == 0 {
-        let set = field::<u64>(task, off!(task__cgroups))?;
+    let mut node = Plain::number(cgroup_node::<Plain>(task)?);
+    let mut parent = field::<u64>(node, off!(kernfs_node__parent))?;
+    if parent == 0 {
+        let set = Plain::number(Plain::get(task, off!(task__cgroups))?);
         let controller = field::<u64>(set, off!(css_set__subsys_pids));
         let other = controller.and_then(|state| field::<u64>(state, off!(css__cgroup)));
         if let Ok(other) = other {
             node = field(other, off!(cgroup__kn))?;
+            parent = field(node, off!(kernfs_node__parent))?;
         }
     }
     for _ in 0..CGROUP_DEPTH_MAX {
-        let parent = field::<u64>(node, off!(kernfs_node__parent))?;
         if parent == 0 {
             return Ok(());
         }
@@ -163,6 +166,7 @@ fn walk_cgroup<const MASK: u32>(out: &mut Out<MASK>, task: u64) -> Result<(), Un
             return Ok(());
         }
         node = parent;
+        parent = field(node, off!(kernfs_node__parent))?;
     }
     out.flags |= SPAN_TRUNCATED;
     Ok(())

@@ -8,7 +8,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::maps::SYSCALLS;
-use crate::read::{Unreadable, field, off, user};
+use crate::read::{Read, Unreadable, field, off, user};
 use crate::task;
 
 /// Slots of [`SYSCALLS`]; `agent/src/kernel/probes.rs` fills them.
@@ -175,11 +175,11 @@ const SOCKET: u16 = 0o140_000;
 
 /// The network's side of a socket, behind its file; `None` where the file is no socket.
 #[inline(always)]
-pub fn sk_of(file: u64) -> Result<Option<u64>, Unreadable> {
-    let inode = field::<u64>(file, off!(file__f_inode))?;
-    if field::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE != SOCKET {
+pub fn sk_of<R: Read>(file: u64) -> Result<Option<u64>, Unreadable> {
+    let inode = R::get::<u64>(file, off!(file__f_inode))?;
+    if R::get::<u16>(inode, off!(inode__i_mode))? & FILE_TYPE != SOCKET {
         return Ok(None);
     }
-    let socket = field::<u64>(file, off!(file__private_data))?;
+    let socket = R::get::<u64>(file, off!(file__private_data))?;
     Ok(Some(field(socket, off!(socket__sk))?))
 }

@@ -1,11 +1,14 @@
 //! Who acts: the fields of a task, read at the moment of the act.
 
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_current_task, bpf_get_current_task_btf,
+};
+use spoor_wire::control::ABSENT;
 use spoor_wire::header::{TASK_KTHREAD, TASK_PARTIAL};
 use spoor_wire::{Source, Task, fault::Fault};
 
 use crate::count::fault;
-use crate::read::{Unreadable, bytes16, clear, cleared, field, off};
+use crate::read::{Guarded, Plain, Read, Unreadable, bytes16, clear, cleared, field, off};
 
 /// `PF_KTHREAD`
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -17,43 +20,85 @@ pub fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
-/// Start of a task's thread group, ns of `CLOCK_BOOTTIME`; 0 where it cannot be read.
+/// Whether the kernel gives the current task as a typed pointer too.
 #[inline(always)]
-pub fn start_of(task: u64) -> u64 {
-    let leader = field::<u64>(task, off!(task__group_leader)).unwrap_or(0);
-    field(leader, off!(task__start_boottime)).unwrap_or(0)
+fn is_typed() -> bool {
+    off!(task__bpf_storage) != ABSENT
+}
+
+/// The same task as a typed pointer.
+#[inline(always)]
+fn typed() -> u64 {
+    // SAFETY: no arguments; asked only where the kernel has it.
+    unsafe { bpf_get_current_task_btf() as u64 }
+}
+
+/// Start of the current task's thread group, ns of `CLOCK_BOOTTIME`; 0 where it cannot be read.
+#[inline(always)]
+pub fn started() -> u64 {
+    if is_typed() { start_of::<Plain>(typed()) } else { start_of::<Guarded>(current()) }
+}
+
+/// Start of a task's thread group.
+#[inline(always)]
+pub fn start_of<R: Read>(task: u64) -> u64 {
+    R::get::<u64>(task, off!(task__group_leader))
+        .and_then(|leader| R::get(leader, off!(task__start_boottime)))
+        .unwrap_or(0)
+}
+
+/// Whether the current task is a thread of the kernel's own.
+#[inline(always)]
+pub fn is_kthread() -> bool {
+    if is_typed() { is_kernels::<Plain>(typed()) } else { is_kernels::<Guarded>(current()) }
 }
 
 /// Whether a task is a thread of the kernel's own.
 #[inline(always)]
-pub fn is_kthread(task: u64) -> bool {
-    field::<u32>(task, off!(task__flags)).unwrap_or(0) & PF_KTHREAD != 0
+pub fn is_kernels<R: Read>(task: u64) -> bool {
+    R::get::<u32>(task, off!(task__flags)).unwrap_or(0) & PF_KTHREAD != 0
 }
 
-/// Whether nobody logged in to start this. A kernel that keeps no login uids cannot tell: then everybody is watched.
+/// Whether nobody logged in to start the current task. A kernel that keeps no login uids cannot tell: then everybody is
+/// watched.
 #[inline(always)]
-pub fn is_service(task: u64) -> bool {
-    field::<u32>(task, off!(task__loginuid)).unwrap_or(u32::MAX) == u32::MAX
+pub fn is_service() -> bool {
+    let login = off!(task__loginuid);
+    let uid = if is_typed() { Plain::get(typed(), login) } else { Guarded::get(current(), login) };
+    uid.unwrap_or(u32::MAX) == u32::MAX
 }
 
 /// Node of a task's cgroup in the default hierarchy.
 #[inline(always)]
-pub fn cgroup_node(task: u64) -> Result<u64, Unreadable> {
-    let set = field::<u64>(task, off!(task__cgroups))?;
-    let cgroup = field::<u64>(set, off!(css_set__dfl_cgrp))?;
-    field(cgroup, off!(cgroup__kn))
+pub fn cgroup_node<R: Read>(task: u64) -> Result<u64, Unreadable> {
+    let set = R::get::<u64>(task, off!(task__cgroups))?;
+    let cgroup = R::get::<u64>(set, off!(css_set__dfl_cgrp))?;
+    R::get(cgroup, off!(cgroup__kn))
 }
 
 /// Id of a task's cgroup in the default hierarchy.
 #[inline(always)]
-pub fn cgroup_id_of(task: u64) -> Result<u64, Unreadable> {
-    field(cgroup_node(task)?, off!(kernfs_node__id))
+pub fn cgroup_id_of<R: Read>(task: u64) -> Result<u64, Unreadable> {
+    R::get(cgroup_node::<R>(task)?, off!(kernfs_node__id))
 }
 
-/// Number of a task's thread group in its own pid namespace, and that namespace.
+/// Number of a task's thread group in its own pid namespace, and that namespace, where it is the first one: of that the place
+/// is known. Else the `struct pid` that knows more, as a number.
 #[inline(always)]
-pub fn ns_pid(leader: u64) -> Result<(u32, u32), Unreadable> {
-    let pid = field::<u64>(leader, off!(task__thread_pid))?;
+fn first_pid<R: Read>(leader: u64) -> Result<Result<(u32, u32), u64>, Unreadable> {
+    let pid = R::get::<u64>(leader, off!(task__thread_pid))?;
+    if R::IS_PLAIN && R::get::<u32>(pid, off!(pid__level))? == 0 {
+        let numbers = off!(pid__numbers);
+        let number = R::get(pid, numbers.wrapping_add(off!(upid__nr)))?;
+        let space = R::get::<u64>(pid, numbers.wrapping_add(off!(upid__ns)))?;
+        return Ok(Ok((number, R::get(space, off!(pid_namespace__ns_inum))?)));
+    }
+    Ok(Err(R::number(pid)))
+}
+
+/// The same of the innermost namespace of a `struct pid`.
+#[inline(always)]
+fn last_pid(pid: u64) -> Result<(u32, u32), Unreadable> {
     let level = field::<u32>(pid, off!(pid__level))?;
     let upid = pid
         .wrapping_add(u64::from(off!(pid__numbers)))
@@ -63,39 +108,66 @@ pub fn ns_pid(leader: u64) -> Result<(u32, u32), Unreadable> {
     Ok((number, field(space, off!(pid_namespace__ns_inum))?))
 }
 
-/// Fills in a task as far as it can be read. `tgid` and `tid` are the helpers' word for the current task.
-///
-/// Each field is written as soon as it is read, and what is asked about one later is asked of the memory: of what stays in a
-/// register a verifier knows two things, one for each way to it, and walks all that follows once for each.
+/// Number of a task's thread group in its own pid namespace, and that namespace.
 #[inline(always)]
-pub fn fill(to: &mut Task, task: u64, pid_tgid: u64, source: Source) {
+pub fn ns_pid<R: Read>(leader: u64) -> Result<(u32, u32), Unreadable> {
+    match first_pid::<R>(leader)? {
+        Ok(first) => Ok(first),
+        Err(pid) => last_pid(pid),
+    }
+}
+
+/// Fills in the current task as far as it can be read. `pid_tgid` is the helper's word for it.
+#[inline(always)]
+pub fn fill(to: &mut Task, pid_tgid: u64, source: Source) {
     to.tgid = (pid_tgid >> 32) as u32;
     to.tid = pid_tgid as u32;
-    to.start_ns = start_of(task);
     // SAFETY: no arguments.
     to.cgroup_id = unsafe { bpf_get_current_cgroup_id() };
-    to.login_uid = field(task, off!(task__loginuid)).unwrap_or(u32::MAX);
-    to.session_id = field(task, off!(task__sessionid)).unwrap_or(u32::MAX);
-    to.comm = bytes16(field(task, off!(task__comm)).unwrap_or(cleared()));
-    let parent = field::<u64>(task, off!(task__real_parent)).unwrap_or(0);
-    to.ppid = field(parent, off!(task__tgid)).unwrap_or(0);
-    to.parent_start_ns = start_of(parent);
-    let cred = field::<u64>(task, off!(task__cred)).unwrap_or(0);
-    to.uid = field(cred, off!(cred__uid)).unwrap_or(u32::MAX);
-    to.euid = field(cred, off!(cred__euid)).unwrap_or(u32::MAX);
-    to.gid = field(cred, off!(cred__gid)).unwrap_or(u32::MAX);
-    let leader = field::<u64>(task, off!(task__group_leader)).unwrap_or(0);
-    (to.ns_tgid, to.pid_ns) = ns_pid(leader).unwrap_or((u32::MAX, u32::MAX));
-    // A task that is ending has given its namespaces up already: then there is nothing to tell, and nothing is wrong.
-    let proxy = field::<u64>(task, off!(task__nsproxy)).unwrap_or(0);
-    let mount = field::<u64>(proxy, off!(nsproxy__mnt_ns)).unwrap_or(0);
-    to.mnt_ns = field(mount, off!(mnt_namespace__ns_inum)).unwrap_or(0);
-    to.flags = if is_kthread(task) { TASK_KTHREAD } else { 0 };
+    let pid = if is_typed() { fill_from::<Plain>(to, typed()) } else { fill_from::<Guarded>(to, current()) };
+    if pid != 0 {
+        (to.ns_tgid, to.pid_ns) = last_pid(pid).unwrap_or((u32::MAX, u32::MAX));
+    }
     // No user has that number, and no namespace.
     if again(&raw const to.euid) == u32::MAX || again(&raw const to.pid_ns) == u32::MAX {
         to.flags = again(&raw const to.flags) | TASK_PARTIAL;
         fault(source, Fault::Task);
     }
+}
+
+/// Gives the `struct pid` of a process whose number in its namespace is still to be found, else 0.
+///
+/// Each field is written as soon as it is read, and what is asked about one later is asked of the memory: of what stays in a
+/// register a verifier knows two things, one for each way to it, and walks all that follows once for each.
+#[inline(always)]
+fn fill_from<R: Read>(to: &mut Task, task: u64) -> u64 {
+    to.start_ns = start_of::<R>(task);
+    to.login_uid = R::get(task, off!(task__loginuid)).unwrap_or(u32::MAX);
+    to.session_id = R::get(task, off!(task__sessionid)).unwrap_or(u32::MAX);
+    to.comm = bytes16(R::pair(task, off!(task__comm)).unwrap_or(cleared()));
+    let parent = R::get::<u64>(task, off!(task__real_parent)).unwrap_or(0);
+    to.ppid = R::get(parent, off!(task__tgid)).unwrap_or(0);
+    to.parent_start_ns = start_of::<R>(parent);
+    let cred = R::get::<u64>(task, off!(task__cred)).unwrap_or(0);
+    to.uid = R::get(cred, off!(cred__uid)).unwrap_or(u32::MAX);
+    to.euid = R::get(cred, off!(cred__euid)).unwrap_or(u32::MAX);
+    to.gid = R::get(cred, off!(cred__gid)).unwrap_or(u32::MAX);
+    let leader = R::get::<u64>(task, off!(task__group_leader)).unwrap_or(0);
+    (to.ns_tgid, to.pid_ns) = (u32::MAX, u32::MAX);
+    let pid = match first_pid::<R>(leader) {
+        Ok(Ok(first)) => {
+            (to.ns_tgid, to.pid_ns) = first;
+            0
+        }
+        Ok(Err(pid)) => pid,
+        Err(Unreadable) => 0,
+    };
+    // A task that is ending has given its namespaces up already: then there is nothing to tell, and nothing is wrong.
+    let proxy = R::get::<u64>(task, off!(task__nsproxy)).unwrap_or(0);
+    let mount = R::get::<u64>(proxy, off!(nsproxy__mnt_ns)).unwrap_or(0);
+    to.mnt_ns = R::get(mount, off!(mnt_namespace__ns_inum)).unwrap_or(0);
+    to.flags = if is_kernels::<R>(task) { TASK_KTHREAD } else { 0 };
+    pid
 }
 
 /// What was written there, read back.

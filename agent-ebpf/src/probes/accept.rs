@@ -15,14 +15,14 @@ use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{current_tgid, muted};
 use crate::maps::{SERVED, Served};
-use crate::read::{Unreadable, bytes16, field, off};
+use crate::read::{Guarded, Plain, Read, Unreadable, bytes16, off};
 use crate::syscall::{file_of, sk_of};
-use crate::task::{self, start_of};
+use crate::task::started;
 
 /// `lsm/sock_graft(struct sock *sk, struct socket *parent)`
 #[lsm(hook = "sock_graft")]
 pub fn lsm_accept(ctx: LsmContext) -> i32 {
-    accepted(ctx.arg::<u64>(0), Source::LsmAccept);
+    accepted::<Plain>(ctx.arg::<u64>(0), Source::LsmAccept);
     // The hook decides nothing, and so hands no decision on.
     0
 }
@@ -31,7 +31,7 @@ twins! {
     /// `fentry/security_sock_graft`
     fentry of "security_sock_graft": fentry_accept, fentry_accept_again by Twins::Accept;
     |ctx: FEntryContext| {
-        accepted(ctx.arg::<u64>(0), Source::FentryAccept);
+        accepted::<Plain>(ctx.arg::<u64>(0), Source::FentryAccept);
     }
 }
 
@@ -39,7 +39,7 @@ twins! {
 #[kprobe(function = "security_sock_graft")]
 pub fn kprobe_accept(ctx: ProbeContext) -> u32 {
     if let Some(sk) = ctx.arg::<u64>(0) {
-        accepted(sk, Source::KprobeAccept);
+        accepted::<Guarded>(sk, Source::KprobeAccept);
     }
     0
 }
@@ -53,8 +53,8 @@ pub fn tp_accept(ctx: BtfTracePointContext) -> i32 {
     }
     match file_of(ret.cast_unsigned()) {
         Ok(0) | Err(Unreadable) => fault(Source::TpAccept, Fault::DescriptorGone),
-        Ok(file) => match sk_of(file) {
-            Ok(Some(sk)) => accepted(sk, Source::TpAccept),
+        Ok(file) => match sk_of::<Guarded>(file) {
+            Ok(Some(sk)) => accepted::<Guarded>(sk, Source::TpAccept),
             // Another thread has put something else in its place.
             Ok(None) | Err(Unreadable) => fault(Source::TpAccept, Fault::DescriptorGone),
         },
@@ -63,43 +63,42 @@ pub fn tp_accept(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn accepted(sk: u64, source: Source) {
+fn accepted<R: Read>(sk: u64, source: Source) {
     if muted("sock_graft") {
         return;
     }
-    if try_accept(sk, source).is_err() {
+    if try_accept::<R>(sk, source).is_err() {
         fault(source, Fault::Socket);
     }
 }
 
 #[inline(always)]
-fn try_accept(sk: u64, source: Source) -> Result<(), Unreadable> {
-    let family = field::<u16>(sk, off!(sock__skc_family))?;
+fn try_accept<R: Read>(sk: u64, source: Source) -> Result<(), Unreadable> {
+    let Some(marks) = gate(current_tgid()) else { return Ok(()) };
+    let family = R::get::<u16>(sk, off!(sock__skc_family))?;
     if family != AF_INET && family != AF_INET6 {
         return Ok(());
     }
-    let rport = u16::from_be(field(sk, off!(sock__skc_dport))?);
+    let rport = u16::from_be(R::get(sk, off!(sock__skc_dport))?);
     if rport == 0 {
         return Ok(());
     }
-    let Some(marks) = gate(task::current(), current_tgid()) else { return Ok(()) };
-    let raddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
-    let laddr = address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?;
+    let raddr = address::<R>(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
+    let laddr = address::<R>(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?;
     let body = Accept {
         raddr: bytes16(raddr),
         laddr: bytes16(laddr),
         rport,
-        lport: field(sk, off!(sock__skc_num))?,
+        lport: R::get(sk, off!(sock__skc_num))?,
         family,
         pad: 0,
-        protocol: u32::from(field::<u16>(sk, off!(sock__sk_protocol))?),
+        protocol: u32::from(R::get::<u16>(sk, off!(sock__sk_protocol))?),
         pad2: 0,
         conn_id: connection_number(),
     };
-    let served =
-        Served { conn_id: body.conn_id, start_ns: start_of(task::current()), tgid: current_tgid(), pad: 0 };
+    let served = Served { conn_id: body.conn_id, start_ns: started(), tgid: current_tgid(), pad: 0 };
     // The oldest makes room, so that there is always some; the table may be locked.
-    if SERVED.insert(sk, served, 0).is_err() {
+    if SERVED.insert(R::number(sk), served, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
     by_current(Head { kind: Kind::Accept, source, marks }, Wake::Now, body);

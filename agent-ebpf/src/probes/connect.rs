@@ -15,10 +15,10 @@ use spoor_wire::{Connect, Fault, Kind, Source};
 use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current, now};
-use crate::gate::{marks, muted, watched};
+use crate::gate::{current_tgid, marks, muted, watched};
 use crate::maps::{CALLS, DATAGRAM, IN_CALL, MULTIPATH, PENDING, Pending, UNTRACED};
-use crate::read::{Unreadable, bytes16, field, off};
-use crate::task::{self, is_kthread, is_service, start_of};
+use crate::read::{Guarded, Plain, Read, Unreadable, bytes16, field, off};
+use crate::task::{is_kthread, is_service, started};
 
 pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
@@ -35,7 +35,7 @@ const TCP_CLOSE: u8 = 7;
 /// `lsm/socket_connect(struct socket *sock, struct sockaddr *address, int addrlen)`
 #[lsm(hook = "socket_connect")]
 pub fn lsm_connect(ctx: LsmContext) -> i32 {
-    asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::LsmConnect);
+    asked::<Plain>(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::LsmConnect);
     // Observe only: what earlier programs decided stands.
     ctx.arg::<i32>(3)
 }
@@ -44,7 +44,7 @@ twins! {
     /// `fentry/security_socket_connect`
     fentry of "security_socket_connect": fentry_connect, fentry_connect_again by Twins::Connect;
     |ctx: FEntryContext| {
-        asked(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryConnect);
+        asked::<Plain>(ctx.arg::<u64>(0), ctx.arg::<u64>(1), Source::FentryConnect);
     }
 }
 
@@ -52,43 +52,47 @@ twins! {
 #[kprobe(function = "security_socket_connect")]
 pub fn kprobe_connect(ctx: ProbeContext) -> u32 {
     if let (Some(socket), Some(address)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1)) {
-        asked(socket, address, Source::KprobeConnect);
+        asked::<Guarded>(socket, address, Source::KprobeConnect);
     }
     0
 }
 
 #[inline(always)]
-fn asked(socket: u64, address: u64, source: Source) {
+fn asked<R: Read>(socket: u64, address: u64, source: Source) {
     if muted("socket_connect") {
         return;
     }
-    if try_asked(socket, address, source).is_err() {
+    if try_asked::<R>(socket, address, source).is_err() {
         fault(source, Fault::Socket);
     }
 }
 
 #[inline(always)]
-fn try_asked(socket: u64, address: u64, source: Source) -> Result<(), Unreadable> {
-    let sk = field::<u64>(socket, off!(socket__sk))?;
-    asked_of(sk, |at| field(address, at), |at| field(address, at), source)?;
+fn try_asked<R: Read>(socket: u64, address: u64, source: Source) -> Result<(), Unreadable> {
+    let sk = R::get::<u64>(socket, off!(socket__sk))?;
+    let address = R::number(address);
+    asked_of::<R>(sk, |at| field(address, at), |at| field(address, at), source)?;
     Ok(())
 }
 
 /// Emits the asking, where the socket is one that connects, and is not connecting already. True where it was emitted.
 #[inline(always)]
-pub fn asked_of(
+pub fn asked_of<R: Read>(
     sk: u64,
     short: impl Fn(u32) -> Result<u16, Unreadable>,
     word: impl Fn(u32) -> Result<u32, Unreadable>,
     source: Source,
 ) -> Result<bool, Unreadable> {
-    let Some(manner) = manner(sk)? else { return Ok(false) };
+    // Of most processes that is all.
+    let Some(marked) = gate(current_tgid()) else { return Ok(false) };
+    let Some(manner) = manner::<R>(sk)? else { return Ok(false) };
     // A second call on a socket that is connecting only asks how it goes. Datagrams take a new destination at any time.
-    if manner.state & DATAGRAM == 0 && field::<u8>(sk, off!(sock__skc_state))? != TCP_CLOSE {
+    if manner.state & DATAGRAM == 0 && R::get::<u8>(sk, off!(sock__skc_state))? != TCP_CLOSE {
         return Ok(false);
     }
     let Some(to) = destination(&manner, short, word)? else { return Ok(false) };
-    Ok(begin(sk, to, IN_CALL | manner.state, source))
+    begin(R::number(sk), to, IN_CALL | manner.state, marked, source);
+    Ok(true)
 }
 
 /// How a socket connects.
@@ -103,16 +107,16 @@ pub struct Manner {
 
 /// `None` of families that are nothing to us here.
 #[inline(always)]
-pub fn manner(sk: u64) -> Result<Option<Manner>, Unreadable> {
-    let family = field::<u16>(sk, off!(sock__skc_family))?;
+pub fn manner<R: Read>(sk: u64) -> Result<Option<Manner>, Unreadable> {
+    let family = R::get::<u16>(sk, off!(sock__skc_family))?;
     if family == AF_VSOCK {
         return Ok(Some(Manner { family, protocol: 0, raw: false, state: UNTRACED }));
     }
     if family != AF_INET && family != AF_INET6 {
         return Ok(None);
     }
-    let raw = field::<u16>(sk, off!(sock__sk_type))? == SOCK_RAW;
-    let spoken = field::<u16>(sk, off!(sock__sk_protocol))?;
+    let raw = R::get::<u16>(sk, off!(sock__sk_type))? == SOCK_RAW;
+    let spoken = R::get::<u16>(sk, off!(sock__sk_protocol))?;
     let state = match spoken {
         IPPROTO_TCP | IPPROTO_DCCP => 0,
         IPPROTO_MPTCP => MULTIPATH,
@@ -158,27 +162,27 @@ pub const fn pair(first: u32, second: u32) -> u64 {
 
 /// Destination of a socket that knows it already.
 #[inline(always)]
-pub fn destination_of(sk: u64, protocol: u16) -> Result<Connect, Unreadable> {
-    let family = field::<u16>(sk, off!(sock__skc_family))?;
-    let daddr = address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
-    let dport = u16::from_be(field(sk, off!(sock__skc_dport))?);
+pub fn destination_of<R: Read>(sk: u64, protocol: u16) -> Result<Connect, Unreadable> {
+    let family = R::get::<u16>(sk, off!(sock__skc_family))?;
+    let daddr = address::<R>(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?;
+    let dport = u16::from_be(R::get(sk, off!(sock__skc_dport))?);
     Ok(Connect { conn_id: 0, daddr: bytes16(daddr), family, dport, protocol: protocol.into() })
 }
 
 /// An address of a socket, as two words of memory.
 #[inline(always)]
-pub fn address(sk: u64, family: u16, v4: u32, v6: u32) -> Result<[u64; 2], Unreadable> {
-    if family == AF_INET6 { field(sk, v6) } else { Ok([u64::from(field::<u32>(sk, v4)?), 0]) }
+pub fn address<R: Read>(sk: u64, family: u16, v4: u32, v6: u32) -> Result<[u64; 2], Unreadable> {
+    if family == AF_INET6 { field(R::number(sk), v6) } else { Ok([u64::from(R::get::<u32>(sk, v4)?), 0]) }
 }
 
 /// Whether the current task's connections leave the kernel, and its marks.
 #[inline(always)]
-pub fn gate(task: u64, tgid: u32) -> Option<u32> {
-    if is_kthread(task) || !watched(task, tgid) {
+pub fn gate(tgid: u32) -> Option<u32> {
+    if is_kthread() || !watched(tgid) {
         return None;
     }
-    let marked = marks(task, tgid);
-    let wanted = marked & (MARK_HOLDS | MARK_SERVICE | MARK_CANARY) != 0 || is_service(task);
+    let marked = marks(tgid);
+    let wanted = marked & (MARK_HOLDS | MARK_SERVICE | MARK_CANARY) != 0 || is_service();
     wanted.then_some(marked)
 }
 
@@ -198,19 +202,16 @@ pub fn connection_number() -> u64 {
     now() ^ (u64::from(random) << 32)
 }
 
-/// Emits the asking and remembers the socket, so that the outcome finds back to it. False where nobody asked for it.
+/// Emits the asking by a process with these marks, and remembers the socket, so that the outcome finds back to it.
 #[inline(always)]
-pub fn begin(sk: u64, mut to: Connect, state: u32, source: Source) -> bool {
+pub fn begin(sk: u64, mut to: Connect, state: u32, marks: u32, source: Source) {
     let pid_tgid = bpf_get_current_pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
-    let task = task::current();
-    let Some(marked) = gate(task, tgid) else { return false };
     to.conn_id = connection_number();
-    let pending = Pending { conn_id: to.conn_id, start_ns: start_of(task), tgid, state };
+    let pending = Pending { conn_id: to.conn_id, start_ns: started(), tgid, state };
     if PENDING.insert(sk, pending, 0).is_err() {
         fault(source, Fault::ConnFull);
     }
     remember_call(pid_tgid, sk, source);
-    by_current(Head { kind: Kind::Connect, source, marks: marked }, Wake::Now, to);
-    true
+    by_current(Head { kind: Kind::Connect, source, marks }, Wake::Now, to);
 }

@@ -21,7 +21,7 @@ use spoor_wire::{AcceptEnd, ConnectEnd, Fault, Kind, Source};
 
 use super::connect::{
     AF_UNIX, AF_VSOCK, IPPROTO_MPTCP, IPPROTO_SCTP, IPPROTO_TCP, address, asked_of, begin, destination_of,
-    manner, remember_call,
+    gate, manner, remember_call,
 };
 use crate::again::{Twins, twins};
 use crate::count::fault;
@@ -31,7 +31,7 @@ use crate::maps::{
     CALLS, DATAGRAM, Ends, HELLOS, IN_CALL, LATER, MULTIPATH, PENDING, Pending, SENT, SERVED, SYSCALLS,
     UNTRACED,
 };
-use crate::read::{Unreadable, bytes16, cleared, field, off, user};
+use crate::read::{Guarded, Plain, Read, Unreadable, bytes16, cleared, field, off, user};
 use crate::syscall::{self, Syscall, file_of, sk_of, syscall};
 
 const TCP_ESTABLISHED: u32 = 1;
@@ -85,14 +85,14 @@ fn try_state(sk: u64, old: u32, new: u32) -> Result<(), Unreadable> {
     let Some(pending) = awaited(sk)? else { return Ok(()) };
     if new == TCP_ESTABLISHED {
         await_hello(sk, &pending);
-        end(sk, &pending, 0, Source::TpState);
+        end::<Plain>(sk, &pending, 0, Source::TpState);
         return Ok(());
     }
-    let error = field::<u32>(sk, off!(sock__sk_err))?;
+    let error = Plain::get::<u32>(sk, off!(sock__sk_err))?;
     if error != 0 {
-        end(sk, &pending, error, Source::TpState);
+        end::<Plain>(sk, &pending, error, Source::TpState);
     } else if old == TCP_SYN_SENT && !(pending.state & IN_CALL != 0 && pending.tgid == current_tgid()) {
-        end(sk, &pending, ERRNO_NONE, Source::TpState);
+        end::<Plain>(sk, &pending, ERRNO_NONE, Source::TpState);
     }
     Ok(())
 }
@@ -116,6 +116,8 @@ fn served(sk: u64) {
 /// The first packet is about to leave: the call that asked was seen, or this is the first that is known of it.
 #[inline(always)]
 fn sent(sk: u64) -> Result<(), Unreadable> {
+    // Whoever sends it is who asked, and he alone: of most processes that is all.
+    let Some(marked) = gate(current_tgid()) else { return Ok(()) };
     if let Some(known) = pending(sk)
         && known.state & SENT == 0
         && known.tgid == current_tgid()
@@ -124,7 +126,7 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
         return Ok(());
     }
     let thread = bpf_get_current_pid_tgid();
-    let mut protocol = field::<u16>(sk, off!(sock__sk_protocol))?;
+    let mut protocol = Plain::get::<u16>(sk, off!(sock__sk_protocol))?;
     if protocol == IPPROTO_MPTCP {
         // Not known, so in the tier that sees no entry: the subflow comes next, and tells where to.
         remember_call(thread, sk, Source::TpState);
@@ -150,7 +152,13 @@ fn sent(sk: u64) -> Result<(), Unreadable> {
         }
     }
     if !muted("socket_connect") {
-        begin(sk, destination_of(sk, protocol)?, IN_CALL | SENT, Source::TpState);
+        begin(
+            Plain::number(sk),
+            destination_of::<Plain>(sk, protocol)?,
+            IN_CALL | SENT,
+            marked,
+            Source::TpState,
+        );
     }
     Ok(())
 }
@@ -171,15 +179,21 @@ twins! {
 fn try_return(file: u64, address: u64, ret: i32) -> Result<(), Unreadable> {
     let source = Source::FexitConnect;
     let thread = bpf_get_current_pid_tgid();
+    let refused = ret == -EPERM || ret == -EACCES;
     let asked = called(thread);
-    let _ = CALLS.remove(thread);
-    let Some(sk) = sk_of(file)? else { return Ok(()) };
+    if asked.is_some() {
+        let _ = CALLS.remove(thread);
+    } else if gate((thread >> 32) as u32).is_none() {
+        // Nothing began in this call, and what an earlier one began is awaited of whoever made that.
+        return Ok(());
+    }
+    let address = Plain::number(address);
+    let Some(sk) = sk_of::<Plain>(file)? else { return Ok(()) };
     if returned(in_place_of(sk, asked), ret, source) {
         return Ok(());
     }
     // A security module that comes before ours has refused it: then ours was not asked.
-    let refused = ret == -EPERM || ret == -EACCES;
-    if refused && asked_of(sk, |at| field(address, at), |at| field(address, at), source)? {
+    if refused && asked_of::<Guarded>(sk, |at| field(address, at), |at| field(address, at), source)? {
         let _ = CALLS.remove(thread);
         returned(sk, ret, source);
     }
@@ -243,7 +257,7 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
         fault(Source::TpConnect, Fault::DescriptorGone);
         return Ok(false);
     }
-    let Some(sk) = sk_of(file)? else { return Ok(false) };
+    let Some(sk) = sk_of::<Guarded>(file)? else { return Ok(false) };
     if field::<u16>(sk, off!(sock__skc_family))? == AF_UNIX {
         return Ok(true);
     }
@@ -252,7 +266,7 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
     if muted("connect_return") || returned(there, ret, Source::TpConnect) || asked == Some(there) {
         return Ok(false);
     }
-    let traced = manner(sk)?.is_some_and(|manner| manner.state & (DATAGRAM | UNTRACED) == 0);
+    let traced = manner::<Guarded>(sk)?.is_some_and(|manner| manner.state & (DATAGRAM | UNTRACED) == 0);
     if ret == -EALREADY || ret == -EISCONN || traced && (ret >= 0 || undecided(ret) || asks(ret)) {
         return Ok(false);
     }
@@ -260,7 +274,7 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<bool, Unreadable> {
     let at = call.argument(regs, 1)?;
     let there = |offset: u32| at.wrapping_add(u64::from(offset));
     let source = Source::TpConnect;
-    if asked_of(sk, |offset| user(there(offset)), |offset| user(there(offset)), source)? {
+    if asked_of::<Guarded>(sk, |offset| user(there(offset)), |offset| user(there(offset)), source)? {
         let _ = CALLS.remove(thread);
         returned(sk, ret, source);
     }
@@ -293,9 +307,9 @@ fn returned(sk: u64, ret: i32, source: Source) -> bool {
     };
     let there = ret == 0 || ret == -EISCONN;
     if known.state & (DATAGRAM | UNTRACED) != 0 && there {
-        end(sk, &known, 0, source);
+        end::<Guarded>(sk, &known, 0, source);
     } else if ret < 0 && (known.state & DATAGRAM != 0 || !undecided(ret)) {
-        end(sk, &known, ret.unsigned_abs(), source);
+        end::<Guarded>(sk, &known, ret.unsigned_abs(), source);
     } else if known.state & UNTRACED != 0 {
         let _ = PENDING.remove(sk);
         let _ = LATER.insert(sk, Pending { state: known.state & !IN_CALL, ..known }, 0);
@@ -309,7 +323,7 @@ fn returned(sk: u64, ret: i32, source: Source) -> bool {
 #[inline(always)]
 fn awaited(sk: u64) -> Result<Option<Pending>, Unreadable> {
     match pending(sk) {
-        None if field::<u16>(sk, off!(sock__sk_protocol))? == IPPROTO_SCTP => Ok(later(sk)),
+        None if Plain::get::<u16>(sk, off!(sock__sk_protocol))? == IPPROTO_SCTP => Ok(later(sk)),
         known => Ok(known),
     }
 }
@@ -347,29 +361,31 @@ fn await_hello(sk: u64, pending: &Pending) {
 
 #[inline(always)]
 fn ends(sk: u64) -> Result<Ends, Unreadable> {
-    let family = field::<u16>(sk, off!(sock__skc_family))?;
+    let family = Plain::get::<u16>(sk, off!(sock__skc_family))?;
     Ok(Ends {
-        saddr: address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?,
-        daddr: address(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?,
-        sport: u32::from(field::<u16>(sk, off!(sock__skc_num))?),
-        dport: u32::from(u16::from_be(field(sk, off!(sock__skc_dport))?)),
+        saddr: address::<Plain>(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))?,
+        daddr: address::<Plain>(sk, family, off!(sock__skc_daddr), off!(sock__skc_v6_daddr))?,
+        sport: u32::from(Plain::get::<u16>(sk, off!(sock__skc_num))?),
+        dport: u32::from(u16::from_be(Plain::get(sk, off!(sock__skc_dport))?)),
         family: u64::from(family),
     })
 }
 
 /// Emits the outcome. The socket is told from the table first: whoever comes second finds nothing.
 #[inline(always)]
-fn end(sk: u64, pending: &Pending, errno: u32, source: Source) {
-    if PENDING.remove(sk).is_err() && LATER.remove(sk).is_err() {
+fn end<R: Read>(sk: u64, pending: &Pending, errno: u32, source: Source) {
+    let number = R::number(sk);
+    if PENDING.remove(number).is_err() && LATER.remove(number).is_err() {
         return;
     }
-    let family = field::<u16>(sk, off!(sock__skc_family)).unwrap_or(0);
+    let family = R::get::<u16>(sk, off!(sock__skc_family)).unwrap_or(0);
     let (saddr, sport) = if family == AF_VSOCK {
         (cleared(), 0)
     } else {
         (
-            address(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr)).unwrap_or(cleared()),
-            field(sk, off!(sock__skc_num)).unwrap_or(0),
+            address::<R>(sk, family, off!(sock__skc_rcv_saddr), off!(sock__skc_v6_rcv_saddr))
+                .unwrap_or(cleared()),
+            R::get(sk, off!(sock__skc_num)).unwrap_or(0),
         )
     };
     let body = ConnectEnd { conn_id: pending.conn_id, errno, sport, family, saddr: bytes16(saddr) };

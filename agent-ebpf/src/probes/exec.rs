@@ -16,7 +16,7 @@ use crate::gate::{marks, muted, watched};
 use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;
 use crate::names::{Out, cgroup, path};
-use crate::read::{Unreadable, field, kernel_str, masked, off, user_bytes};
+use crate::read::{Plain, Read, Unreadable, kernel_str, masked, off, user_bytes};
 use crate::task;
 
 const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
@@ -57,10 +57,10 @@ fn executed(ctx: &BtfTracePointContext, scratch: u32) {
 fn try_exec((task, old_tid, bprm): (u64, u32, u64), scratch: u32) -> Result<(), Unreadable> {
     let pid_tgid = bpf_get_current_pid_tgid();
     let tgid = (pid_tgid >> 32) as u32;
-    if !watched(task, tgid) {
+    if !watched(tgid) {
         return Ok(());
     }
-    let marked = marks(task, tgid);
+    let marked = marks(tgid);
     let scratch = SCRATCH.get_ptr_mut(scratch).ok_or(Unreadable)?;
     let sample = scratch.cast::<Sample<Exec>>();
     // SAFETY: the scratch is this CPU's, aligned to 8, longer than the fixed part, and initialised as all map memory is.
@@ -70,7 +70,7 @@ fn try_exec((task, old_tid, bprm): (u64, u32, u64), scratch: u32) -> Result<(), 
     let told = Head { kind: Kind::Exec, source: Source::TpExec, marks: marked };
     // SAFETY: as above.
     unsafe { head(header, told, number(Kind::Exec), len) };
-    task::fill(&mut header.task, task, pid_tgid, Source::TpExec);
+    task::fill(&mut header.task, pid_tgid, Source::TpExec);
     send(scratch, len);
     Ok(())
 }
@@ -79,18 +79,19 @@ fn try_exec((task, old_tid, bprm): (u64, u32, u64), scratch: u32) -> Result<(), 
 #[inline(always)]
 fn fill_tail(scratch: *mut Scratch, body: &mut Exec, task: u64, bprm: u64) -> Result<u32, Unreadable> {
     let base = scratch.cast::<u8>();
-    let mm = field::<u64>(task, off!(task__mm))?;
-    let exe = field::<u64>(mm, off!(mm__exe_file))?;
-    let program = inode(field(exe, off!(file__f_inode))?)?;
+    let mm = Plain::get::<u64>(task, off!(task__mm))?;
+    let exe = Plain::get::<u64>(mm, off!(mm__exe_file))?;
+    let at = Plain::get(exe, off!(file__f_inode))?;
+    let program = inode::<Plain>(at)?;
     (body.ino, body.dev) = (program.ino, program.dev);
-    body.links = field(program.at, off!(inode__i_nlink)).unwrap_or(1);
+    body.links = Plain::get(at, off!(inode__i_nlink)).unwrap_or(1);
     body.pad = 0;
 
     // SAFETY: a place in the scratch; nothing is read.
     let cursor = unsafe { &raw mut (*scratch).at };
     // SAFETY: the scratch has more than `MASK + 257` bytes.
     let mut names = unsafe { Out::<MASK>::new(base, cursor, TAIL, PATH_MAX) };
-    path(&mut names, exe);
+    path::<Plain, MASK>(&mut names, exe);
     let at = names.end();
     body.path = Span { offset: TAIL, len: (at - TAIL) as u16, flags: names.flags };
 
@@ -111,7 +112,7 @@ fn fill_tail(scratch: *mut Scratch, body: &mut Exec, task: u64, bprm: u64) -> Re
 #[inline(always)]
 fn filename(base: *mut u8, at: u32, bprm: u64) -> Span {
     let to = base.wrapping_add(masked::<MASK>(at) as usize);
-    let read = field::<u64>(bprm, off!(bprm__filename))
+    let read = Plain::get::<u64>(bprm, off!(bprm__filename))
         // SAFETY: an offset up to `MASK`, and at most `FILENAME_MAX` bytes from there.
         .and_then(|name| unsafe { kernel_str(to, FILENAME_MAX, name) });
     match read {
@@ -129,8 +130,8 @@ fn filename(base: *mut u8, at: u32, bprm: u64) -> Span {
 
 #[inline(always)]
 fn arguments(base: *mut u8, at: u32, mm: u64) -> Result<Span, Unreadable> {
-    let start = field::<u64>(mm, off!(mm__arg_start))?;
-    let end = field::<u64>(mm, off!(mm__arg_end))?;
+    let start = Plain::get::<u64>(mm, off!(mm__arg_start))?;
+    let end = Plain::get::<u64>(mm, off!(mm__arg_end))?;
     let size = end.wrapping_sub(start);
     let (len, mut flags) =
         if size >= u64::from(ARGV_MAX) { (ARGV_MAX - 1, SPAN_TRUNCATED) } else { (size as u32, 0) };

@@ -64,11 +64,11 @@ fn failed(regs: u64, ret: i64, call: (Call, bool), source: Source) {
         return;
     }
     let pid_tgid = bpf_get_current_pid_tgid();
-    let (task, tgid) = (task::current(), (pid_tgid >> 32) as u32);
-    if is_kthread(task) || !watched(task, tgid) {
+    let tgid = (pid_tgid >> 32) as u32;
+    if is_kthread() || !watched(tgid) {
         return;
     }
-    let marked = marks(task, tgid);
+    let marked = marks(tgid);
     if marked & (MARK_HOLDS | MARK_SERVICE | MARK_CANARY) == 0 {
         return;
     }
@@ -78,7 +78,7 @@ fn failed(regs: u64, ret: i64, call: (Call, bool), source: Source) {
         Call::Execveat => 1,
     };
     match (Syscall { number: 0, compat, array: 0 }).argument(regs, place) {
-        Ok(name) => emit(name, ret.unsigned_abs() as u32, marked, (task, pid_tgid), source),
+        Ok(name) => emit(name, ret.unsigned_abs() as u32, marked, pid_tgid, source),
         Err(Unreadable) => fault(source, Fault::Task),
     }
 }
@@ -95,7 +95,7 @@ struct Room {
 }
 
 #[inline(always)]
-fn emit(name: u64, errno: u32, marked: u32, (task, pid_tgid): (u64, u64), source: Source) {
+fn emit(name: u64, errno: u32, marked: u32, pid_tgid: u64, source: Source) {
     let told = Head { kind: Kind::ExecFailed, source, marks: marked };
     let seq = number(Kind::ExecFailed);
     let (ring, limit) = ring(Kind::ExecFailed.lane());
@@ -117,7 +117,7 @@ fn emit(name: u64, errno: u32, marked: u32, (task, pid_tgid): (u64, u64), source
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
     unsafe { head(&raw mut (*room).sample.header, told, seq, TAIL + len) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(unsafe { &mut (*room).sample.header.task }, task, pid_tgid, source);
+    task::fill(unsafe { &mut (*room).sample.header.task }, pid_tgid, source);
     // SAFETY: as above.
     unsafe { (&raw mut (*room).sample.body).write(body) };
     entry.submit(wake_flags(ring, limit, Wake::Later));

@@ -14,8 +14,8 @@ use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::MARKS;
-use crate::read::{Unreadable, field, off};
-use crate::task::is_kthread;
+use crate::read::{Plain, Read, Unreadable, off};
+use crate::task::is_kernels;
 
 /// `SIGNAL_GROUP_EXIT`
 const GROUP_EXIT: u32 = 4;
@@ -49,22 +49,22 @@ fn exited(task: u64) {
 
 #[inline(always)]
 fn try_exit(task: u64) -> Result<(), Unreadable> {
-    let signal = field::<u64>(task, off!(task__signal))?;
-    if field::<u32>(signal, off!(signal__live))? != 0 || is_kthread(task) {
+    let signal = Plain::get::<u64>(task, off!(task__signal))?;
+    if Plain::get::<u32>(signal, off!(signal__live))? != 0 || is_kernels::<Plain>(task) {
         return Ok(());
     }
-    let tgid = field::<u32>(task, off!(task__tgid))?;
-    let marked = marks(task, tgid);
+    let tgid = Plain::get::<u32>(task, off!(task__tgid))?;
+    let marked = marks(tgid);
     // Whoever gets this number next starts without marks, in scope or not.
     let _ = MARKS.remove(tgid);
     if is_agent(tgid) || (!in_scope() && marked & MARK_CANARY == 0) {
         return Ok(());
     }
     // `exit_group` and fatal signals set the group's code; else the leader's own is what `wait` will tell.
-    let status = if field::<u32>(signal, off!(signal__flags))? & GROUP_EXIT != 0 {
-        field::<u32>(signal, off!(signal__group_exit_code))?
+    let status = if Plain::get::<u32>(signal, off!(signal__flags))? & GROUP_EXIT != 0 {
+        Plain::get::<u32>(signal, off!(signal__group_exit_code))?
     } else {
-        field::<u32>(field(task, off!(task__group_leader))?, off!(task__exit_code))?
+        Plain::get::<u32>(Plain::get(task, off!(task__group_leader))?, off!(task__exit_code))?
     };
     let wake = if marked == 0 { Wake::Later } else { Wake::Now };
     by_current(

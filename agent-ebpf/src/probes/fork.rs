@@ -13,8 +13,8 @@ use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::{in_scope, is_agent, marks, muted};
 use crate::maps::{ARMED, MARKS};
-use crate::read::{Unreadable, field, off};
-use crate::task::{cgroup_id_of, is_kthread, ns_pid, start_of};
+use crate::read::{Plain, Read, Unreadable, off};
+use crate::task::{cgroup_id_of, is_kernels, ns_pid, start_of};
 
 /// `tp_btf/sched_process_fork`
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -45,23 +45,23 @@ fn forked(maker: u64, child: u64) {
 
 #[inline(always)]
 fn try_fork(maker: u64, child: u64) -> Result<(), Unreadable> {
-    let maker_tgid = field::<u32>(maker, off!(task__tgid))?;
-    let tgid = field::<u32>(child, off!(task__tgid))?;
+    let maker_tgid = Plain::get::<u32>(maker, off!(task__tgid))?;
+    let tgid = Plain::get::<u32>(child, off!(task__tgid))?;
     // A thread is no process; kernel threads are nobody's deed.
-    if tgid == maker_tgid || is_kthread(child) {
+    if tgid == maker_tgid || is_kernels::<Plain>(child) {
         return Ok(());
     }
     // The agent itself is never marked: while it has armed its canary, its children are.
     let agent = is_agent(maker_tgid);
     let inherited = if !agent {
-        marks(maker, maker_tgid)
+        marks(maker_tgid)
     } else if ARMED.get(0).is_some_and(|armed| *armed != 0) {
         MARK_CANARY
     } else {
         return Ok(());
     };
     let canary = inherited & MARK_CANARY != 0;
-    let child_start_ns = start_of(child);
+    let child_start_ns = start_of::<Plain>(child);
     if inherited != 0
         && MARKS.insert(tgid, Mark { start_ns: child_start_ns, flags: inherited, pad: 0 }, 0).is_err()
     {
@@ -70,16 +70,16 @@ fn try_fork(maker: u64, child: u64) -> Result<(), Unreadable> {
     if !in_scope() && !canary {
         return Ok(());
     }
-    let parent = field::<u64>(child, off!(task__real_parent))?;
-    let (child_ns_tgid, child_pid_ns) = ns_pid(child)?;
+    let parent = Plain::get::<u64>(child, off!(task__real_parent))?;
+    let (child_ns_tgid, child_pid_ns) = ns_pid::<Plain>(child)?;
     let body = Fork {
         child_start_ns,
-        parent_start_ns: start_of(parent),
-        child_cgroup_id: cgroup_id_of(child).unwrap_or(0),
+        parent_start_ns: start_of::<Plain>(parent),
+        child_cgroup_id: cgroup_id_of::<Plain>(child).unwrap_or(0),
         child_tgid: tgid,
         child_ns_tgid,
         child_pid_ns,
-        parent_tgid: field(parent, off!(task__tgid))?,
+        parent_tgid: Plain::get(parent, off!(task__tgid))?,
         child_marks: inherited,
         pad: 0,
     };

@@ -108,7 +108,7 @@ enum Part {
 /// Whether the current task's changes leave the kernel, which they do where its connections do.
 #[inline(always)]
 fn gate(source: Source) -> Option<Head> {
-    let marks = connect::gate(task::current(), current_tgid())?;
+    let marks = connect::gate(current_tgid())?;
     Some(Head { kind: Kind::Identity, source, marks })
 }
 
@@ -151,7 +151,7 @@ fn namespaces(task: u64, new: u64, source: Source) {
     // A task that ends gives its namespaces up. Only the canary's is told: it proves that this fires, and ending takes no
     // privilege.
     if new == 0 {
-        let marks = marks(task, current_tgid());
+        let marks = marks(current_tgid());
         if marks & MARK_CANARY != 0 {
             emit(Head { kind: Kind::Identity, source, marks }, (0, 0, Part::All), (0, 0, Part::All));
         }
@@ -181,12 +181,7 @@ fn emit(told: Head, from: (u64, u64, Part), to: (u64, u64, Part)) {
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
     unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<Identity>>() as u32) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(
-        unsafe { &mut (*sample).header.task },
-        task::current(),
-        bpf_get_current_pid_tgid(),
-        told.source,
-    );
+    task::fill(unsafe { &mut (*sample).header.task }, bpf_get_current_pid_tgid(), told.source);
     // SAFETY: as above.
     ids(unsafe { &mut (*sample).body.from }, from);
     // SAFETY: as above.

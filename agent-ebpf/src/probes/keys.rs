@@ -28,7 +28,7 @@ use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
 use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
 use crate::syscall::{Syscall, syscall};
-use crate::task::{self, start_of};
+use crate::task::{self, started};
 
 /// Numbers of the calls, as 64-bit programs make them.
 const ADD_KEY: u32 = 248;
@@ -120,16 +120,16 @@ fn try_returned(regs: u64, ret: i64, call: Syscall, source: Source) -> Result<()
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let task = task::current();
-    if !watched(task, tgid) {
+    if !watched(tgid) {
         return Ok(());
     }
     let key = key_of(task, serial)?;
-    let marked = marks(task, tgid);
+    let marked = marks(tgid);
     let Some(rule) = rule(key, marked)? else { return Ok(()) };
-    if how == KEY_READ && is_told(task, tgid, serial) {
+    if how == KEY_READ && is_told(tgid, serial) {
         return Ok(());
     }
-    if add_marks(tgid, start_of(task), MARK_HOLDS).is_err() {
+    if add_marks(tgid, started(), MARK_HOLDS).is_err() {
         fault(source, Fault::MarkFull);
     }
     emit(key, (serial, how, rule), marked, source);
@@ -155,8 +155,8 @@ fn called(regs: u64, ret: i64, call: Syscall) -> Result<(u32, u32), Unreadable> 
 
 /// Whether this process has been told to have read that key.
 #[inline(always)]
-fn is_told(task: u64, tgid: u32, serial: u32) -> bool {
-    let tick = (start_of(task) / MARK_TICK_NS) as u32;
+fn is_told(tgid: u32, serial: u32) -> bool {
+    let tick = (started() / MARK_TICK_NS) as u32;
     let ino = u64::from(serial);
     let reading = Reading { ino, dev: NO_DEVICE, generation: 0, tgid, tick, how: KEY_READ, pad: 0 };
     // SAFETY: a number, and only whether it is there.
@@ -325,12 +325,7 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     // SAFETY: the reservation starts with a whole sample; each part is written before it is submitted.
     unsafe { head(&raw mut (*room).sample.header, told, seq, TAIL + KEY_TYPE_MAX + len) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(
-        unsafe { &mut (*room).sample.header.task },
-        task::current(),
-        bpf_get_current_pid_tgid(),
-        source,
-    );
+    task::fill(unsafe { &mut (*room).sample.header.task }, bpf_get_current_pid_tgid(), source);
     // SAFETY: as above.
     let body = unsafe { &mut (*room).sample.body };
     body.serial = serial;

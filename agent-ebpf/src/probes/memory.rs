@@ -15,10 +15,10 @@ use spoor_wire::{Fault, Kind, Memory, Source};
 use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
-use crate::gate::{marks, marks_of_number, muted, watched};
-use crate::read::{Unreadable, field, off};
+use crate::gate::{marks, marks_of, marks_of_number, muted, watched};
+use crate::read::{Guarded, Unreadable, field, off};
 use crate::syscall::syscall;
-use crate::task::{self, start_of};
+use crate::task::start_of;
 
 /// `PTRACE_MODE_ATTACH`
 const ATTACH: u32 = 2;
@@ -73,7 +73,7 @@ fn try_call(regs: u64, ret: i64) -> Result<(), Unreadable> {
     };
     let pid_tgid = bpf_get_current_pid_tgid();
     let (tgid, target) = ((pid_tgid >> 32) as u32, target as u32);
-    if !well || target == tgid || muted("ptrace_access_check") || !watched(task::current(), tgid) {
+    if !well || target == tgid || muted("ptrace_access_check") || !watched(tgid) {
         return Ok(());
     }
     let Some((start_ns, marked)) = marks_of_number(target) else { return Ok(()) };
@@ -98,17 +98,16 @@ fn asked(child: u64, mode: u32, source: Source) {
 fn try_asked(child: u64, how: u32, source: Source) -> Result<(), Unreadable> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     let target = field::<u32>(child, off!(task__tgid))?;
-    if target == tgid || marks(child, target) & MARK_HOLDS == 0 || !watched(task::current(), tgid) {
+    if target == tgid || marks_of(child, target) & MARK_HOLDS == 0 || !watched(tgid) {
         return Ok(());
     }
-    tell((target, start_of(child)), how, source);
+    tell((target, start_of::<Guarded>(child)), how, source);
     Ok(())
 }
 
 #[inline(always)]
 fn tell((target_tgid, target_start_ns): (u32, u64), how: u32, source: Source) {
-    let task = task::current();
-    let marked = marks(task, (bpf_get_current_pid_tgid() >> 32) as u32);
+    let marked = marks((bpf_get_current_pid_tgid() >> 32) as u32);
     let told = Head { kind: Kind::Memory, source, marks: marked };
     by_current(told, Wake::Now, Memory { target_start_ns, target_tgid, how });
 }

@@ -23,14 +23,14 @@ use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
-use crate::gate::{add_marks, marks, muted, watched};
+use crate::gate::{add_marks, current_tgid, marks, muted, watched};
 use crate::maps::KNOWN;
-use crate::matcher::{self, Hit, Inode};
+use crate::matcher::{self, Hit, Inode, find_sifted};
 use crate::names::{Out, path_of, place_of};
-use crate::read::{Unreadable, field, number_of, off};
-use crate::sieve;
+use crate::read::{Guarded, Plain, Read, Unreadable, field, off};
+use crate::sieve::{self, Sifted};
 use crate::syscall::file_of;
-use crate::task::{self, start_of};
+use crate::task::{self, started};
 
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
@@ -39,11 +39,7 @@ const FMODE_NOACCOUNT: u32 = 1 << 29;
 /// `lsm/file_open(struct file *file)`
 #[lsm(hook = "file_open")]
 pub fn lsm_open(ctx: LsmContext) -> i32 {
-    if sieve::may_match(ctx.arg::<u64>(0))
-        && let Ok(file) = number_of(&ctx, 0)
-    {
-        opened(&ctx, file, Source::LsmOpen);
-    }
+    opened_typed(&ctx, ctx.arg::<u64>(0), Source::LsmOpen);
     // Observe only: what earlier programs decided stands.
     ctx.arg::<i32>(1)
 }
@@ -52,19 +48,11 @@ twins! {
     /// `fentry/security_file_open`
     fentry of "security_file_open": fentry_open, fentry_open_again by Twins::Open;
     |ctx: FEntryContext| {
-        if sieve::may_match(ctx.arg::<u64>(0))
-            && let Ok(file) = number_of(&ctx, 0)
-        {
-            opened(&ctx, file, Source::FentryOpen);
-        }
+        opened_typed(&ctx, ctx.arg::<u64>(0), Source::FentryOpen);
     }
     // The same, without a word to the log: of what writes there, programs that share it make a call.
     again {
-        if sieve::may_match(ctx.arg::<u64>(0))
-            && let Ok(file) = number_of(&ctx, 0)
-            && !muted("file_open")
-            && try_open(file, Source::FentryOpen).is_err()
-        {
+        if try_typed(ctx.arg::<u64>(0), Source::FentryOpen).is_err() {
             fault(Source::FentryOpen, Fault::File);
         }
     }
@@ -94,11 +82,31 @@ pub fn tp_open(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
+fn opened_typed<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
+    told_of(ctx, try_typed(file, source), source);
+}
+
+/// The same of a typed pointer, without a word to the log.
+#[inline(always)]
+fn try_typed(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
+    let may = sieve::sift(file);
+    if may.is_nothing() || muted("file_open") {
+        return Ok(None);
+    }
+    try_open::<Plain>(file, may, source)
+}
+
+#[inline(always)]
 fn opened<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
     if muted("file_open") {
         return;
     }
-    match try_open(file, source) {
+    told_of(ctx, try_open::<Guarded>(file, Sifted::ANYTHING, source), source);
+}
+
+#[inline(always)]
+fn told_of<C: EbpfContext>(ctx: &C, told: Result<Option<u32>, Unreadable>, source: Source) {
+    match told {
         Ok(None) => {}
         Ok(Some(rule)) => debug!(ctx, "credential opened, rule {}", rule),
         Err(Unreadable) => {
@@ -109,43 +117,42 @@ fn opened<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
 }
 
 #[inline(always)]
-fn try_open(file: u64, source: Source) -> Result<Option<u32>, Unreadable> {
-    let mode = field::<u32>(file, off!(file__f_mode))?;
+fn try_open<R: Read>(file: u64, may: Sifted, source: Source) -> Result<Option<u32>, Unreadable> {
+    let mode = R::get::<u32>(file, off!(file__f_mode))?;
     if mode & (FMODE_READ | FMODE_WRITE) == 0 {
         return Ok(None);
     }
     let reads = mode & FMODE_READ != 0;
-    let at = field::<u64>(file, off!(file__f_inode))?;
-    if !is_regular(at)? {
+    let at = R::get::<u64>(file, off!(file__f_inode))?;
+    if !is_regular::<R>(at)? {
         return Ok(None);
     }
-    let pid_tgid = bpf_get_current_pid_tgid();
-    let tgid = (pid_tgid >> 32) as u32;
-    let task = task::current();
-    if !watched(task, tgid) {
+    let tgid = current_tgid();
+    if !watched(tgid) {
         return Ok(None);
     }
-    if is_of_proc(at)? {
+    if is_of_proc::<R>(at)? {
         if reads {
-            memory::opened(file, at, source)?;
+            memory::opened(R::number(file), R::number(at), source)?;
         }
         return Ok(None);
     }
-    let inode = matcher::inode(at)?;
-    let Some(hit) = matcher::find(file, &inode)? else { return Ok(None) };
-    if reads {
-        hold(tgid, task, &inode, &hit, source);
-    }
-    let told = Told { kind: Kind::Open, source, how: backing(mode), flags: 0 };
-    emit(place_of(file)?, file, &inode, &hit, told);
+    let inode = matcher::inode::<R>(at)?;
+    // No plain load is possible of what was not sifted.
+    let hit = if R::IS_PLAIN { find_sifted(file, &inode, may)? } else { matcher::find(file, &inode)? };
+    let Some(hit) = hit else { return Ok(None) };
+    let marked = if reads { hold(tgid, &inode, &hit, source) } else { marks(tgid) };
+    let flags = R::get(file, off!(file__f_flags)).unwrap_or(0);
+    let told = Told { kind: Kind::Open, source, how: backing(mode), flags };
+    emit(place_of::<R>(file)?, &inode, &hit, marked, told);
     Ok(Some(hit.rule))
 }
 
 /// Whether an inode is of `/proc`.
 #[inline(always)]
-fn is_of_proc(inode: u64) -> Result<bool, Unreadable> {
-    let block = field::<u64>(inode, off!(inode__i_sb))?;
-    Ok(field::<u64>(block, off!(super_block__s_magic))? == PROC_SUPER_MAGIC)
+fn is_of_proc<R: Read>(inode: u64) -> Result<bool, Unreadable> {
+    let block = R::get::<u64>(inode, off!(inode__i_sb))?;
+    Ok(R::get::<u64>(block, off!(super_block__s_magic))? == PROC_SUPER_MAGIC)
 }
 
 /// The bit of a file that a stacked file system opened for itself, on top of which another was opened by the process.
@@ -154,16 +161,25 @@ pub fn backing(mode: u32) -> u32 {
     if mode & FMODE_NOACCOUNT != 0 { HOW_BACKING } else { 0 }
 }
 
-/// The current process has a credential from now on: its connections are of interest, and its reading of that file.
+/// The current process has a credential from now on: its connections are of interest, and its reading of that file. Gives
+/// its marks.
 #[inline(always)]
-pub fn hold(tgid: u32, task: u64, inode: &Inode, hit: &Hit, source: Source) {
-    if add_marks(tgid, start_of(task), MARK_HOLDS).is_err() {
-        fault(source, Fault::MarkFull);
-    }
+pub fn hold(tgid: u32, inode: &Inode, hit: &Hit, source: Source) -> u32 {
+    let marked = match add_marks(tgid, started(), MARK_HOLDS) {
+        Ok(marked) => marked,
+        Err(_) => {
+            fault(source, Fault::MarkFull);
+            marks(tgid)
+        }
+    };
     let generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
     let key = InodeKey { ino: inode.ino, dev: inode.dev, generation };
-    // An LRU: what it pushes out is read without that being told, and opened as before.
-    let _ = KNOWN.insert(key, hit.rule, 0);
+    // An LRU: what it pushes out is read without that being told, and opened as before. To ask is cheaper than to write.
+    // SAFETY: a number, copied at once.
+    if unsafe { KNOWN.get(key) }.copied() != Some(hit.rule) {
+        let _ = KNOWN.insert(key, hit.rule, 0);
+    }
+    marked
 }
 
 /// What a sample with a file's body tells, and by whom it was seen.
@@ -172,7 +188,7 @@ pub struct Told {
     pub kind: Kind,
     pub source: Source,
     pub how: u32,
-    /// Beside those of the file.
+    /// Those of the file, and others.
     pub flags: u32,
 }
 
@@ -198,20 +214,20 @@ struct Room {
     pad: u32,
 }
 
-/// Emits a sample with a file's body: of the file at a place, which is (directory entry, mount). `file` may be 0, of what is
-/// no open file.
+/// Emits a sample with a file's body: of the file at a place, which is (directory entry, mount), by a process with
+/// these marks.
 #[inline(always)]
-pub fn emit(place: (u64, u64), file: u64, inode: &Inode, hit: &Hit, tell: Told) {
+pub fn emit(place: (u64, u64), inode: &Inode, hit: &Hit, marked: u32, tell: Told) {
     let Told { kind, source, how, flags } = tell;
-    let flags = flags | field(file, off!(file__f_flags)).unwrap_or(0);
+    let marked = u64::from(marked as u8) << 56;
     let matched = u64::from(hit.matched as u8) << 32;
     let who = u64::from(kind as u8) << 40 | u64::from(source as u8) << 48;
     let rule = u64::from(hit.rule) | u64::from(how) << 32;
-    spoor_emit_file(place.0, place.1, inode.at, rule, u64::from(flags) | matched | who);
+    spoor_emit_file(place.0, place.1, inode.at, rule, u64::from(flags) | matched | who | marked);
 }
 
 /// The same, taken apart into five numbers, which is what such a function may take. `rule` is the rule and, above it, how;
-/// `told` is flags, then a byte each of how the rule was met, kind and source.
+/// `told` is flags, then a byte each of how the rule was met, kind, source and marks.
 ///
 /// The answer is of no use; verifiers demand that there is one.
 #[unsafe(no_mangle)]
@@ -221,25 +237,25 @@ extern "C" fn spoor_emit_file(dentry: u64, vfsmount: u64, at: u64, rule: u64, to
     let kind = unsafe { core::mem::transmute::<u8, Kind>((told >> 40) as u8) };
     // SAFETY: `emit` made it of a source.
     let source = unsafe { core::mem::transmute::<u8, Source>((told >> 48) as u8) };
-    let Ok(inode) = matcher::inode(at) else {
+    let Ok(file) = matcher::told(at) else {
         fault(source, Fault::File);
         return 0;
     };
     let hit = Hit { rule: rule as u32, matched: u32::from((told >> 32) as u8) };
     submit(
         (dentry, vfsmount),
-        &inode,
+        &file,
         &hit,
+        u32::from((told >> 56) as u8),
         Told { kind, source, how: (rule >> 32) as u32, flags: told as u32 },
     );
     0
 }
 
 #[inline(always)]
-fn submit(place: (u64, u64), inode: &Inode, hit: &Hit, tell: Told) {
-    let pid_tgid = bpf_get_current_pid_tgid();
-    let task = task::current();
+fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell: Told) {
     let Told { kind, source, how, flags } = tell;
+    let inode = &file.inode;
     // Kinds with a file's body are of one lane. Which of them it is, and the marks, are written into the head afterwards, so
     // that no verifier walks all that follows once for each.
     let told = Head { kind: Kind::Open, source, marks: 0 };
@@ -254,16 +270,14 @@ fn submit(place: (u64, u64), inode: &Inode, hit: &Hit, tell: Told) {
     // SAFETY: as above.
     let header = unsafe { &mut (*room).sample.header };
     header.kind = kind as u8;
-    header.marks = marks(task, (pid_tgid >> 32) as u32);
-    task::fill(&mut header.task, task, pid_tgid, source);
+    header.marks = marked;
+    task::fill(&mut header.task, bpf_get_current_pid_tgid(), source);
     // SAFETY: as above; every field is written, as soon as it is read, as in `fill`.
     let body = unsafe { &mut (*room).sample.body };
     (body.ino, body.dev, body.rule, body.matched) = (inode.ino, inode.dev, hit.rule, hit.matched);
     (body.flags, body.how, body.pad) = (flags, how, 0);
     body.generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
-    body.mode = field::<u16>(inode.at, off!(inode__i_mode)).unwrap_or(0).into();
-    body.owner = field(inode.at, off!(inode__i_uid)).unwrap_or(u32::MAX);
-    body.links = field(inode.at, off!(inode__i_nlink)).unwrap_or(0);
+    (body.mode, body.owner, body.links) = (file.mode.into(), file.owner, file.links);
     // The path last: verifiers walk what comes behind a loop once for each way out of it.
     // SAFETY: the reservation has `MASK + 257` bytes.
     let mut names = unsafe { Out::<MASK>::new(room.cast(), &raw mut (*room).at, TAIL as u32, ROOM) };

@@ -66,16 +66,31 @@ fn len(skb: *mut __sk_buff) -> u32 {
     unsafe { read_volatile(&raw const (*skb).len) }
 }
 
-/// Where the transport's header starts, and whose it is.
+/// Where the transport's header starts, and whose it is: of a header of IP, from its first byte and the fields for it.
 #[inline(always)]
 fn transport(skb: *mut __sk_buff) -> Option<(u32, u8)> {
-    let first = at::<u8>(skb, 0)?;
+    let (first, v4, v6) = match start(skb) {
+        // SAFETY: within the twenty bytes.
+        Some(ip) => unsafe { (ip.read_volatile(), ip.add(9).read_volatile(), ip.add(6).read_volatile()) },
+        None => (at(skb, 0)?, at(skb, 9)?, at(skb, 6)?),
+    };
     match first >> 4 {
-        4 => Some((u32::from(first & 0xf) << 2, at(skb, 9)?)),
+        4 => Some((u32::from(first & 0xf) << 2, v4)),
         // Extension headers before the transport's are what neither name servers nor TLS clients send.
-        6 => Some((40, at(skb, 6)?)),
+        6 => Some((40, v6)),
         _ => None,
     }
+}
+
+/// The first twenty bytes of a packet, where they lie in one piece, as they nearly always do: loads are far cheaper than the
+/// helper, and every packet of the host passes here.
+#[inline(always)]
+fn start(skb: *mut __sk_buff) -> Option<*const u8> {
+    // SAFETY: fields of the kernel's packet; the verifier makes addresses of them.
+    let (data, end) =
+        unsafe { (read_volatile(&raw const (*skb).data), read_volatile(&raw const (*skb).data_end)) };
+    let data = data as usize as *const u8;
+    if data.wrapping_add(20) as usize > end as usize { None } else { Some(data) }
 }
 
 #[inline(always)]

@@ -18,12 +18,12 @@ use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
 use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
 use crate::file::is_regular;
-use crate::gate::{marks, marks_of_number, muted, watched};
+use crate::gate::{marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
-use crate::read::{Unreadable, clear, field, off, user};
+use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
 use crate::syscall::{Syscall, file_of, syscall};
-use crate::task::{self, start_of};
+use crate::task::{self, started};
 
 /// `mmap` of 32-bit programs, before `mmap2`.
 const OLD_MMAP: u32 = 90;
@@ -34,7 +34,7 @@ const MAY_READ: u64 = 4;
 #[lsm(hook = "file_permission")]
 pub fn lsm_read(ctx: LsmContext) -> i32 {
     if ctx.arg::<u64>(1) & MAY_READ != 0 {
-        read(ctx.arg::<u64>(0), READ_CALL, Source::LsmRead);
+        read::<Plain>(ctx.arg::<u64>(0), READ_CALL, Source::LsmRead);
     }
     // Observe only: what earlier programs decided stands.
     ctx.arg::<i32>(2)
@@ -45,7 +45,7 @@ twins! {
     fentry of "security_file_permission": fentry_read, fentry_read_again by Twins::Read;
     |ctx: FEntryContext| {
         if ctx.arg::<u64>(1) & MAY_READ != 0 {
-            read(ctx.arg::<u64>(0), READ_CALL, Source::FentryRead);
+            read::<Plain>(ctx.arg::<u64>(0), READ_CALL, Source::FentryRead);
         }
     }
 }
@@ -56,7 +56,7 @@ pub fn kprobe_read(ctx: ProbeContext) -> u32 {
     if let (Some(file), Some(mask)) = (ctx.arg::<u64>(0), ctx.arg::<u64>(1))
         && mask & MAY_READ != 0
     {
-        read(file, READ_CALL, Source::KprobeRead);
+        read::<Guarded>(file, READ_CALL, Source::KprobeRead);
     }
     0
 }
@@ -64,7 +64,7 @@ pub fn kprobe_read(ctx: ProbeContext) -> u32 {
 /// `lsm/mmap_file(struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)`
 #[lsm(hook = "mmap_file")]
 pub fn lsm_map(ctx: LsmContext) -> i32 {
-    read(ctx.arg::<u64>(0), READ_MAP, Source::LsmMap);
+    read::<Plain>(ctx.arg::<u64>(0), READ_MAP, Source::LsmMap);
     // Observe only: what earlier programs decided stands.
     ctx.arg::<i32>(4)
 }
@@ -73,7 +73,7 @@ twins! {
     /// `fentry/security_mmap_file`
     fentry of "security_mmap_file": fentry_map, fentry_map_again by Twins::Map;
     |ctx: FEntryContext| {
-        read(ctx.arg::<u64>(0), READ_MAP, Source::FentryMap);
+        read::<Plain>(ctx.arg::<u64>(0), READ_MAP, Source::FentryMap);
     }
 }
 
@@ -81,7 +81,7 @@ twins! {
 #[kprobe(function = "security_mmap_file")]
 pub fn kprobe_map(ctx: ProbeContext) -> u32 {
     if let Some(file) = ctx.arg::<u64>(0) {
-        read(file, READ_MAP, Source::KprobeMap);
+        read::<Guarded>(file, READ_MAP, Source::KprobeMap);
     }
     0
 }
@@ -113,7 +113,7 @@ pub fn tp_read(ctx: BtfTracePointContext) -> i32 {
     match file_of(descriptor & 0xffff_ffff) {
         // Mapped is also what is no file, and closed what was read.
         Ok(0) | Err(Unreadable) => {}
-        Ok(file) => read(file, how, Source::TpRead),
+        Ok(file) => read::<Guarded>(file, how, Source::TpRead),
     }
     0
 }
@@ -138,46 +138,47 @@ fn descriptor(call: Syscall) -> (u32, u32) {
 }
 
 #[inline(always)]
-fn read(file: u64, how: u32, source: Source) {
+fn read<R: Read>(file: u64, how: u32, source: Source) {
     if file == 0 || muted("file_permission") {
         return;
     }
-    if try_read(file, how, source).is_err() {
+    if try_read::<R>(file, how, source).is_err() {
         fault(source, Fault::File);
     }
 }
 
 #[inline(always)]
-fn try_read(file: u64, how: u32, source: Source) -> Result<(), Unreadable> {
+fn try_read<R: Read>(file: u64, how: u32, source: Source) -> Result<(), Unreadable> {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let Some((_, flags)) = marks_of_number(tgid) else { return Ok(()) };
+    let Some((since_ns, flags)) = marks_of_number(tgid) else { return Ok(()) };
     if flags & MARK_HOLDS == 0 {
         return Ok(());
     }
-    let at = field::<u64>(file, off!(file__f_inode))?;
-    if !is_regular(at)? {
+    let at = R::get::<u64>(file, off!(file__f_inode))?;
+    if !is_regular::<R>(at)? {
         return Ok(());
     }
-    let inode = matcher::inode(at)?;
-    let generation = field(at, off!(inode__i_generation))?;
+    let inode = matcher::inode::<R>(at)?;
+    let generation = R::get(at, off!(inode__i_generation))?;
     let key = InodeKey { ino: inode.ino, dev: inode.dev, generation };
     // Userspace, which tells of what was open before, does not know the generation.
     let any = InodeKey { generation: 0, ..key };
     // SAFETY: numbers, copied at once.
-    let Some(rule) = unsafe { KNOWN.get(key).or(KNOWN.get(any)) }.copied() else { return Ok(()) };
-    let task = task::current();
-    if marks(task, tgid) & MARK_HOLDS == 0 || !watched(task, tgid) {
+    let Some(rule) = unsafe { KNOWN.get(key).or_else(|| KNOWN.get(any)) }.copied() else { return Ok(()) };
+    // The mark may be that of who had the number before.
+    let tick = started() / MARK_TICK_NS;
+    if since_ns / MARK_TICK_NS != tick || !watched(tgid) {
         return Ok(());
     }
-    let tick = (start_of(task) / MARK_TICK_NS) as u32;
+    let tick = tick as u32;
     let reading = Reading { ino: inode.ino, dev: inode.dev, generation, tgid, tick, how, pad: 0 };
     // SAFETY: a number, and only whether it is there.
     if unsafe { READS.get(reading) }.is_some() {
         return Ok(());
     }
     let _ = READS.insert(reading, 1u32, 0);
-    let mode = field::<u32>(file, off!(file__f_mode))?;
-    emit((file, at, mode), reading, rule, flags, source);
+    let mode = R::get::<u32>(file, off!(file__f_mode))?;
+    emit((R::number(file), inode.at, mode), reading, rule, flags, source);
     Ok(())
 }
 
@@ -194,7 +195,7 @@ fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
     unsafe { head(&raw mut (*sample).header, told, seq, size_of::<Sample<Open>>() as u32) };
     // SAFETY: as above; `fill` writes every field and reads none.
-    task::fill(unsafe { &mut (*sample).header.task }, task::current(), bpf_get_current_pid_tgid(), source);
+    task::fill(unsafe { &mut (*sample).header.task }, bpf_get_current_pid_tgid(), source);
     // SAFETY: as above. Field by field: of a copy the compiler makes a call.
     let body = unsafe { &mut (*sample).body };
     body.ino = reading.ino;

@@ -16,9 +16,8 @@ use crate::file::{FMODE_READ, is_regular};
 use crate::gate::{muted, watched};
 use crate::matcher;
 use crate::names::place_of;
-use crate::read::{Unreadable, field, off, user};
+use crate::read::{Guarded, Unreadable, field, off, user};
 use crate::syscall::{Syscall, file_of, syscall};
-use crate::task;
 
 /// `SOL_SOCKET` and `SCM_RIGHTS`, as they stand beside one another in a control message.
 const RIGHTS: u64 = 1 | 1 << 32;
@@ -111,17 +110,23 @@ fn received(file: u64, source: Source) {
 #[inline(always)]
 fn try_received(file: u64, source: Source) -> Result<(), Unreadable> {
     let at = field::<u64>(file, off!(file__f_inode))?;
-    if field::<u32>(file, off!(file__f_mode))? & FMODE_READ == 0 || !is_regular(at)? {
+    if field::<u32>(file, off!(file__f_mode))? & FMODE_READ == 0 || !is_regular::<Guarded>(at)? {
         return Ok(());
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let task = task::current();
-    if !watched(task, tgid) {
+    if !watched(tgid) {
         return Ok(());
     }
-    let inode = matcher::inode(at)?;
+    let inode = matcher::inode::<Guarded>(at)?;
     let Some(hit) = matcher::find(file, &inode)? else { return Ok(()) };
-    hold(tgid, task, &inode, &hit, source);
-    emit(place_of(file)?, file, &inode, &hit, Told { kind: Kind::Receive, source, how: 0, flags: 0 });
+    let marked = hold(tgid, &inode, &hit, source);
+    let flags = field(file, off!(file__f_flags)).unwrap_or(0);
+    emit(
+        place_of::<Guarded>(file)?,
+        &inode,
+        &hit,
+        marked,
+        Told { kind: Kind::Receive, source, how: 0, flags },
+    );
     Ok(())
 }

@@ -18,10 +18,9 @@ use super::open::{Told, emit};
 use crate::again::{Twins, twins};
 use crate::count::fault;
 use crate::file::is_regular;
-use crate::gate::{muted, watched};
+use crate::gate::{marks, muted, watched};
 use crate::matcher;
-use crate::read::{Unreadable, field, number_of, off};
-use crate::task;
+use crate::read::{Guarded, Unreadable, field, number_of, off};
 
 twins! {
     /// `fentry/security_path_rename`
@@ -55,16 +54,16 @@ fn renamed(from: u64, to: (u64, u64), source: Source) {
 fn try_renamed(from: u64, (dir, name): (u64, u64), source: Source) -> Result<(), Unreadable> {
     let at = field::<u64>(from, off!(dentry__d_inode))?;
     // Two names of one file: the kernel does nothing then.
-    if !is_regular(at)? || field::<u64>(name, off!(dentry__d_inode))? == at {
+    if !is_regular::<Guarded>(at)? || field::<u64>(name, off!(dentry__d_inode))? == at {
         return Ok(());
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if !watched(task::current(), tgid) {
+    if !watched(tgid) {
         return Ok(());
     }
-    let inode = matcher::inode(at)?;
+    let inode = matcher::inode::<Guarded>(at)?;
     let place = (name, field(dir, off!(path__mnt))?);
     let Some(hit) = matcher::find_named(place, &inode)? else { return Ok(()) };
-    emit(place, 0, &inode, &hit, Told { kind: Kind::Open, source, how: 0, flags: FLAG_RENAMED });
+    emit(place, &inode, &hit, marks(tgid), Told { kind: Kind::Open, source, how: 0, flags: FLAG_RENAMED });
     Ok(())
 }

@@ -20,9 +20,9 @@ use crate::count::fault;
 use crate::emit::{Head, Wake, by_current};
 use crate::gate::muted;
 use crate::maps::{DATAGRAM, SENT_TO, SentKey};
-use crate::read::{Unreadable, bytes16, field, off, user};
+use crate::read::{Guarded, Unreadable, bytes16, field, off, user};
 use crate::syscall::{Syscall, file_of, sk_of, syscall};
-use crate::task::{self, start_of};
+use crate::task::started;
 
 const IPPROTO_UDP: u32 = 17;
 const IPPROTO_UDPLITE: u32 = 136;
@@ -163,7 +163,7 @@ fn try_call(call: Syscall, regs: u64, ret: i32) -> Result<(), Unreadable> {
         fault(Source::TpSend, Fault::DescriptorGone);
         return Ok(());
     }
-    let Some(sk) = sk_of(file)? else { return Ok(()) };
+    let Some(sk) = sk_of::<Guarded>(file)? else { return Ok(()) };
     let there = |at: u32| name.wrapping_add(u64::from(at));
     tell(sk, |at| user(there(at)), |at| user(there(at)), errno, Source::TpSend)
 }
@@ -177,9 +177,9 @@ fn tell(
     source: Source,
 ) -> Result<(), Unreadable> {
     let pid_tgid = bpf_get_current_pid_tgid();
-    let (task, tgid) = (task::current(), (pid_tgid >> 32) as u32);
-    let Some(marks) = gate(task, tgid) else { return Ok(()) };
-    let Some(manner) = manner(sk)? else { return Ok(()) };
+    let tgid = (pid_tgid >> 32) as u32;
+    let Some(marks) = gate(tgid) else { return Ok(()) };
+    let Some(manner) = manner::<Guarded>(sk)? else { return Ok(()) };
     if manner.state & DATAGRAM == 0 {
         return Ok(());
     }
@@ -188,7 +188,7 @@ fn tell(
     let has_ports = to.protocol == IPPROTO_UDP || to.protocol == IPPROTO_UDPLITE;
     let dport = if has_ports { to.dport } else { 0 };
     let key = SentKey {
-        start_tick: start_of(task) / MARK_TICK_NS,
+        start_tick: started() / MARK_TICK_NS,
         daddr: to.daddr,
         tgid,
         family: to.family,

@@ -12,11 +12,10 @@ use spoor_wire::{Fault, Kind, Source};
 use super::open::{Told, emit, hold};
 use crate::again::{Twins, twins};
 use crate::count::fault;
-use crate::gate::{muted, watched};
+use crate::gate::{marks, muted, watched};
 use crate::matcher;
-use crate::read::{Unreadable, field, off};
+use crate::read::{Guarded, Unreadable, field, off};
 use crate::syscall::{file_of, syscall};
-use crate::task;
 
 /// `lsm/unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
 #[lsm(hook = "unix_stream_connect")]
@@ -84,17 +83,14 @@ fn try_reached(other: u64, verdict: i32, source: Source) -> Result<(), Unreadabl
         return Ok(());
     }
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    let task = task::current();
-    if !watched(task, tgid) {
+    if !watched(tgid) {
         return Ok(());
     }
-    let inode = matcher::inode(field(dentry, off!(dentry__d_inode))?)?;
+    let inode = matcher::inode::<Guarded>(field(dentry, off!(dentry__d_inode))?)?;
     let Some(hit) = matcher::find_at(dentry, &inode)? else { return Ok(()) };
-    if verdict == 0 {
-        hold(tgid, task, &inode, &hit, source);
-    }
+    let marked = if verdict == 0 { hold(tgid, &inode, &hit, source) } else { marks(tgid) };
     let place = (dentry, field(other, off!(unix_sock__path_mnt))?);
     let told = Told { kind: Kind::Unix, source, how: verdict.unsigned_abs(), flags: 0 };
-    emit(place, 0, &inode, &hit, told);
+    emit(place, &inode, &hit, marked, told);
     Ok(())
 }

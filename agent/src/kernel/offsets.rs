@@ -1,7 +1,7 @@
 //! Which field of which struct each offset is, with the names it has had over the years.
 
 use spoor_wire::Offsets;
-use spoor_wire::control::ABSENT;
+use spoor_wire::control::{ABSENT, INODE_HEAD};
 
 use super::btf::{Btf, BtfError};
 
@@ -58,6 +58,19 @@ fn subsys_pids(btf: &Btf<'_>) -> u32 {
         (Ok(base), Ok(slot)) => base.saturating_add(slot.saturating_mul(8)),
         _ => ABSENT,
     }
+}
+
+/// The offset of the first of some fields that follow it as far away as told, which the probes then read at once; [`ABSENT`]
+/// where a kernel has them elsewhere.
+fn together<const N: usize>(first: u32, others: [u32; N], away: [u32; N]) -> u32 {
+    let follow = others.iter().zip(away).all(|(other, away)| first.checked_add(away) == Some(*other));
+    if follow { first } else { ABSENT }
+}
+
+/// 0 where fields of these offsets and sizes lie within so many first bytes, else [`ABSENT`].
+fn within(bytes: u32, fields: &[(u32, u32)]) -> u32 {
+    let inside = |(offset, size): &(u32, u32)| offset.checked_add(*size).is_some_and(|end| end <= bytes);
+    if fields.iter().all(inside) { 0 } else { ABSENT }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table: one line a field")]
@@ -191,5 +204,47 @@ fn all(f: &mut Finder<'_>, upid_size: u32, subsys_pids: u32) -> Offsets {
         rb_node__parent_color: f.want("rb_node", "__rb_parent_color"),
         rb_node__rb_right: f.want("rb_node", "rb_right"),
         rb_node__rb_left: f.want("rb_node", "rb_left"),
+        dentry__together: together(
+            f.want("dentry", "d_parent"),
+            [f.want("dentry", "d_name.len"), f.want("dentry", "d_name.name")],
+            [12, 16],
+        ),
+        mount__together: together(
+            f.want("mount", "mnt_parent"),
+            [f.want("mount", "mnt_mountpoint"), f.want("mount", "mnt.mnt_root")],
+            [8, 16],
+        ),
+        inode__head: within(
+            INODE_HEAD,
+            &[
+                (f.want("inode", "i_mode"), 2),
+                (f.want("inode", "i_uid"), 4),
+                (f.want("inode", "i_sb"), 8),
+                (f.want("inode", "i_ino"), 8),
+                (f.want("inode", "i_nlink"), 4),
+            ],
+        ),
+        // Since 5.12.
+        task__bpf_storage: f.want(TASK, "bpf_storage"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_at_once_where_they_lie_in_a_row() {
+        assert_eq!(together(24, [36, 40], [12, 16]), 24);
+        assert_eq!(together(24, [36, 48], [12, 16]), ABSENT, "one lies elsewhere");
+        assert_eq!(together(24, [36, ABSENT], [12, 16]), ABSENT);
+        assert_eq!(together(ABSENT, [11, 15], [12, 16]), ABSENT, "and nothing follows what is not there");
+    }
+
+    #[test]
+    fn fields_are_read_at_once_where_all_of_them_lie_in_front() {
+        assert_eq!(within(80, &[(0, 2), (72, 8)]), 0);
+        assert_eq!(within(80, &[(0, 2), (73, 8)]), ABSENT, "one reaches over the end");
+        assert_eq!(within(80, &[(0, 2), (ABSENT, 8)]), ABSENT);
     }
 }

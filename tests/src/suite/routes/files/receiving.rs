@@ -94,7 +94,7 @@ fn hold(ground: &Ground<'_>) -> Result<()> {
     {
         let there = ground.plain().join(format!("there{suffix}"));
         let (child, told) = (ground.exe(child), there.display().to_string());
-        let steps = ["inherit", &file, &child, "[", "touch", &told, "wait-for", &go, "read-fd", "{fd}", "]"];
+        let steps = ["inherit", &file, &child, "[", "touch", &told, "wait-long", &go, "read-fd", "{fd}", "]"];
         ground.leave(suffix, &steps)?;
         super::super::ground::until(|| Ok(there.exists()))?;
     }
