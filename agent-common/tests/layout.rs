@@ -66,7 +66,7 @@ fn layout_is_the_golden_one() {
         AcceptEnd { conn_id }
         Payload { conn_id, data }
         Key { serial, owner, rule, how, kind, description }
-        Settings { agent_tgid, scoped }
+        Settings { agent_tgid, scoped, preempted }
         Mark { start_ns, flags, pad }
         InodeKey { ino, dev, generation }
         EntryKey { dir_ino, name, dev, pad }
