@@ -116,13 +116,18 @@ impl Describer {
     fn look(&mut self, kind: &Kind, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {
         let path = &file.path.bytes;
         let known = Known::of(file);
+        // Most files are as they were when they were read: then nobody has to open them.
+        if let Some(seen) = self.cache.get(&known)
+            && is_as_seen(seen, file, by)
+        {
+            return seen.credential.clone();
+        }
         let Some((opened, meta)) = open_same(file, by) else {
             // A client that keeps its store replaces the file in the moment after it was opened.
             let remembered = self.cache.get(&known).and_then(Seen::remembered);
             return remembered.or_else(|| Some(Arc::new(credential(kind, path, Facts::default()))));
         };
-        let mtime_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        let size = meta.size();
+        let (mtime_ns, size) = version(&meta);
         if let Some(seen) = self.cache.get(&known)
             && (seen.mtime_ns, seen.size) == (mtime_ns, size)
         {
@@ -211,20 +216,41 @@ pub fn told(parser: Parser, bytes: &[u8]) -> Credential {
     credential(&Kind::default(), b"", parse::parse(parser, bytes))
 }
 
-/// The file the kernel spoke of, or none: another file of that name tells nothing about it.
-fn open_same(file: &OpenedFile, by: ProcessKey) -> Option<(File, Metadata)> {
+/// What changes when a file is written to.
+fn version(meta: &Metadata) -> (i128, u64) {
+    (i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()), meta.size())
+}
+
+/// Where to look for the file the kernel spoke of, and whose mounts that is through: a path in the opener's own mounts, while
+/// it lives; else in ours.
+fn places(file: &OpenedFile, by: ProcessKey) -> Option<[(PathBuf, String); 2]> {
     let path = Path::new(OsStr::from_bytes(&file.path.bytes));
     if file.path.truncated || !path.is_absolute() {
         return None;
     }
-    // A path in the opener's own mounts, while it lives; else in ours.
     let mut inside = PathBuf::from(format!("/proc/{}/root", by.tgid));
     inside.as_mut_os_string().push(path);
-    let process = by.tgid.to_string();
-    [(inside.as_path(), process.as_str()), (path, "self")].into_iter().find_map(|(path, process)| {
-        let opened = open(path)?;
+    Some([(inside, by.tgid.to_string()), (path.to_owned(), "self".to_owned())])
+}
+
+/// Whether the file the kernel spoke of lies there as it was when it was read. One look; where `stat` tells another device than
+/// the kernel keeps, it is to be opened to know.
+fn is_as_seen(seen: &Seen, file: &OpenedFile, by: ProcessKey) -> bool {
+    let mut places = places(file, by).into_iter().flatten();
+    let found = places.find_map(|(path, _)| {
+        let meta = std::fs::symlink_metadata(path).ok()?;
+        let same = meta.is_file() && meta.ino() == file.ino && mounts::s_dev(meta.dev()) == file.dev;
+        same.then_some(meta)
+    });
+    found.is_some_and(|meta| version(&meta) == (seen.mtime_ns, seen.size))
+}
+
+/// The file the kernel spoke of, or none: another file of that name tells nothing about it.
+fn open_same(file: &OpenedFile, by: ProcessKey) -> Option<(File, Metadata)> {
+    places(file, by)?.into_iter().find_map(|(path, process)| {
+        let opened = open(&path)?;
         let meta = opened.metadata().ok()?;
-        let dev = mounts::dev_of(&opened, meta.dev(), process);
+        let dev = mounts::dev_of(&opened, meta.dev(), &process);
         (meta.is_file() && meta.ino() == file.ino && dev == file.dev).then_some((opened, meta))
     })
 }

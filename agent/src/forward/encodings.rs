@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use globset::GlobSet;
 use tokio::sync::watch;
 
-use crate::config::{Filter, Format, Severity};
+use super::facts::Facts;
+use crate::config::{Filter, Format};
 use crate::record::{RecordType, View, ViewError};
 use crate::schema;
 use crate::store::Stored;
@@ -22,45 +23,6 @@ pub(super) struct Item {
     /// In the sink's schema, without a newline.
     pub(super) bytes: Vec<u8>,
     pub(super) facts: Facts,
-}
-
-/// What envelopes and filters need to know of a record.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) time_ns: i64,
-    pub(super) host_id: String,
-    pub(super) host_name: String,
-    pub(super) kind: String,
-    pub(super) action: Option<String>,
-    /// The action, or the type with the status behind it.
-    pub(super) label: String,
-    pub(super) chain: Option<String>,
-    pub(super) actor: Option<String>,
-    pub(super) pid: Option<u64>,
-    pub(super) severity: Severity,
-}
-
-impl Facts {
-    fn of(view: &View) -> Self {
-        let text = |path| view.text(path).map(str::to_owned);
-        Self {
-            time_ns: view.time_ns(),
-            host_id: text("host.id").unwrap_or_default(),
-            host_name: text("host.name").unwrap_or_default(),
-            kind: view.kind().to_owned(),
-            action: text("action"),
-            label: schema::label(view),
-            chain: text("chain"),
-            actor: text("actor.id"),
-            pid: view.number("process.pid"),
-            severity: schema::severity(view),
-        }
-    }
-
-    /// What names the record everywhere and for ever.
-    pub(super) fn id(&self, seq: u64) -> String {
-        format!("{}-{seq}", self.host_id)
-    }
 }
 
 /// Which records a sink gets, ready to be asked.
@@ -139,21 +101,27 @@ impl Encodings {
     pub(super) fn item(
         &self,
         format: Format,
-        stored: &Stored,
+        stored: Stored,
         passing: &Passing,
     ) -> Result<Option<Arc<Item>>, ViewError> {
-        let key = (format, stored.seq);
+        let Stored { seq, body } = stored;
+        // As it is stored it is sent, and not kept: to read it again costs less.
+        if format == Format::Native
+            && let Some(facts) = Facts::at_a_glance(&body)
+        {
+            return Ok(passing.lets(&facts).then(|| Arc::new(Item { seq, bytes: body, facts })));
+        }
+        let key = (format, seq);
         if let Some(item) = self.lock().items.get(&key) {
             return Ok(passing.lets(&item.facts).then(|| Arc::clone(item)));
         }
-        let view = View::parse(&stored.body)?;
+        let view = View::parse(&body)?;
         let facts = Facts::of(&view);
         if !passing.lets(&facts) {
             return Ok(None);
         }
-        let bytes = schema::encode(format, &view, &stored.body);
-        let item = Arc::new(Item { seq: stored.seq, bytes, facts });
-        // Copying costs less than keeping.
+        let bytes = schema::encode(format, &view, &body);
+        let item = Arc::new(Item { seq, bytes, facts });
         if format != Format::Native {
             self.lock().keep(key, Arc::clone(&item));
         }

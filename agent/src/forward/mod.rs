@@ -11,6 +11,7 @@
 mod connection;
 mod deliver;
 mod encodings;
+mod facts;
 mod file;
 mod http;
 mod kafka;

@@ -71,6 +71,10 @@ struct Worker {
     window: VecDeque<Arc<Item>>,
     /// Up to here the store was read.
     read: u64,
+    /// Up to here the cursor is written down.
+    written: u64,
+    /// Up to here something was stored, when this step began.
+    newest: u64,
     /// Set aside, and not yet known to the store.
     aside: Vec<SetAside>,
     /// Taken, and not yet known to the store.
@@ -80,15 +84,14 @@ struct Worker {
 }
 
 impl Worker {
-    /// Hands over one batch. `false`: there was none.
+    /// Hands over one batch. `false`: there was none, or nothing is left to do.
     fn step(&mut self) -> Result<bool, StepError> {
         if self.window.is_empty() {
             if !self.fill()? {
                 return self.check().map(|()| false);
             }
             if self.window.is_empty() {
-                self.remember()?;
-                return Ok(true);
+                return self.handed_over();
             }
         }
         let Outcome { fates, failure } = self.output.deliver(self.window.make_contiguous());
@@ -103,11 +106,14 @@ impl Worker {
                 self.failed(&failure.why)?;
                 Err(StepError::Deliver(failure))
             }
-            None => {
-                self.remember()?;
-                Ok(true)
-            }
+            None => self.handed_over(),
         }
+    }
+
+    /// A batch is done. Where it was the last, nobody has to come back and ask the store for more.
+    fn handed_over(&mut self) -> Result<bool, StepError> {
+        self.remember()?;
+        Ok(!self.window.is_empty() || self.read < self.newest || self.output.watches())
     }
 
     /// With nothing to hand over, looks after what was.
@@ -129,15 +135,16 @@ impl Worker {
     fn fill(&mut self) -> Result<bool, StepError> {
         self.passing.refresh();
         for stored in self.reader.after(self.read, BATCH_MAX)? {
-            match self.encodings.item(self.format, &stored, &self.passing) {
+            let seq = stored.seq;
+            match self.encodings.item(self.format, stored, &self.passing) {
                 Ok(Some(item)) => self.window.push_back(item),
                 Ok(None) => self.ledger.records_filtered.one(),
-                Err(error) => self.set_aside(stored.seq, error.to_string()),
+                Err(error) => self.set_aside(seq, error.to_string()),
             }
-            self.read = stored.seq;
+            self.read = seq;
         }
         // Also where none is for this sink, the cursor has to move.
-        Ok(!self.window.is_empty() || self.read > self.cursors.cursor(&self.name)?)
+        Ok(!self.window.is_empty() || self.read > self.written)
     }
 
     fn settle(&mut self, fates: Vec<Fate>) {
@@ -174,6 +181,7 @@ impl Worker {
             return Err(error.into());
         }
         self.taken = 0;
+        self.written = seq;
         self.failing = false;
         Ok(())
     }
@@ -231,6 +239,8 @@ impl Sink {
             ledger,
             window: VecDeque::new(),
             read,
+            written: read,
+            newest: 0,
             aside: Vec::new(),
             taken: 0,
             failing: true, // until it is shown not to be: the last run may have ended so
@@ -253,8 +263,9 @@ impl Sink {
         let look = worker.output.watches().then_some(LOOK);
         let end = loop {
             // Looked at before the step: what comes during it shows as a change, and makes for one more.
-            stored.borrow_and_update();
+            // The order first: behind it, nothing is stored any more.
             let order = *stop.borrow_and_update();
+            worker.newest = *stored.borrow_and_update();
             if order.is_some_and(|order| order.leaves) {
                 break SinkEnd::Left;
             }

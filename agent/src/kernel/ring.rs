@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -25,6 +26,10 @@ use crate::telemetry::Ledger;
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
+/// How long nothing is read while something is held back anyway, at most: one waking is then for all that comes meanwhile.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Where a reading found as many samples as that, the next one does not pause: a host with many CPUs may fill a ring meanwhile.
+const FLOOD: usize = 64;
 /// Most samples taken from one ring in one go before what is due is handed on.
 const BURST: usize = 4_096;
 /// Longest that what is read is held back for a sample that a probe has begun and not finished, ns: it was preempted, and on a
@@ -37,7 +42,7 @@ const BATCHES: usize = 8;
 /// Nanoseconds of `CLOCK_BOOTTIME`, the clock of the probes.
 #[must_use]
 pub fn boot_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(std::time::Duration::from).unwrap_or_default();
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -51,6 +56,8 @@ pub struct Reader {
     ledger: Arc<Ledger>,
     losses: LossWatch,
     order: Order<2>,
+    /// Samples that the last reading found.
+    found: usize,
 }
 
 /// A running reader.
@@ -92,6 +99,7 @@ impl Reader {
             ledger,
             losses: LossWatch::default(),
             order: Order::new(),
+            found: 0,
         })
     }
 
@@ -152,7 +160,11 @@ impl Reader {
 
     /// Sleeps until there is something to do. True when it is time to stop.
     fn wait(&self, epoll: &Epoll) -> bool {
-        let due = self.order.due_ns().map(|at| at.saturating_sub(boot_ns()));
+        let left = || self.order.due_ns().map(|at| at.saturating_sub(boot_ns()));
+        if let Some(ns) = left().filter(|_| self.found < FLOOD) {
+            std::thread::sleep(PAUSE.min(Duration::from_nanos(ns)));
+        }
+        let due = left();
         let sleep_ms = due.map_or(SLEEP_MS, |ns| ns / 1_000_000 + 1).min(SLEEP_MS);
         let mut events = [EpollEvent::empty(); 3];
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
@@ -163,8 +175,9 @@ impl Reader {
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
     fn drain(&mut self) -> bool {
-        let Reader { rings, ledger, order, .. } = self;
+        let Reader { rings, ledger, order, found, .. } = self;
         let mut all = true;
+        *found = 0;
         for (place, (ring, positions)) in rings.iter_mut().enumerate() {
             let began = boot_ns();
             let mut taken = 0;
@@ -178,6 +191,7 @@ impl Reader {
                 };
                 order.came(place, event);
             }
+            *found += taken;
             if taken == BURST {
                 all = false;
             } else if positions.is_behind() {

@@ -1,5 +1,6 @@
 //! The one loop: events in, through the stages, into the store, and word to the sinks. Runs on a thread of its own.
 
+mod gather;
 mod glance;
 mod keep;
 mod reload;
@@ -18,6 +19,7 @@ pub use glance::Glance;
 pub use reload::{Fresh, Reload, Settings};
 pub use turn::{Spare, Turn, catch_up};
 
+use self::gather::Gather;
 use super::Desk;
 use super::resting::Rest;
 use crate::actor::Host;
@@ -97,6 +99,8 @@ pub struct Worker<D, H> {
     desk: Desk<D, H>,
     around: Surroundings,
     rest: Rest,
+    /// Made, and not stored yet.
+    gather: Gather,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
     /// When `/proc` is to be read again, after a loss.
@@ -112,6 +116,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let now = boot_ns();
         Worker {
             rest: Rest::of(&desk.inventory),
+            gather: Gather::default(),
             desk,
             around,
             // The scan of the start made rules; what lies here is listed by the next one.
@@ -145,7 +150,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
     /// [`StoreError`] where the store is broken, or has no room at the end.
     pub fn run(mut self, feed: &Receiver<Vec<Event>>) -> Result<(), StoreError> {
         loop {
-            match feed.recv_timeout(Duration::from_secs(1)) {
+            let left = self.gather.left(boot_ns());
+            match feed.recv_timeout(left.unwrap_or(Duration::from_secs(1))) {
                 Ok(batch) => {
                     self.spare();
                     // Between two batches: all of one is judged by the same set.
@@ -156,12 +162,17 @@ impl<D: Describe, H: Host> Worker<D, H> {
                         self.upkeep(&mut records)?;
                         self.show_itself();
                     }
-                    self.store_or_wait(&records)?;
+                    self.gather.add(records);
                     if ticks {
+                        // What is signed for is stored.
+                        let records = self.gather.rest();
+                        self.store_or_wait(&records)?;
                         self.sign_in_time(boot_ns())?;
+                    } else {
+                        self.store_what_is_due()?;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.store_what_is_due()?,
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
@@ -169,7 +180,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
 
     fn close(mut self) -> Result<(), StoreError> {
         let now = boot_ns();
-        let mut records = Vec::new();
+        let mut records = self.gather.rest();
         self.crowding(now, &mut records);
         self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();

@@ -11,7 +11,7 @@
 //! **Damage.** A file with a page that cannot be read is set aside as `….damaged` when the store is opened, and the records
 //! before the damage take its place. What is lost is told, and becomes a gap.
 //!
-//! **Durability.** One transaction a batch; WAL with `synchronous=NORMAL`: a killed daemon loses nothing that was
+//! **Durability.** One transaction a batch, whose records were made within some milliseconds of each other; WAL with `synchronous=NORMAL`: a killed daemon loses nothing that was
 //! appended, a power cut at most the last moments, and never the store.
 
 mod agree;

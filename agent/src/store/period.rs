@@ -212,8 +212,11 @@ impl Period {
         let transaction = self.connection.transaction().at(path)?;
         let mut last = after;
         {
-            let mut insert = transaction.prepare("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)").at(path)?;
-            let mut gap = transaction.prepare("INSERT OR IGNORE INTO gaps VALUES (?, ?)").at(path)?;
+            // Kept with the connection: to prepare them costs as much as to store some records.
+            let records_in = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)";
+            let gaps_in = "INSERT OR IGNORE INTO gaps VALUES (?, ?)";
+            let mut insert = transaction.prepare_cached(records_in).at(path)?;
+            let mut gap = transaction.prepare_cached(gaps_in).at(path)?;
             for record in records {
                 let body = stamp(&record.body, &last.hash);
                 last = last.then(record.seq, &body);

@@ -1,8 +1,10 @@
 //! Reading, beside the writer, also from another process.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, Params, Row};
 
@@ -27,7 +29,12 @@ pub struct Stored {
 pub struct Reader {
     dir: PathBuf,
     open: RefCell<BTreeMap<Name, Connection>>,
+    /// When the directory had changed last, as it was listed.
+    listed: Cell<Option<SystemTime>>,
 }
+
+/// As long as a directory has changed within this time, one more change may show the same time as the last.
+const SETTLED: Duration = Duration::from_secs(2);
 
 const OF_CHAIN: &str = "SELECT seq, body FROM records WHERE chain = ?1
     UNION ALL SELECT r.seq, r.body FROM gaps g JOIN records r ON r.seq = g.seq WHERE g.chain = ?1 ORDER BY 1";
@@ -38,7 +45,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] where the directory cannot be read.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let reader = Self { dir: dir.to_path_buf(), open: RefCell::default() };
+        let reader = Self { dir: dir.to_path_buf(), open: RefCell::default(), listed: Cell::default() };
         reader.refresh()?;
         Ok(reader)
     }
@@ -318,6 +325,12 @@ impl Reader {
 
     /// Opens what is new, lets go of what retention has dropped.
     fn refresh(&self) -> Result<(), StoreError> {
+        let now = SystemTime::now();
+        let changed = fs::metadata(&self.dir).and_then(|meta| meta.modified()).at(&self.dir)?;
+        if self.listed.get() == Some(changed) {
+            return Ok(());
+        }
+        self.listed.set(None);
         let names = period::list(&self.dir)?;
         let mut open = self.open.borrow_mut();
         open.retain(|name, _| names.contains(name));
@@ -335,6 +348,8 @@ impl Reader {
                 Err(error) => return Err(error),
             }
         }
+        let settled = now.duration_since(changed).is_ok_and(|age| age > SETTLED);
+        self.listed.set(settled.then_some(changed));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, ToSql, params};
 
 use super::error::At as _;
 use super::period::{self, number, signed};
@@ -75,22 +75,23 @@ impl Cursors {
     pub fn settle(&self, sink: &str, progress: &Progress) -> Result<(), StoreError> {
         let work = || {
             let transaction = self.connection.unchecked_transaction()?;
-            transaction.execute(state::ADVANCE, params![sink, signed(progress.seq)])?;
+            // Kept with the connection: a sink that keeps pace does this for each batch.
+            let run = |sql, values: &[&dyn ToSql]| transaction.prepare_cached(sql)?.execute(values);
+            run(state::ADVANCE, params![sink, signed(progress.seq)])?;
             let mut new = 0;
             for record in &progress.set_aside {
                 let insert = "INSERT OR IGNORE INTO set_aside VALUES (?, ?, ?, ?)";
-                let values = params![sink, signed(record.seq), record.time_ns, record.reason];
-                new += transaction.execute(insert, values)?;
+                new += run(insert, params![sink, signed(record.seq), record.time_ns, record.reason])?;
             }
             if new > 0 {
                 let trim = "DELETE FROM set_aside WHERE sink = ?1 AND seq NOT IN
                     (SELECT seq FROM set_aside WHERE sink = ?1 ORDER BY seq DESC LIMIT ?2)";
-                transaction.execute(trim, params![sink, LISTED_MAX])?;
+                run(trim, params![sink, LISTED_MAX])?;
             }
             let new = i64::try_from(new).unwrap_or(i64::MAX);
             let count = "INSERT INTO sinks (sink, taken, set_aside) VALUES (?1, ?2, ?3) ON CONFLICT (sink)
                 DO UPDATE SET taken = taken + ?2, set_aside = set_aside + ?3, error = NULL, error_ns = NULL";
-            transaction.execute(count, params![sink, signed(progress.taken), new])?;
+            run(count, params![sink, signed(progress.taken), new])?;
             transaction.commit()
         };
         work().at(&self.path)

@@ -44,8 +44,8 @@ impl Cursors {
     /// [`StoreError`] of the database.
     pub fn cursor(&self, sink: &str) -> Result<u64, StoreError> {
         let select = "SELECT seq FROM cursors WHERE sink = ?";
-        let seq = self.connection.query_row(select, [sink], |row| row.get(0)).optional().at(&self.path)?;
-        Ok(seq.map_or(0, number))
+        let read = || self.connection.prepare_cached(select)?.query_row([sink], |row| row.get(0)).optional();
+        Ok(read().at(&self.path)?.map_or(0, number))
     }
 
     /// A sink has taken everything up to `seq`. Never goes back.

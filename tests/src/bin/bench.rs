@@ -5,6 +5,7 @@
 //! process that acts, since `cargo run` builds no other.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -22,6 +23,12 @@ const ACTS: usize = 200;
 const PACE: Duration = Duration::from_millis(100);
 /// Between two looks at the sink: what a latency is exact to.
 const LOOK: Duration = Duration::from_micros(200);
+/// Acts in a row, how often that is done, and files that are opened in turns.
+const BUSY_TIMES: u32 = 2_000;
+const BUSY_ROUNDS: usize = 5;
+/// How far acts are apart beyond what they take themselves: a flood, and a host that has something to do.
+const APART_US: [u32; 2] = [0, 200];
+const SECRETS: u32 = 256;
 /// How long an agent is looked at that has nothing to do, and how long it may settle before.
 const REST: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(5);
@@ -30,13 +37,18 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => measure(),
+        [] => measure(&[starts, acts, busy, rest]),
         ["cgroup", group, "open", path] => {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             drop(fs::File::open(path)?);
             Ok(())
         }
-        _ => bail!("usage: bench"),
+        ["busy"] => measure(&[acts, busy]),
+        ["cgroup", group, work, apart_us, directory] => {
+            fs::write(Path::new(group).join("cgroup.procs"), "0")?;
+            work_off(work, Duration::from_micros(apart_us.parse()?), Path::new(directory))
+        }
+        _ => bail!("usage: bench [busy]"),
     }
 }
 
@@ -57,7 +69,7 @@ fn hierarchy() -> Result<PathBuf> {
     Ok(place.into())
 }
 
-fn measure() -> Result<()> {
+fn measure(parts: &[fn(&Place) -> Result<()>]) -> Result<()> {
     let work = tempfile::Builder::new().prefix("spoor-bench-").tempdir()?;
     let path = format!("/spoor-bench-{}", std::process::id());
     let group = OwnCgroup(hierarchy()?.join(path.trim_start_matches('/')));
@@ -76,9 +88,7 @@ fn measure() -> Result<()> {
     let cpus = std::thread::available_parallelism()?;
     println!("cargo xtask bench    (kernel {}, {cpus} CPUs, {} tier)\n", kernel.trim(), place.tiers.0);
     row("binary", "size", &mebibytes(fs::metadata(&place.spoor)?.len()));
-    starts(&place)?;
-    acts(&place)?;
-    rest(&place)
+    parts.iter().try_for_each(|part| part(&place))
 }
 
 fn default_binary() -> PathBuf {
@@ -149,6 +159,83 @@ fn acts(place: &Place) -> Result<()> {
     distribution(&format!("open to record in the file, {ACTS} acts"), times, &[50, 99, 100]);
     let (status, _) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
+    Ok(())
+}
+
+/// The work of `busy`, by a process that is watched.
+fn work_off(work: &str, apart: Duration, directory: &Path) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let to = listener.local_addr()?;
+    // It holds a credential when it connects.
+    drop(fs::File::open(directory.join("0"))?);
+    for turn in 0..BUSY_TIMES {
+        match work {
+            "openings" => drop(fs::File::open(directory.join("0"))?),
+            "turns" => drop(fs::File::open(directory.join((turn % SECRETS).to_string()))?),
+            "connections" => {
+                let there = TcpStream::connect(to)?;
+                let here = listener.accept()?;
+                drop((there, here));
+            }
+            _ => bail!("no such work: {work}"),
+        }
+        if !apart.is_zero() {
+            pass(apart);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a process has nothing to do but what it does at rest.
+fn quiet(pid: u32) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut windows = 0;
+    while windows < 4 {
+        let before = used(pid)?;
+        pass(Duration::from_millis(50));
+        let busy = Duration::from_nanos(used(pid)?.saturating_sub(before));
+        windows = if busy < Duration::from_millis(2) { windows + 1 } else { 0 };
+        ensure!(Instant::now() < deadline, "the agent does not come to rest");
+    }
+    Ok(())
+}
+
+/// What the agent takes of a core for each act, where one follows the other: all of its threads, until all is in the file.
+fn busy(place: &Place) -> Result<()> {
+    let directory = place.directory("busy")?;
+    for one in 0..SECRETS {
+        fs::write(directory.join(one.to_string()), "no secret\n")?;
+    }
+    let directory = directory.display().to_string();
+    // Else the later ones are counted only, and make no records.
+    let config = format!("[credentials]\npaths = [\"{directory}/*\"]\n[chain]\nmax_actions = 100000\n");
+    let agent = Agent::start(place, "busy-agent", &config)?;
+    pass(SETTLE);
+    for (work, apart_us) in
+        ["openings", "turns", "connections"].into_iter().flat_map(|work| APART_US.map(|us| (work, us)))
+    {
+        let mut took = Vec::with_capacity(BUSY_ROUNDS);
+        // The first makes warm.
+        for _ in 0..=BUSY_ROUNDS {
+            let before = used(agent.pid())?;
+            suite::act_well(place, &[work, &apart_us.to_string(), &directory])?;
+            quiet(agent.pid())?;
+            took.push(Duration::from_nanos(used(agent.pid())? - before) / BUSY_TIMES);
+        }
+        let mut took = took.split_off(1);
+        took.sort_unstable();
+        for (figure, percent) in [("least", 1), ("median", 50), ("most", 100)] {
+            let each = percentile(&took, percent).as_secs_f64() * 1e6;
+            row(&format!("processor, {work} {apart_us} µs apart"), figure, &format!("{each:.1} µs each"));
+        }
+    }
+    let (status, records) = agent.stop()?;
+    ensure!(status.success(), "the agent ended with {status}");
+    let end = records.all.iter().rfind(|record| text(record, "state") == "stopped");
+    for counter in ["samples_read", "samples_dropped", "records_stored"] {
+        let count = end.map(|end| at(end, &format!("counters.{counter}")).to_string());
+        row("all of that", counter, &count.unwrap_or_default());
+    }
     Ok(())
 }
 

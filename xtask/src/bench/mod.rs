@@ -13,6 +13,7 @@ use crate::{build, paths, probes, receivers};
 
 pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
     stages  only what needs no kernel and no root: the stages from an event to the notes of a chain\n\
+    busy    only what a running agent takes of a core for each act, where acts follow one another\n    \
     sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
     overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
     counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
@@ -28,11 +29,14 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         _ => {}
     }
     let object = probes::ensure()?;
-    step!("bench: spoor, stages");
-    Cmd::cargo()
-        .args(["bench", "--quiet", "-p", "spoor", "--bench", "stages"])
-        .env(build::PROBES_ENV, &object)
-        .run()?;
+    let busy = args == ["busy"];
+    if !busy {
+        step!("bench: spoor, stages");
+        Cmd::cargo()
+            .args(["bench", "--quiet", "-p", "spoor", "--bench", "stages"])
+            .env(build::PROBES_ENV, &object)
+            .run()?;
+    }
     if args == ["stages"] {
         return Ok(ExitCode::SUCCESS);
     }
@@ -45,6 +49,9 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         .env(build::BINARY_ENV, binary)
         .advice("the measurements need root and a kernel that spoor supports")
         .run()?;
+    if busy {
+        return Ok(ExitCode::SUCCESS);
+    }
     // What the library costs by itself: the same wherever it runs, so no guest and no root is needed.
     build::static_bench(&paths::static_target())
         .args(["-p", "spoor", "--bench", "actors"])

@@ -72,7 +72,7 @@ fn value(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forward::encodings::Facts;
+    use crate::forward::facts::Facts;
 
     fn item(host: &str, actor: &str, bytes: &[u8]) -> Item {
         let facts = Facts {

@@ -134,7 +134,7 @@ async fn a_filter_lets_pass_what_it_names_and_the_cursor_moves_on() {
             .unwrap()
             .into_iter()
             .find(|stored| String::from_utf8_lossy(&stored.body).contains("\"action\":\"connect\""));
-        let item = bench.encodings.item(Format::Native, &connect.unwrap(), &passing).unwrap();
+        let item = bench.encodings.item(Format::Native, connect.unwrap(), &passing).unwrap();
         assert_eq!(item.is_some(), passes, "{filter:?}");
     }
 }

@@ -149,7 +149,7 @@ async fn what_is_not_about_the_records_costs_none() {
 fn deliver(output: &mut Kafka, bench: &Bench) -> Outcome {
     let reader = Reader::open(&bench.dir.path().join("store")).unwrap();
     let passing = Passing::new(Filter::default());
-    let item = |stored: &crate::store::Stored| bench.encodings.item(Format::Native, stored, &passing);
+    let item = |stored: &crate::store::Stored| bench.encodings.item(Format::Native, stored.clone(), &passing);
     let items: Vec<_> =
         reader.after(0, 256).unwrap().iter().map(|stored| item(stored).unwrap().unwrap()).collect();
     output.deliver(&items)

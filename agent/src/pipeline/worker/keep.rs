@@ -8,6 +8,7 @@ use crate::actor::Host;
 use crate::capture::Input;
 use crate::chain::GapKind;
 use crate::credential::Describe;
+use crate::kernel::boot_ns;
 use crate::record::Record;
 use crate::store::{Damage, StoreError};
 
@@ -50,6 +51,12 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let since = since_ns.saturating_sub(self.around.wall_offset_ns);
         let since_ns = u64::try_from(since).unwrap_or(0);
         self.enter(&Input::Gap { time_ns: now, since_ns, kind }, records);
+    }
+
+    /// Stores what was made, where it has waited long enough for more.
+    pub(super) fn store_what_is_due(&mut self) -> Result<(), StoreError> {
+        let records = self.gather.due(boot_ns());
+        self.store_or_wait(&records)
     }
 
     /// Stores; while there is no room, waits for it.
