@@ -28,12 +28,13 @@ impl Plot<'_> {
         let [left, right] = [f64::min, f64::max].map(|of| points().map(|point| point.0).reduce(of));
         let (Some(left), Some(right)) = (left, right) else { return Err(anyhow!("nothing to draw")) };
         ensure!(left > 0.0 && right > left, "no width from {left} to {right}");
-        let top = points().map(|point| point.1).fold(1.0, f64::max) * 1.1;
+        let top = points().map(|point| point.1).fold(1.0, f64::max) * 1.4; // room for the legend
         let root = SVGBackend::new(file, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root)
             .caption(self.title, ("sans-serif", 16))
             .margin(12)
+            .margin_right(36)
             .x_label_area_size(44)
             .y_label_area_size(76)
             .build_cartesian_2d((left..right).log_scale(), 0.0..top)?;
