@@ -36,6 +36,11 @@ const COPIED: &[(&str, &str)] = &[
     ("CHANGELOG.md", "usr/share/doc/spoor/CHANGELOG.md"),
     // A picture of docs/LOOK.md.
     ("docs/look.png", "usr/share/doc/spoor/look.png"),
+    // And the plots of docs/PERFORMANCE.md.
+    ("docs/performance/guest-credentials.svg", "usr/share/doc/spoor/performance/guest-credentials.svg"),
+    ("docs/performance/guest-processes.svg", "usr/share/doc/spoor/performance/guest-processes.svg"),
+    ("docs/performance/stages-cpus.svg", "usr/share/doc/spoor/performance/stages-cpus.svg"),
+    ("docs/performance/stages-processes.svg", "usr/share/doc/spoor/performance/stages-processes.svg"),
 ];
 
 /// Pages of docs/ that an administrator reads.
