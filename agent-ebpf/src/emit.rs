@@ -8,7 +8,7 @@ use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::{Header, Kind, Lane, Source};
 
 use crate::count::{dropped, number};
-use crate::maps::{RING_BULK, RING_VITAL};
+use crate::maps::{RING_BULK, RING_VITAL, WOKEN};
 use crate::task;
 
 /// A sample of fixed size.
@@ -21,7 +21,7 @@ pub struct Sample<B> {
 /// When the reader is told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// At once.
+    /// At once, unless it was told of something that it has not read yet: then it comes anyhow.
     Now,
     /// When it looks next, unless the ring has filled up to a quarter: waking somebody costs the traced task more than
     /// all the rest of a probe.
@@ -31,8 +31,19 @@ pub enum Wake {
 /// Bytes waiting in a ring beyond which the reader is woken after all.
 const VITAL_WAKE_BYTES: u64 = 512 << 10;
 const BULK_WAKE_BYTES: u64 = 512 << 10;
-/// `BPF_RB_AVAIL_DATA`
+/// `BPF_RB_AVAIL_DATA`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`
 const AVAILABLE: u64 = 0;
+const READ: u64 = 2;
+const BEGUN: u64 = 3;
+
+/// Of a ring, what is asked when its reader may be woken.
+#[derive(Clone, Copy)]
+pub struct Waking {
+    /// So many waiting bytes wake it in any case.
+    limit: u64,
+    /// Where in [`WOKEN`].
+    place: u32,
+}
 
 /// Nanoseconds of `CLOCK_BOOTTIME`.
 #[inline(always)]
@@ -69,22 +80,33 @@ pub unsafe fn head(to: *mut Header, head: Head, seq: u64, len: u32) {
     to.marks = head.marks;
 }
 
-/// The ring of a lane, and from how many waiting bytes on its reader is woken.
+/// The ring of a lane, and when its reader is woken.
 #[inline(always)]
-pub fn ring(lane: Lane) -> (&'static RingBuf, u64) {
+pub fn ring(lane: Lane) -> (&'static RingBuf, Waking) {
     match lane {
-        Lane::Vital => (&RING_VITAL, VITAL_WAKE_BYTES),
-        Lane::Bulk | Lane::Softirq => (&RING_BULK, BULK_WAKE_BYTES),
+        Lane::Vital => (&RING_VITAL, Waking { limit: VITAL_WAKE_BYTES, place: 0 }),
+        Lane::Bulk | Lane::Softirq => (&RING_BULK, Waking { limit: BULK_WAKE_BYTES, place: 1 }),
     }
 }
 
-/// Flags of a submission.
+/// Flags of a submission, when there is room for it already: whoever was woken and has not read as far as the ring was filled
+/// then, will find this sample, or see that it was begun and look again (`ring.rs` of the agent).
 #[inline(always)]
-pub fn wake_flags(ring: &RingBuf, limit: u64, wake: Wake) -> u64 {
+pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
     // SAFETY: a ring buffer map and a known query.
-    let full =
-        || unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), AVAILABLE) } > limit;
-    if wake == Wake::Now || full() { u64::from(BPF_RB_FORCE_WAKEUP) } else { u64::from(BPF_RB_NO_WAKEUP) }
+    let ask = |what| unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), what) };
+    if wake == Wake::Later && ask(AVAILABLE) <= waking.limit {
+        return u64::from(BPF_RB_NO_WAKEUP);
+    }
+    if let Some(woken) = WOKEN.get_ptr_mut(waking.place) {
+        // SAFETY: one word of a map; of two CPUs at once either is right.
+        if unsafe { woken.read_volatile() } > ask(READ) {
+            return u64::from(BPF_RB_NO_WAKEUP);
+        }
+        // SAFETY: as above.
+        unsafe { woken.write_volatile(ask(BEGUN)) };
+    }
+    u64::from(BPF_RB_FORCE_WAKEUP)
 }
 
 /// Emits a sample of fixed size by the current task.

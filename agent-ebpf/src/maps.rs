@@ -28,6 +28,10 @@ pub static RING_VITAL: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 #[map]
 pub static RING_BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 
+/// As far as each ring was filled when its reader was last woken.
+#[map]
+pub static WOKEN: Array<u64> = Array::with_max_entries(2, 0);
+
 /// Samples numbered, by lane.
 #[map]
 pub static PRODUCED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lane::COUNT, 0);

@@ -28,6 +28,9 @@ const SLEEP_MS: u64 = 200;
 const TICK_NS: u64 = 500_000_000;
 /// How long nothing is read while something is held back anyway, at most: one waking is then for all that comes meanwhile.
 const PAUSE: Duration = Duration::from_millis(2);
+/// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
+/// because somebody was awake.
+const UNFINISHED_MS: u64 = 5;
 /// Where a reading found as many samples as that, the next one does not pause: a host with many CPUs may fill a ring meanwhile.
 const FLOOD: usize = 64;
 /// Most samples taken from one ring in one go before what is due is handed on.
@@ -165,7 +168,9 @@ impl Reader {
             std::thread::sleep(PAUSE.min(Duration::from_nanos(ns)));
         }
         let due = left();
-        let sleep_ms = due.map_or(SLEEP_MS, |ns| ns / 1_000_000 + 1).min(SLEEP_MS);
+        let begun = self.rings.iter().any(|(_, positions)| positions.is_behind());
+        let most_ms = if begun { UNFINISHED_MS } else { SLEEP_MS };
+        let sleep_ms = due.map_or(SLEEP_MS, |ns| ns / 1_000_000 + 1).min(most_ms);
         let mut events = [EpollEvent::empty(); 3];
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is a short one.
