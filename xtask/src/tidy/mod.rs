@@ -115,9 +115,15 @@ fn judge(files: &[(String, String)]) -> Vec<Violation> {
     if readme.is_some() || map.is_some() {
         let pages: Vec<&str> =
             files.iter().map(|(path, _)| path.as_str()).filter(|path| path.starts_with("docs/")).collect();
+        // A picture is reached by the page that shows it.
+        let shown = |path: &str| {
+            let link = format!("({})", path.strip_prefix("docs/").unwrap_or(path));
+            path.ends_with(".svg")
+                && files.iter().any(|(page, text)| links::is_page(page) && text.contains(&link))
+        };
         // Of pages the book is asked, and of the book itself the front door.
-        let pages: Vec<&str> =
-            pages.into_iter().filter(|path| *path == links::BOOK || !links::is_page(path)).collect();
+        let asked = |path: &str| path == links::BOOK || !(links::is_page(path) || shown(path));
+        let pages: Vec<&str> = pages.into_iter().filter(|path| asked(path)).collect();
         found.extend(text::linked(&pages, readme, map));
     } else {
         step!("tidy: no README.md and no {} yet, so links are not looked at", text::MAP);
@@ -146,6 +152,21 @@ mod tests {
         let files = files().unwrap();
         let picture = files.iter().find(|(path, _)| path == "docs/look.png");
         assert_eq!(picture.map(|(_, text)| text.as_str()), Some(""));
+    }
+
+    #[test]
+    fn a_plot_that_no_page_shows_is_red() {
+        let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+        let judged = |page: &str| {
+            let files = [
+                file(text::MAP, "[a](PERFORMANCE.md)"),
+                file("docs/PERFORMANCE.md", page),
+                file("docs/performance/a.svg", "<svg/>"),
+            ];
+            judge(&files).iter().filter(|found| found.path.ends_with(".svg")).count()
+        };
+        assert_eq!(judged("![a](performance/a.svg)\n"), 0);
+        assert_eq!(judged("![a](performance/b.svg)\n"), 1);
     }
 
     #[test]
