@@ -27,52 +27,32 @@ use crate::task::started;
 const IPPROTO_UDP: u32 = 17;
 const IPPROTO_UDPLITE: u32 = 136;
 
-twins! {
+/// Programs at the end of a sending: `NAME (AGAIN by TWINS): FUNCTION, SOURCE;…`.
+macro_rules! sends {
+    ($($(#[$doc:meta])* $name:ident ($again:ident by $twins:expr): $function:literal, $source:expr;)+) => { $(
+        twins! {
+            $(#[$doc])*
+            fexit of $function: $name, $again by $twins;
+            |ctx: FExitContext| {
+                returned(&ctx, $source);
+            }
+        }
+    )+ };
+}
+
+sends! {
     /// `fexit/udp_sendmsg`
-    fexit of "udp_sendmsg": fexit_send, fexit_send_again by Twins::Send;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitSend);
-    }
-}
-
-twins! {
+    fexit_send (fexit_send_again by Twins::Send): "udp_sendmsg", Source::FexitSend;
     /// `fexit/udpv6_sendmsg`: to an IPv4 address in IPv6's clothes it calls the one for IPv4, which then has told of it.
-    fexit of "udpv6_sendmsg": fexit_send6, fexit_send6_again by Twins::Send6;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitSend6);
-    }
-}
-
-twins! {
+    fexit_send6 (fexit_send6_again by Twins::Send6): "udpv6_sendmsg", Source::FexitSend6;
     /// `fexit/raw_sendmsg`
-    fexit of "raw_sendmsg": fexit_raw, fexit_raw_again by Twins::Raw;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitRaw);
-    }
-}
-
-twins! {
+    fexit_raw (fexit_raw_again by Twins::Raw): "raw_sendmsg", Source::FexitRaw;
     /// `fexit/rawv6_sendmsg`
-    fexit of "rawv6_sendmsg": fexit_raw6, fexit_raw6_again by Twins::Raw6;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitRaw6);
-    }
-}
-
-twins! {
+    fexit_raw6 (fexit_raw6_again by Twins::Raw6): "rawv6_sendmsg", Source::FexitRaw6;
     /// `fexit/ping_v4_sendmsg`: sockets that send echo requests and nothing else, and want no privilege for it.
-    fexit of "ping_v4_sendmsg": fexit_ping, fexit_ping_again by Twins::Ping;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitPing);
-    }
-}
-
-twins! {
+    fexit_ping (fexit_ping_again by Twins::Ping): "ping_v4_sendmsg", Source::FexitPing;
     /// `fexit/ping_v6_sendmsg`
-    fexit of "ping_v6_sendmsg": fexit_ping6, fexit_ping6_again by Twins::Ping6;
-    |ctx: FExitContext| {
-        returned(&ctx, Source::FexitPing6);
-    }
+    fexit_ping6 (fexit_ping6_again by Twins::Ping6): "ping_v6_sendmsg", Source::FexitPing6;
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use spoor::kernel::Order;
 
 use super::stream::{Stream, births, deeds};
-use super::{made, resident};
+use super::{made, play, resident};
 
 /// Samples that each CPU makes a second.
 const RATE: u64 = 2_000;
@@ -31,19 +31,10 @@ fn processes(many: u32, count: u32, root: &Path) {
     let known = std::mem::take(&mut stream.events);
     deeds(&mut stream, many, count);
     let mut stages = made(root, many + count);
-    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
     let before = resident();
-    for event in &known {
-        stages.step(event, &mut notes, &mut wishes);
-        notes.clear();
-        wishes.clear();
-    }
+    play(&mut stages, &known);
     let bytes = resident().saturating_sub(before);
-    for event in &stream.events {
-        stages.step(event, &mut notes, &mut wishes);
-        notes.clear();
-        wishes.clear();
-    }
+    play(&mut stages, &stream.events);
     println!("bytes {bytes}");
 }
 
@@ -56,12 +47,7 @@ fn cpus(many: u32, count: u32, root: &Path) {
     let known = std::mem::take(&mut stream.events);
     deeds(&mut stream, PROCESSES, count);
     let mut stages = made(root, PROCESSES + count);
-    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
-    for event in &known {
-        stages.step(event, &mut notes, &mut wishes);
-        notes.clear();
-        wishes.clear();
-    }
+    play(&mut stages, &known);
     let mut order = Order::<2>::new();
     let between = 1_000_000_000 / (RATE * u64::from(many));
     let start = stream.events.first().map_or(0, |event| event.time_ns);
@@ -76,15 +62,9 @@ fn cpus(many: u32, count: u32, root: &Path) {
     for (number, event) in events.into_iter().enumerate() {
         order.came(number % 2, event);
         if number % 64 == 0 {
-            for event in order.ready() {
-                stages.step(&event, &mut notes, &mut wishes);
-                notes.clear();
-                wishes.clear();
-            }
+            play(&mut stages, &order.ready());
         }
     }
-    for event in order.rest() {
-        stages.step(&event, &mut notes, &mut wishes);
-    }
+    play(&mut stages, &order.rest());
     println!("bytes 0");
 }

@@ -60,6 +60,18 @@ fn made(root: &Path, processes: u32) -> Stages<One, Files> {
     )
 }
 
+/// How long the stages take for events, one after the other.
+fn play(stages: &mut Stages<One, Files>, events: &[Event]) -> Duration {
+    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
+    let started = Instant::now();
+    for event in events {
+        stages.step(event, &mut notes, &mut wishes);
+        notes.clear();
+        wishes.clear();
+    }
+    started.elapsed()
+}
+
 /// From events to the notes of chains.
 fn stages(root: &Path) {
     let mut stream = Stream::new();
@@ -67,21 +79,11 @@ fn stages(root: &Path) {
     let births = stream.events.len();
     stream::at_work(&mut stream, PROCESSES);
     let mut stages = made(root, PROCESSES);
-    let (mut notes, mut wishes) = (Vec::new(), Vec::new());
     let (births, work) = stream.events.split_at(births);
     let before = resident();
-    let mut play = |events: &[Event]| {
-        let started = Instant::now();
-        for event in events {
-            stages.step(event, &mut notes, &mut wishes);
-            notes.clear();
-            wishes.clear();
-        }
-        started.elapsed()
-    };
-    let born = play(births);
+    let born = play(&mut stages, births);
     let bytes = resident().saturating_sub(before);
-    let worked = play(work);
+    let worked = play(&mut stages, work);
     row("all stages, forks and executions", &rate(born, births.len()));
     row("all stages, openings and connections", &rate(worked, work.len()));
     row(
