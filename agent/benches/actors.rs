@@ -52,7 +52,7 @@ fn facts(key: ProcessKey, kind: usize) -> Facts {
         pid_ns: 1,
         mnt_ns: 1,
         kthread: false,
-        comm: b"x".to_vec(),
+        comm: b"x"[..].into(),
     }
 }
 

@@ -17,8 +17,9 @@ pub mod worker;
 pub use desk::{Desk, Outside};
 pub use digests::{Digests, TakeDigests};
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use foldhash::HashSet;
 
 use spoor_wire::control::{MARK_HOLDS, MARK_SERVICE};
 
@@ -83,8 +84,8 @@ impl<D: Describe, H: Host> Stages<D, H> {
             machine,
             ledger,
             counted: Counts::default(),
-            canaries: HashSet::new(),
-            wished: HashSet::new(),
+            canaries: HashSet::default(),
+            wished: HashSet::default(),
             names: Names::default(),
             merge: Merge::default(),
             known: Known::default(),
@@ -322,7 +323,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
     /// SHA-256 of what a process runs, where a verdict may hang on it and it is known by now.
     fn digest(&mut self, process: &Process) -> Option<Digest> {
         let digests = self.digests.as_mut()?;
-        self.machine.in_force().wants_digest(&process.exe.bytes).then(|| digests.of(process)).flatten()
+        self.machine
+            .in_force()
+            .wants_digest(&process.program.exe.bytes)
+            .then(|| digests.of(process))
+            .flatten()
     }
 
     /// Of a process that opens or connects: the name of its run stays from now on.

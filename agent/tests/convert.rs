@@ -301,7 +301,7 @@ fn who_acted() {
     assert_eq!(nobody.id, SampleId { cpu: 3, seq: 4 });
     assert_eq!((nobody.process.key.tgid, nobody.process.key.start_ns), (8, 9));
     assert_eq!((nobody.process.login_uid, nobody.process.session, nobody.process.parent), (None, None, None));
-    assert_eq!(nobody.process.comm, b"cron");
+    assert_eq!(*nobody.process.comm, *b"cron");
     let flags = TASK_KTHREAD | TASK_PARTIAL;
     let somebody = seen(Task { login_uid: 0, session_id: 2, ppid: 1, parent_start_ns: 3, flags, ..task });
     assert_eq!((somebody.process.login_uid, somebody.process.session), (Some(0), Some(2)));

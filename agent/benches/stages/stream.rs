@@ -39,7 +39,7 @@ fn facts(number: u32, parent: Option<ProcessKey>) -> Facts {
         pid_ns: 4_026_531_836,
         mnt_ns: 4_026_531_840,
         kthread: false,
-        comm: b"worker".to_vec(),
+        comm: b"worker"[..].into(),
     }
 }
 

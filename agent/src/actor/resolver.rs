@@ -9,8 +9,9 @@ mod job;
 mod pod;
 mod rules;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use self::ai::Ai;
 use self::clients::Clients;
@@ -145,9 +146,9 @@ impl<H: Host> Resolver<H> {
     pub fn new(host: H) -> Self {
         Self {
             host,
-            states: HashMap::new(),
-            actors: HashMap::new(),
-            places: HashMap::new(),
+            states: HashMap::default(),
+            actors: HashMap::default(),
+            places: HashMap::default(),
             firsts: Firsts::default(),
             clients: Clients::default(),
         }
@@ -349,7 +350,7 @@ impl<H: Host> Resolver<H> {
 /// What a process is called by: of a script the script, since an interpreter is nobody's name. (A script that was named
 /// from some directory has no name that stays.)
 fn program(process: &Process) -> Arc<str> {
-    let script = process.script.as_ref().filter(|script| script.bytes.starts_with(b"/"));
-    let program = &script.unwrap_or(&process.exe).bytes;
+    let script = process.program.script.as_ref().filter(|script| script.bytes.starts_with(b"/"));
+    let program = &script.unwrap_or(&process.program.exe).bytes;
     if program.is_empty() { UNKNOWN_PROGRAM.into() } else { String::from_utf8_lossy(program).into() }
 }

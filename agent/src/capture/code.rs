@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::event::Comm;
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
@@ -178,6 +180,18 @@ impl Coded for String {
     fn take(from: &mut Bytes<'_>) -> Result<Self, Broken> {
         let length = from.count()?;
         String::from_utf8(from.some(length)?.to_vec()).map_err(|_| Broken::Text)
+    }
+}
+
+impl Coded for Comm {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.len().put(out);
+        out.extend_from_slice(self);
+    }
+
+    fn take(from: &mut Bytes<'_>) -> Result<Self, Broken> {
+        let length = from.count()?;
+        Ok(from.some(length)?.into())
     }
 }
 

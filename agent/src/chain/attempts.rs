@@ -3,7 +3,9 @@
 //! Again is only what follows a failure that was seen. A repetition by schedule, another job, or the same command from
 //! another origin is no retry. See docs/CHAINS.md.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use foldhash::HashMap;
 
 use super::ChainId;
 use crate::action::ActionId;
@@ -278,9 +280,11 @@ fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
 
 /// Two commands that were cut may differ in what is not known.
 fn add_command(hasher: &mut blake3::Hasher, process: &Process) -> Option<()> {
-    let whole = !process.argv_truncated && !process.exe.truncated && !process.exe.bytes.is_empty();
-    add(hasher, &process.exe.bytes);
-    process.argv.iter().for_each(|argument| add(hasher, argument));
+    let whole = !process.program.argv_truncated
+        && !process.program.exe.truncated
+        && !process.program.exe.bytes.is_empty();
+    add(hasher, &process.program.exe.bytes);
+    process.program.argv.iter().for_each(|argument| add(hasher, argument));
     whole.then_some(())
 }
 

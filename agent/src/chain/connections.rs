@@ -1,7 +1,9 @@
 //! Connections whose outcome is not known yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::holds::{Here, Linked};
 use super::{ChainId, RunId};

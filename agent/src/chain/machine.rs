@@ -11,8 +11,10 @@ mod recording;
 mod secrets;
 mod time;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use self::awaited::Awaited;
 use super::attempts::{Command, Jobs, Started};
@@ -173,9 +175,9 @@ impl Machine {
             wall_offset_ns,
             purposes: Arc::default(),
             uncovered: Vec::new(),
-            members: HashMap::new(),
-            runs: HashMap::new(),
-            runs_by_key: HashMap::new(),
+            members: HashMap::default(),
+            runs: HashMap::default(),
+            runs_by_key: HashMap::default(),
             touched: BTreeSet::new(),
             bare: BTreeSet::new(),
             empty: VecDeque::new(),

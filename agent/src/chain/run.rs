@@ -259,7 +259,7 @@ impl Open {
     /// What an action adds to the summary, beside being one.
     pub(super) fn sum(&mut self, action: &Action) {
         let process = &action.process;
-        let mut truncated = process.exe.truncated || process.argv_truncated;
+        let mut truncated = process.program.exe.truncated || process.program.argv_truncated;
         match &action.deed {
             ActionDeed::SecretOpen { file, .. }
             | ActionDeed::SecretReceive { file, .. }
@@ -270,7 +270,7 @@ impl Open {
                 self.wrote(credential);
             }
             ActionDeed::SecretKey { key, .. } => truncated |= key.description.truncated,
-            ActionDeed::Exec { .. } => self.executed(&process.exe),
+            ActionDeed::Exec { .. } => self.executed(&process.program.exe),
             ActionDeed::Connect { to, outcome, .. } => {
                 let mut known = self.summary.destinations.iter_mut();
                 if let Some(known) = known.find(|known| known.to == *to) {

@@ -1,6 +1,6 @@
 //! Opens a credential a second time and says what it is, without its secret.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::Read as _;
@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
@@ -88,7 +90,7 @@ impl Describer {
     /// With an empty memory.
     #[must_use]
     pub fn new(catalogue: Arc<Catalogue>, key: FingerprintKey) -> Describer {
-        Describer { catalogue, key, environments: None, cache: HashMap::new(), order: VecDeque::new() }
+        Describer { catalogue, key, environments: None, cache: HashMap::default(), order: VecDeque::new() }
     }
 
     /// One that reads environments, or does not.

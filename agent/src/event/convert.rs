@@ -125,7 +125,7 @@ fn facts(task: &Task) -> Facts {
         pid_ns: task.pid_ns,
         mnt_ns: task.mnt_ns,
         kthread: task.flags & TASK_KTHREAD != 0,
-        comm: task.comm.iter().copied().take_while(|byte| *byte != 0).collect(),
+        comm: task.comm.split(|byte| *byte == 0).next().unwrap_or_default().into(),
     }
 }
 

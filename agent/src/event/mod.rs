@@ -3,6 +3,7 @@
 //! Everything the state machines learn reaches them as an [`Event`], in the order of kernel time: what probes saw, what
 //! was found in `/proc` at start, what was lost, and that time has passed.
 
+mod comm;
 mod convert;
 mod file;
 mod identity;
@@ -11,6 +12,7 @@ mod network;
 
 use std::net::IpAddr;
 
+pub use comm::Comm;
 pub use convert::{ConvertError, convert};
 pub use file::{Matched, OpenedFile};
 pub use identity::{IdentityChange, Ids};
@@ -39,7 +41,7 @@ impl ProcessKey {
 }
 
 /// What the kernel said of the acting process at the moment of the act.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// Who.
     pub key: ProcessKey,
@@ -68,7 +70,7 @@ pub struct Facts {
     /// A kernel thread.
     pub kthread: bool,
     /// Short name, chosen by whoever runs there.
-    pub comm: Vec<u8>,
+    pub comm: Comm,
 }
 
 /// Flags the kernel keeps for a process; see `spoor_wire::control::MARK_*`.

@@ -147,8 +147,8 @@ impl<'a> Case<'a> {
 
 /// The program of a process: of a script, the script.
 pub(super) fn program(process: &Process) -> &[u8] {
-    let script = process.script.as_ref().filter(|script| !script.bytes.is_empty());
-    &script.unwrap_or(&process.exe).bytes
+    let script = process.program.script.as_ref().filter(|script| !script.bytes.is_empty());
+    &script.unwrap_or(&process.program.exe).bytes
 }
 
 /// Whether a program lies where every user of the host may put one.
@@ -156,7 +156,7 @@ pub(super) fn anybodys(process: &Process) -> bool {
     const PLACES: [&[u8]; 7] =
         [b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/run/shm/", b"/run/lock/", b"/var/lock/", b"/dev/mqueue/"];
     let there = |text: &Text| PLACES.iter().any(|place| text.bytes.starts_with(place));
-    there(&process.exe) || process.script.as_ref().is_some_and(there)
+    there(&process.program.exe) || process.program.script.as_ref().is_some_and(there)
 }
 
 /// A name out of bytes, for a sentence.

@@ -217,5 +217,11 @@ pub fn file_of(deed: &ActionDeed) -> Option<(&OpenedFile, &Arc<Credential>)> {
 /// The program that acts: of a script, the script.
 pub(super) fn program_of(action: &Action) -> &[u8] {
     let process = &action.process;
-    &process.script.as_ref().filter(|script| !script.bytes.is_empty()).unwrap_or(&process.exe).bytes
+    &process
+        .program
+        .script
+        .as_ref()
+        .filter(|script| !script.bytes.is_empty())
+        .unwrap_or(&process.program.exe)
+        .bytes
 }

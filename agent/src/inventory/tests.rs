@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
 use crate::chain::{Acted, CloseReason, Closed, Note, Summary, Ulid};
-use crate::event::{Endpoint, ExitStatus, Facts, ProcessKey, Source, Text};
-use crate::lineage::{KnownBy, Process};
+use crate::event::{Comm, Endpoint, ExitStatus, Facts, ProcessKey, Source, Text};
+use crate::lineage::{Cpid, KnownBy, Process, Program};
 use crate::names::{NameSource, Named};
 
 const SECOND: u64 = 1_000_000_000;
@@ -45,17 +45,13 @@ fn process(exe: &str) -> Arc<Process> {
     let text = |text: &str| Text { bytes: text.as_bytes().to_vec(), truncated: false };
     Arc::new(Process {
         key: ProcessKey { tgid: 7, start_ns: 1 },
-        cpid: String::new(),
+        cpid: Cpid::default(),
         ns_tgid: 7,
         pid_ns: 1,
-        exe: text(exe),
-        script: None,
-        argv: Vec::new(),
-        argv_truncated: false,
+        program: Arc::new(Program { exe: text(exe), ..Program::default() }),
         ids: (0, 0, 0),
-        nameless: false,
-        comm: Vec::new(),
-        cgroup: text("/"),
+        comm: Comm::default(),
+        cgroup: Arc::new(text("/")),
         cgroup_id: 1,
         parent: None,
         known_by: KnownBy::Fork,
@@ -77,7 +73,7 @@ fn facts() -> Arc<Facts> {
         pid_ns: 1,
         mnt_ns: 1,
         kthread: false,
-        comm: Vec::new(),
+        comm: Comm::default(),
     })
 }
 

@@ -133,7 +133,7 @@ fn read(
             pid_ns: namespace("pid"),
             mnt_ns: namespace("mnt"),
             kthread: false,
-            comm: stat.comm.into_bytes(),
+            comm: stat.comm.as_bytes().into(),
         },
         // Another user's program may be hidden from a process without CAP_SYS_PTRACE.
         exe: process.exe().map(|exe| whole(exe.as_os_str().as_bytes())).unwrap_or_default(),

@@ -9,11 +9,12 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use cpid::cpid;
+pub use cpid::Cpid;
+pub use program::Program;
 pub(crate) use program::basename;
 pub use table::{Applied, Held, Limits, Table};
 
-use crate::event::{ProcessKey, Text};
+use crate::event::{Comm, ProcessKey, Text};
 
 /// A process key at the precision of `/proc`: equal exactly where [`ProcessKey::same`] holds, so that it can be hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,33 +31,25 @@ impl From<ProcessKey> for Slot {
     }
 }
 
-/// One program a process ran: immutable from exec to exec, shared by everything that tells of it.
+/// A process as it is from one program to the next: shared by everything that tells of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Process {
     /// Who.
     pub key: ProcessKey,
     /// OCSF common process id.
-    pub cpid: String,
+    pub cpid: Cpid,
     /// Thread group in its own pid namespace.
     pub ns_tgid: u32,
     /// That namespace.
     pub pid_ns: u32,
-    /// Program path, root first. Empty until known.
-    pub exe: Text,
-    /// Of a script, the script as it was named.
-    pub script: Option<Text>,
-    /// Arguments, not redacted: they stay in memory and are redacted on their way into a record.
-    pub argv: Vec<Vec<u8>>,
-    /// Arguments are cut.
-    pub argv_truncated: bool,
+    /// What it runs, shared with those that run the same.
+    pub program: Arc<Program>,
     /// Real user, effective user and real group, as they were told last.
     pub ids: (u32, u32, u32),
-    /// The program's file has no name: it was deleted, or never had one.
-    pub nameless: bool,
     /// Short name.
-    pub comm: Vec<u8>,
+    pub comm: Comm,
     /// Cgroup path, from the root of its hierarchy; empty where unknown.
-    pub cgroup: Text,
+    pub cgroup: Arc<Text>,
     /// Cgroup id in the default hierarchy.
     pub cgroup_id: u64,
     /// Its parent when it was made.

@@ -4,10 +4,13 @@ mod bounds;
 mod cgroups;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
+
 use self::cgroups::Cgroups;
+use super::program::Programs;
 use super::{Ancestry, KnownBy, Process, Slot};
 use crate::event::{Deed, Event, ExitStatus, Facts, ProcessKey, Seen, What};
 
@@ -63,6 +66,7 @@ pub struct Table {
     given_up: HashSet<Slot>,
     given_up_order: VecDeque<Slot>,
     cgroups: Cgroups,
+    programs: Programs,
     serial: u64,
 }
 
@@ -93,17 +97,18 @@ impl Table {
         Self {
             limits: Limits { processes_max: limits.processes_max.max(2) },
             boot_id,
-            entries: HashMap::new(),
-            children: HashMap::new(),
-            holders: HashMap::new(),
+            entries: HashMap::default(),
+            children: HashMap::default(),
+            holders: HashMap::default(),
             dead: VecDeque::new(),
             live: VecDeque::new(),
             kept: Default::default(),
-            tombstones: HashMap::new(),
+            tombstones: HashMap::default(),
             tombstone_order: VecDeque::new(),
-            given_up: HashSet::new(),
+            given_up: HashSet::default(),
             given_up_order: VecDeque::new(),
             cgroups: Cgroups::default(),
+            programs: Programs::default(),
             serial: 0,
         }
     }

@@ -28,7 +28,7 @@ fn facts(key: ProcessKey, parent: Option<ProcessKey>) -> Facts {
         pid_ns: 4,
         mnt_ns: 5,
         kthread: false,
-        comm: b"x".to_vec(),
+        comm: b"x"[..].into(),
     }
 }
 
@@ -94,7 +94,7 @@ fn a_rounded_row_becomes_exact() {
     let applied = table.apply(&seen(facts(exact, None), Deed::Exit(ExitStatus::Code(1))));
     let process = applied.process.unwrap();
     assert_eq!((process.key, process.known_by), (exact, KnownBy::Proc));
-    assert_eq!(process.exe, text("/usr/bin/a"));
+    assert_eq!(process.program.exe, text("/usr/bin/a"));
     assert!(table.is_empty());
     // The row of `/proc` that was read before, and an exit told twice.
     assert!(table.apply(&row(key(5, 3 * TICK), None, "/usr/bin/a")).process.is_none());
@@ -117,7 +117,11 @@ fn a_number_used_again_within_a_tick_is_another_process() {
             table.apply(&exit(former));
         }
         let applied = table.apply(&fork(maker, latter, maker, 1));
-        assert_eq!(applied.child.unwrap().exe, text("/usr/bin/maker"), "nothing of the former is left");
+        assert_eq!(
+            applied.child.unwrap().program.exe,
+            text("/usr/bin/maker"),
+            "nothing of the former is left"
+        );
         assert_eq!(applied.replaced, if exit_is_seen { vec![] } else { vec![former] });
         assert_eq!(applied.gone, [former]);
         let applied = table.apply(&exec(facts(latter, None), "/usr/bin/latter", "/a"));
@@ -130,7 +134,7 @@ fn a_number_used_again_within_a_tick_is_another_process() {
         assert!(table.apply(&exec(facts(former, None), "/usr/bin/other", "/a")).late);
         assert!(table.apply(&exit(former)).late);
         table.apply(&row(key(5, 3 * TICK), None, "/usr/bin/other"));
-        assert_eq!(table.get(latter).unwrap().exe, text("/usr/bin/latter"));
+        assert_eq!(table.get(latter).unwrap().program.exe, text("/usr/bin/latter"));
         assert_eq!(table.get(latter).unwrap().key, latter);
         table.apply(&exit(own));
         let applied = table.apply(&exit(latter));
@@ -165,14 +169,14 @@ fn a_row_does_not_undo_what_was_seen() {
     table.apply(&exec(facts(child, None), "/usr/bin/new", "/b"));
     table.apply(&row(key(5, 3 * TICK), Some(maker), "/usr/bin/old"));
     let process = table.get(child).unwrap();
-    assert_eq!((process.exe.clone(), process.known_by), (text("/usr/bin/new"), KnownBy::Fork));
+    assert_eq!((process.program.exe.clone(), process.known_by), (text("/usr/bin/new"), KnownBy::Fork));
     // Nor does a fork that is told after the row.
     let late = key(6, 3 * TICK + 2);
     table.apply(&row(key(6, 3 * TICK), Some(maker), "/usr/bin/second"));
     table.apply(&fork(maker, late, maker, 1));
     let process = table.get(late).unwrap();
     assert_eq!((process.key, process.known_by), (late, KnownBy::Fork));
-    assert_eq!(process.exe, text("/usr/bin/second"));
+    assert_eq!(process.program.exe, text("/usr/bin/second"));
 }
 
 #[test]
@@ -183,8 +187,8 @@ fn parent_and_maker_may_differ() {
     table.apply(&row(maker, Some(parent), "/usr/bin/maker"));
     let applied = table.apply(&fork(maker, child, parent, 9));
     let child = applied.child.unwrap();
-    assert_eq!(child.exe, text("/usr/bin/maker"));
-    assert_eq!(child.cgroup, Text::default(), "another cgroup, whose path nobody told");
+    assert_eq!(child.program.exe, text("/usr/bin/maker"));
+    assert_eq!(*child.cgroup, Text::default(), "another cgroup, whose path nobody told");
     let up: Vec<u32> = table.ancestry(child.key).iter().map(|process| process.key.tgid).collect();
     assert_eq!(up, [1]);
     let below: Vec<u32> = table.children(parent).iter().map(|process| process.key.tgid).collect();
@@ -259,7 +263,7 @@ fn a_cgroup_told_once_is_known_to_those_moved_there() {
     let mut other = facts(key(6, TICK + 1), None);
     other.cgroup_id = 8;
     let process = table.apply(&seen(other, Deed::Exit(ExitStatus::Code(0)))).process.unwrap();
-    assert_eq!(process.cgroup, text("/system.slice/a.service"));
+    assert_eq!(*process.cgroup, text("/system.slice/a.service"));
 }
 
 fn any_key() -> impl Strategy<Value = ProcessKey> {

@@ -1,8 +1,10 @@
 //! Which names an address has, by the answers that came in; bounded.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::Answers;
 

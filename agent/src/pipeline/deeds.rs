@@ -141,7 +141,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         if !of.standing.actor.kind.is_service() {
             return Vec::new();
         }
-        let Some(handed) = self.describer.environment(of.process.key, &of.process.exe.bytes) else {
+        let Some(handed) = self.describer.environment(of.process.key, &of.process.program.exe.bytes) else {
             self.ledger.environments_unread.one();
             return Vec::new();
         };

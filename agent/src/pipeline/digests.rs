@@ -1,7 +1,6 @@
 //! Digests of programs that purposes ask for, taken on a thread of its own: nobody waits, and what is not known by now is
 //! said not to be known.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,6 +8,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,7 @@ impl TakeDigests for Told {
 
 /// Which process, and what it runs.
 fn question(process: &Process) -> (Slot, Vec<u8>) {
-    (process.key.into(), process.exe.bytes.clone())
+    (process.key.into(), process.program.exe.bytes.clone())
 }
 
 /// A file as it was: whatever is written to it changes its time of change.
@@ -105,10 +106,10 @@ impl Digests {
     /// Where no thread can be started.
     pub fn start() -> io::Result<Self> {
         let (asks, asked) = sync_channel(ASKS_MAX);
-        let known = Arc::new(Mutex::new(Known::new()));
+        let known = Arc::new(Mutex::new(Known::default()));
         let told = Arc::clone(&known);
         std::thread::Builder::new().name("spoor-digests".into()).spawn(move || work(&asked, &told))?;
-        Ok(Self { proc: PathBuf::from("/proc"), known, asks, running: HashMap::new() })
+        Ok(Self { proc: PathBuf::from("/proc"), known, asks, running: HashMap::default() })
     }
 
     /// Has the programs read that purposes name by their whole path and digest, so that they are known before they act.
@@ -122,8 +123,11 @@ impl Digests {
     /// The digest of what a process runs, where that is known by now.
     fn of(&mut self, process: &Process) -> Option<Digest> {
         let slot = Slot::from(process.key);
-        let known =
-            self.running.get(&slot).filter(|(path, _)| *path == process.exe.bytes).map(|(_, key)| *key);
+        let known = self
+            .running
+            .get(&slot)
+            .filter(|(path, _)| *path == process.program.exe.bytes)
+            .map(|(_, key)| *key);
         let key = match known {
             Some(key) => key,
             None => {
@@ -131,7 +135,7 @@ impl Digests {
                 if self.running.len() >= REMEMBERED_MAX {
                     self.running.clear();
                 }
-                self.running.insert(slot, (process.exe.bytes.clone(), key));
+                self.running.insert(slot, (process.program.exe.bytes.clone(), key));
                 self.ask(key, file);
                 key
             }
@@ -146,7 +150,7 @@ impl Digests {
         let file = File::open(&exe)?;
         // After the file was opened: it was this process's then.
         let same = started(&row)?.same(process.key)
-            && fs::read_link(&exe)?.as_os_str().as_bytes() == process.exe.bytes;
+            && fs::read_link(&exe)?.as_os_str().as_bytes() == process.program.exe.bytes;
         if !same {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -218,24 +222,20 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::event::Text;
-    use crate::lineage::KnownBy;
+    use crate::event::{Comm, Text};
+    use crate::lineage::{Cpid, KnownBy, Program};
 
     fn process(pid: u32, exe: &Path, start_ns: u64) -> Process {
         let bytes = exe.as_os_str().as_bytes().to_vec();
         Process {
             key: ProcessKey { tgid: pid, start_ns },
-            cpid: String::new(),
+            cpid: Cpid::default(),
             ns_tgid: pid,
             pid_ns: 0,
-            exe: Text { bytes, truncated: false },
-            script: None,
-            argv: Vec::new(),
-            argv_truncated: false,
+            program: Arc::new(Program { exe: Text { bytes, truncated: false }, ..Program::default() }),
             ids: (0, 0, 0),
-            nameless: false,
-            comm: Vec::new(),
-            cgroup: Text::default(),
+            comm: Comm::default(),
+            cgroup: Arc::default(),
             cgroup_id: 0,
             parent: None,
             known_by: KnownBy::Fork,

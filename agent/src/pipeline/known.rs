@@ -1,6 +1,8 @@
 //! Paths of files that were found to be credentials. A reading is told by inode alone: the file was told of before.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::HashMap;
 
 use crate::event::{OpenedFile, Text};
 

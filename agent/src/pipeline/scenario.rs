@@ -172,7 +172,7 @@ impl Scenario {
             pid_ns: 4_026_531_836,
             mnt_ns: 4_026_531_840,
             kthread: false,
-            comm: b"x".to_vec(),
+            comm: b"x"[..].into(),
         };
         self.facts.insert(key, facts.clone());
         self.cgroups.insert(key, "/".to_owned());

@@ -42,12 +42,12 @@ impl<'a> Program<'a> {
     /// What a process runs.
     #[must_use]
     pub fn of(process: &'a Process, digest: Option<Digest>) -> Self {
-        let script = process.script.as_ref();
-        let cut = process.exe.truncated || script.is_some_and(|script| script.truncated);
+        let script = process.program.script.as_ref();
+        let cut = process.program.exe.truncated || script.is_some_and(|script| script.truncated);
         Program {
-            exe: &process.exe.bytes,
+            exe: &process.program.exe.bytes,
             script: script.map(|script| script.bytes.as_slice()),
-            unsure: cut || process.nameless,
+            unsure: cut || process.program.nameless,
             digest,
         }
     }

@@ -13,7 +13,7 @@ use super::{Coverage, Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
 use crate::actor::Actor;
 use crate::chain::{Acted, Closed, Completed, Gap, Note, Opened, RunId};
-use crate::lineage::Process;
+use crate::lineage::{Cpid, Process};
 
 /// The host that records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Builder {
     /// The latest action, and its record.
     pub(super) latest: Option<(ActionId, u64)>,
     /// Process ids by thread group and tick of its start, to name parents.
-    pub(super) cpids: Bounded<(u32, u64), String>,
+    pub(super) cpids: Bounded<(u32, u64), Cpid>,
 }
 
 impl Builder {

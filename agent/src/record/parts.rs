@@ -27,24 +27,24 @@ impl Builder {
     }
 
     pub(super) fn remember(&mut self, process: &Arc<Process>) {
-        self.cpids.insert(tick(process.key), process.cpid.clone());
+        self.cpids.insert(tick(process.key), process.cpid);
     }
 
-    pub(super) fn process<'a>(&self, process: &'a Process, facts: Option<&Facts>) -> ProcessShape<'a> {
+    pub(super) fn process(&self, process: &Process, facts: Option<&Facts>) -> ProcessShape {
         // At the moment of the act the kernel knows better than the table: a process may have been handed to init, or
         // moved to another cgroup.
         let parent = facts.and_then(|facts| facts.parent).or(process.parent);
         ProcessShape {
-            id: &process.cpid,
+            id: process.cpid,
             pid: process.key.tgid,
             ns_pid: (process.ns_tgid != 0 && process.ns_tgid != process.key.tgid).then_some(process.ns_tgid),
             start_ns: process.key.start_ns,
-            exe: self.text(&process.exe),
-            argv: (self.redaction.argv)(&process.argv),
-            argv_truncated: process.argv_truncated,
-            exe_nameless: process.nameless,
-            script: process.script.as_ref().and_then(|script| self.text(script)),
-            comm: Some(facts.map_or(process.comm.as_slice(), |facts| facts.comm.as_slice()))
+            exe: self.text(&process.program.exe),
+            argv: (self.redaction.argv)(&process.program.argv),
+            argv_truncated: process.program.argv_truncated,
+            exe_nameless: process.program.nameless,
+            script: process.program.script.as_ref().and_then(|script| self.text(script)),
+            comm: Some(facts.map_or(&*process.comm, |facts| &*facts.comm))
                 .filter(|comm| !comm.is_empty())
                 .map(|comm| (self.redaction.printable)(comm)),
             uid: facts.map(|facts| facts.uid),
@@ -53,7 +53,7 @@ impl Builder {
             session: facts.and_then(|facts| facts.session),
             cgroup: self.text(&process.cgroup),
             parent: parent.map(|key| ParentShape {
-                id: self.cpids.get(&tick(key)).cloned(),
+                id: self.cpids.get(&tick(key)).copied(),
                 pid: key.tgid,
                 start_ns: key.start_ns,
             }),

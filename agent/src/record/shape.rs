@@ -16,6 +16,7 @@ pub(super) use self::chains::{
     ChainShape, ExecutedShape, FanOutShape, ReachedShape, RunAttemptShape, SummaryShape,
 };
 use super::identifiers::Identifiers;
+use crate::lineage::Cpid;
 pub(super) use purposes::{ConfigShape, PurposeShape, PurposesShape, VerdictsShape};
 
 /// Pairs as an object, in their order.
@@ -93,14 +94,14 @@ pub(super) struct PodShape<'a> {
 #[derive(Serialize)]
 pub(super) struct ParentShape {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<String>,
+    pub(super) id: Option<Cpid>,
     pub(super) pid: u32,
     pub(super) start_ns: u64,
 }
 
 #[derive(Serialize)]
-pub(super) struct ProcessShape<'a> {
-    pub(super) id: &'a str,
+pub(super) struct ProcessShape {
+    pub(super) id: Cpid,
     pub(super) pid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ns_pid: Option<u32>,
@@ -299,11 +300,11 @@ pub(super) struct ActionShape<'a> {
     pub(super) chain: &'a str,
     pub(super) run: String,
     pub(super) actor: ActorShape<'a>,
-    pub(super) process: ProcessShape<'a>,
+    pub(super) process: ProcessShape,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) how: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) target: Option<ProcessShape<'a>>,
+    pub(super) target: Option<ProcessShape>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) program: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

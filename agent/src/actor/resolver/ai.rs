@@ -114,14 +114,14 @@ impl<H> Resolver<H> {
 
 /// Which agent a program is by its name.
 fn named(process: &Process) -> Option<&'static str> {
-    let exe = &process.exe.bytes;
+    let exe = &process.program.exe.bytes;
     let interpreter = is_interpreter(exe);
-    let script = process.script.as_ref().map(|script| script.bytes.as_slice());
+    let script = process.program.script.as_ref().map(|script| script.bytes.as_slice());
     // A program that has named itself, as node does, stands in the first argument alone.
-    let read = process.argv.iter().take(4).map(Vec::as_slice).filter(|_| interpreter);
+    let read = process.program.argv.iter().take(4).map(Vec::as_slice).filter(|_| interpreter);
     let paths = || [exe.as_slice()].into_iter().chain(script).chain(read.clone());
     let found = AGENTS.iter().find(|agent| {
-        let argument = |wanted: &&str| process.argv.iter().take(3).any(|is| is == wanted.as_bytes());
+        let argument = |wanted: &&str| process.program.argv.iter().take(3).any(|is| is == wanted.as_bytes());
         paths().any(|path| {
             agent.programs.iter().any(|name| basename(path) == name.as_bytes())
                 || !agent.package.is_empty() && contains(path, agent.package.as_bytes())
@@ -147,8 +147,8 @@ const TOOL_MAX: usize = 128;
 fn tool(root: &Process) -> String {
     const SHELLS: [&[u8]; 6] = [b"sh", b"bash", b"dash", b"zsh", b"busybox", b"fish"];
     let own = || program(root).to_string();
-    let mut arguments = root.argv.iter().skip(1);
-    let name = if SHELLS.contains(&basename(&root.exe.bytes)) {
+    let mut arguments = root.program.argv.iter().skip(1);
+    let name = if SHELLS.contains(&basename(&root.program.exe.bytes)) {
         let mut after = arguments.skip_while(|argument| !is_command_flag(argument)).skip(1);
         let command = after.find(|argument| !argument.starts_with(b"-"));
         command.and_then(|command| command_tool(&String::from_utf8_lossy(command)))
@@ -156,8 +156,9 @@ fn tool(root: &Process) -> String {
         // An interpreter's first argument is what it interprets.
         let is_launcher =
             |name: &[u8]| [&b"npx"[..], b"npx-cli.js", b"uvx", b"bunx", b"pipx"].contains(&basename(name));
-        let launches = is_launcher(&root.exe.bytes)
-            || is_interpreter(&root.exe.bytes) && arguments.next().is_some_and(|script| is_launcher(script));
+        let launches = is_launcher(&root.program.exe.bytes)
+            || is_interpreter(&root.program.exe.bytes)
+                && arguments.next().is_some_and(|script| is_launcher(script));
         let flags = [&b"-y"[..], b"--yes", b"-q", b"run"];
         let package = arguments.find(|argument| !flags.contains(&argument.as_slice()));
         package

@@ -90,8 +90,8 @@ impl<H: Host> Resolver<H> {
             let (process, above) = (*line.get(at)?, line.get(at.saturating_add(1)));
             // A runner that is root's changes to the job's user by `su`: that is not the job yet.
             let runner = match above {
-                Some(above) if is_login(&above.exe.bytes) => line.get(at.saturating_add(2)).copied(),
-                above => above.copied().filter(|_| !is_login(&process.exe.bytes)),
+                Some(above) if is_login(&above.program.exe.bytes) => line.get(at.saturating_add(2)).copied(),
+                above => above.copied().filter(|_| !is_login(&process.program.exe.bytes)),
             };
             let below = runner.and_then(|runner| Some((runner, named(runner)?)));
             let below = below.filter(|(_, runner)| runner.begins == Begins::Below);
@@ -139,14 +139,15 @@ impl<H: Host> Resolver<H> {
 
 /// Which runner a program is by its name.
 fn named(process: &Process) -> Option<&'static Runner> {
-    let exe = basename(&process.exe.bytes);
+    let exe = basename(&process.program.exe.bytes);
     let name = if exe == b"java" {
-        let archive = process.argv.iter().skip_while(|argument| argument.as_slice() != b"-jar").nth(1)?;
+        let archive =
+            process.program.argv.iter().skip_while(|argument| argument.as_slice() != b"-jar").nth(1)?;
         basename(archive)
     } else {
         exe
     };
-    let is = |argument: &str| process.argv.get(1).is_some_and(|given| given == argument.as_bytes());
+    let is = |argument: &str| process.program.argv.get(1).is_some_and(|given| given == argument.as_bytes());
     RUNNERS.iter().find(|runner| name == runner.program.as_bytes() && runner.argument.is_none_or(is))
 }
 
@@ -162,7 +163,7 @@ fn project(line: &[&Process], at: usize, runner: &Runner) -> Option<String> {
         }
         // `<workspace>/<job>@tmp/durable-<number>/script.sh`
         "jenkins" => {
-            let mut told = root.argv.iter().take(8).map(|argument| String::from_utf8_lossy(argument));
+            let mut told = root.program.argv.iter().take(8).map(|argument| String::from_utf8_lossy(argument));
             told.find_map(|argument| {
                 let (job, _) = argument.split_once("/workspace/")?.1.split_once("@tmp/durable-")?;
                 Some(job.to_owned())

@@ -7,9 +7,11 @@
 
 mod words;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use self::words::{By, Client, Target, Words};
 use super::entered::is_runtime;
@@ -18,7 +20,7 @@ use super::{Resolver, State};
 use crate::actor::cgroup::Container;
 use crate::actor::{Host, Human, HumanBasis, HumanUnknown, Pod};
 use crate::event::ProcessKey;
-use crate::lineage::{Process, Slot};
+use crate::lineage::{Cpid, Process, Slot};
 
 /// Clients that wait for an execution.
 #[derive(Debug, Default)]
@@ -42,7 +44,7 @@ pub(super) struct Behind {
 #[derive(Debug)]
 struct Waiting {
     slot: Slot,
-    cpid: String,
+    cpid: Cpid,
     client: &'static Client,
     words: Words,
     argv: Vec<Vec<u8>>,
@@ -79,9 +81,9 @@ impl Clients {
         }
         self.waiting.push_back(Waiting {
             slot,
-            cpid: process.cpid.clone(),
+            cpid: process.cpid,
             client,
-            argv: if words == Words::Unread { process.argv.clone() } else { Vec::new() },
+            argv: if words == Words::Unread { process.program.argv.clone() } else { Vec::new() },
             words,
             since_ns: time_ns,
             reached: false,
@@ -196,7 +198,7 @@ impl<H: Host> Resolver<H> {
         let Some(container) = &place.container else {
             return Behind::default();
         };
-        let is_stage = case.process.argv.first().is_some_and(|name| name == b"/proc/self/exe");
+        let is_stage = case.process.program.argv.first().is_some_and(|name| name == b"/proc/self/exe");
         if root != case.process.key || is_stage || is_runtime(case.process) {
             return Behind::default();
         }
@@ -251,15 +253,20 @@ impl<H: Host> Resolver<H> {
             return Behind::default();
         };
         let human = human(&self.states, client.slot).map(|human| {
-            Arc::new(Human { basis: HumanBasis::Client, client: Some(client.cpid), ..Human::clone(human) })
+            Arc::new(Human {
+                basis: HumanBasis::Client,
+                client: Some(client.cpid.to_string()),
+                ..Human::clone(human)
+            })
         });
         Behind { human, unknown: None }
     }
 
     fn fit(&mut self, waiting: &Waiting, brought: &Brought<'_>) -> Option<Fit> {
         let Words::Asked { target, command } = &waiting.words else {
-            let may_be = !brought.process.argv.is_empty() && waiting.argv.ends_with(&brought.process.argv);
-            return (may_be || brought.process.argv_truncated).then_some(Fit::Maybe);
+            let may_be = !brought.process.program.argv.is_empty()
+                && waiting.argv.ends_with(&brought.process.program.argv);
+            return (may_be || brought.process.program.argv_truncated).then_some(Fit::Maybe);
         };
         if !words::runs(brought.process, command) {
             return None;
@@ -315,6 +322,6 @@ fn is_redacted(command: &[Vec<u8>]) -> bool {
 fn hash(brought: &Brought<'_>) -> u64 {
     // The same in each life, so that a replay comes to the same.
     let mut hasher = DefaultHasher::new();
-    (brought.name, &brought.process.argv).hash(&mut hasher);
+    (brought.name, &brought.process.program.argv).hash(&mut hasher);
     hasher.finish()
 }

@@ -3,8 +3,9 @@
 //! A container's own processes come of its first one. Who is in its cgroup and does not was put there from outside: a
 //! runtime made it beside the first. (`nsenter` alone changes namespaces, not the cgroup: that stays whose it was.)
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::{INIT, Resolver};
 use crate::actor::Host;
@@ -112,8 +113,8 @@ fn is_init(process: &Process) -> bool {
 /// Whether it is the runtime itself, on its way into a container.
 pub(super) fn is_runtime(process: &Process) -> bool {
     const NAMES: [&[u8]; 6] = [b"runc", b"crun", b"youki", b"runsc", b"conmon", b"containerd-shim-runc-v2"];
-    let name = basename(&process.exe.bytes);
+    let name = basename(&process.program.exe.bytes);
     // runc executes a copy of itself that has no name.
     NAMES.contains(&name)
-        || process.nameless && process.argv.get(1).is_some_and(|argument| argument == b"init")
+        || process.program.nameless && process.program.argv.get(1).is_some_and(|argument| argument == b"init")
 }

@@ -41,7 +41,7 @@ impl<H: Host> Resolver<H> {
         let Some(state) = self.states.get_mut(&key.into()) else {
             return;
         };
-        let name = basename(&state.process.exe.bytes);
+        let name = basename(&state.process.program.exe.bytes);
         let lets_in = [&b"sshd"[..], b"sshd-session", b"dropbear"].contains(&name);
         if lets_in && state.identity.euid == 0 && state.identity.login_uid.is_none() {
             state.peer = Some(from.to_canonical().to_string().into());

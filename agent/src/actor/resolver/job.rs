@@ -64,7 +64,7 @@ impl<H: Host> Resolver<H> {
     /// Which daemon of jobs a process is, if any. Anybody can name a program `cron`; only root is believed, and of `atd`,
     /// which waits as an account of the system that owns nothing, that account.
     fn job_daemon(&self, process: &Process, euid: Option<u32>) -> Option<&'static str> {
-        let name = process.exe.bytes.rsplit(|byte| *byte == b'/').next()?;
+        let name = process.program.exe.bytes.rsplit(|byte| *byte == b'/').next()?;
         let daemon = match name {
             b"cron" | b"crond" | b"fcron" => "cron",
             b"anacron" => "anacron",
@@ -81,8 +81,9 @@ impl<H: Host> Resolver<H> {
 
     fn child_of_daemon(&self, process: &Process, daemon: &str) -> bool {
         let parent = process.parent.and_then(|parent| self.states.get(&parent.into()));
-        parent
-            .is_some_and(|parent| believed(daemon, parent.identity.euid) && parent.process.exe == process.exe)
+        parent.is_some_and(|parent| {
+            believed(daemon, parent.identity.euid) && parent.process.program.exe == process.program.exe
+        })
     }
 }
 
@@ -95,8 +96,8 @@ fn believed(daemon: &str, euid: u32) -> bool {
 fn first_program(root: &Process) -> String {
     const SHELLS: [&[u8]; 9] =
         [b"sh", b"bash", b"dash", b"ash", b"busybox", b"ksh", b"mksh", b"zsh", b"rbash"];
-    let name = root.exe.bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    let command = match root.argv.as_slice() {
+    let name = root.program.exe.bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let command = match root.program.argv.as_slice() {
         [_, flag, command, ..] if SHELLS.contains(&name) && flag.as_slice() == b"-c" => command,
         _ => return program(root).to_string(),
     };

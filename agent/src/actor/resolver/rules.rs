@@ -203,7 +203,7 @@ impl<H: Host> Resolver<H> {
         }
         let unit = place.unit.as_ref().filter(|unit| unit.ends_with(".service"))?;
         let origin = match identity.login_uid {
-            Some(_) if up.iter().any(|ancestor| is_login(&ancestor.exe.bytes)) => return None,
+            Some(_) if up.iter().any(|ancestor| is_login(&ancestor.program.exe.bytes)) => return None,
             Some(login_uid) => format!("human:{}", self.name(login_uid)),
             None => match (&place.container, self.host.unit_trigger(unit)) {
                 // `timer:backup.timer`, `socket:web.socket`, `path:spool.path`

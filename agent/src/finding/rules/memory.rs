@@ -20,7 +20,7 @@ pub(super) fn theft(case: &Case<'_>) -> Option<Draft> {
     let credential = case.acted.credentials.first()?;
     let (actor, process) = (case.actor(), case.process());
     let is_person = actor.kind == ActorKind::HumanSession;
-    let (environ, untrusted) = (*how == MemoryWay::Environ, process.nameless || anybodys(process));
+    let (environ, untrusted) = (*how == MemoryWay::Environ, process.program.nameless || anybodys(process));
     if is_own(process, target) || (is_person && is_persons(case, target)) || (environ && !untrusted) {
         return None;
     }
@@ -55,7 +55,7 @@ fn is_own(process: &Process, target: &Process) -> bool {
     }
     // Where there are no cgroups to tell services apart, the same program under the same user is one.
     if matches!(target.cgroup.bytes.as_slice(), b"" | b"/") {
-        return process.ids.0 == target.ids.0 && process.exe == target.exe;
+        return process.ids.0 == target.ids.0 && process.program.exe == target.program.exe;
     }
     target.cgroup == process.cgroup
 }

@@ -42,7 +42,8 @@ pub(super) fn human_use(case: &Case<'_>, credential: &Arc<Credential>) -> Option
 /// Whether the program is the one by which services use the credential, and no account without it runs it.
 fn is_its_program(case: &Case<'_>, holding: &Holding) -> bool {
     let program = case.program();
-    if case.process().nameless || anybodys(case.process()) || holding.programs.get(program).is_none() {
+    if case.process().program.nameless || anybodys(case.process()) || holding.programs.get(program).is_none()
+    {
         return false;
     }
     let mut runs = case.known.accounts().filter(|account| account.programs.get(program).is_some()).peekable();

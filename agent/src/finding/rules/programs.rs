@@ -21,11 +21,13 @@ pub(super) fn untrusted(case: &Case<'_>, credential: &Arc<Credential>) -> Option
     let holding = case.holding(credential);
     let anybodys = anybodys(process);
     let replaced = !anybodys && holding.is_some_and(|holding| holding.programs.get(case.program()).is_some());
-    let (severity, how) = if process.nameless && !replaced {
-        let memory = process.exe.bytes.starts_with(b"/memfd:") || process.exe.bytes.starts_with(b"memfd:");
+    let (severity, how) = if process.program.nameless && !replaced {
+        let memory = process.program.exe.bytes.starts_with(b"/memfd:")
+            || process.program.exe.bytes.starts_with(b"memfd:");
         (Severity::High, if memory { "that lies in memory only" } else { "whose file had been deleted" })
     } else if anybodys {
-        let own = case.actor().kind == ActorKind::HumanSession && process.exe.bytes.starts_with(MOUNTED);
+        let own =
+            case.actor().kind == ActorKind::HumanSession && process.program.exe.bytes.starts_with(MOUNTED);
         if own {
             return None;
         }
@@ -44,7 +46,7 @@ pub(super) fn secret_in_arguments(case: &Case<'_>) -> Option<Draft> {
     if !matches!(case.acted.action.deed, ActionDeed::Exec { .. }) || !case.is_service() {
         return None;
     }
-    let what = redact::secret_in(&case.process().argv)?;
+    let what = redact::secret_in(&case.process().program.argv)?;
     let program = shown(case.program());
     let reason = format!("{} started {program} with a secret among its arguments ({what})", case.actor().id);
     let draft = Draft::new(Kind::SecretInArguments, Severity::Low, reason).about(program.as_str());

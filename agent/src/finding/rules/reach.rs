@@ -118,7 +118,7 @@ pub(super) fn fan_out(case: &Case<'_>, windows: &mut Windows) -> Result<Option<D
 }
 
 fn found(case: &Case<'_>, credential: &Arc<Credential>, new: usize, habit: usize) -> Draft {
-    let grave = new >= 32 || case.process().nameless;
+    let grave = new >= 32 || case.process().program.nameless;
     let severity = if grave { Severity::High } else { Severity::Medium };
     let usual = if habit == 1 { "1 host was".to_owned() } else { format!("{habit} hosts were") };
     let reason = format!(

@@ -1,5 +1,7 @@
 //! Whatever comes: bounded, the same each time, no panic.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::stage::{By, Stage, by, connect, credential, writing};
@@ -25,7 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn cast() -> Vec<By> {
     let mut hidden = by("systemd:c.service", "/memfd:x");
-    hidden.process.nameless = true;
+    Arc::make_mut(&mut hidden.process.program).nameless = true;
     vec![
         by("systemd:a.service", "/usr/bin/a"),
         by("container:docker:0123456789ab", "/tmp/b"),
@@ -108,7 +110,7 @@ fn ever_new_names_are_bounded() {
     let mut stage = Stage::new();
     for number in 0..12_000_u32 {
         let mut who = by(&format!("systemd:s{number}.service"), &format!("/tmp/p{number}"));
-        who.process.nameless = true;
+        Arc::make_mut(&mut who.process.program).nameless = true;
         let token = Credential {
             fingerprints: vec![format!("cfp1:{number}"), format!("cfp1:b{number}")],
             ..credential(&number.to_string())

@@ -7,10 +7,10 @@ use crate::action::{Action, ActionDeed, ActionId, ConnectOutcome};
 use crate::actor::{Actor, ActorKind};
 use crate::chain::{Acted, Basis, CloseReason, Closed, Link, Note, Relation, Summary, Ulid};
 use crate::credential::{Credential, Human};
-use crate::event::{Endpoint, Facts, Matched, MemoryWay, OpenedFile, ProcessKey, Source, Text};
+use crate::event::{Comm, Endpoint, Facts, Matched, MemoryWay, OpenedFile, ProcessKey, Source, Text};
 use crate::finding::{Finding, Findings, Settings};
 use crate::inventory::{Inventory, Limits};
-use crate::lineage::{KnownBy, Process};
+use crate::lineage::{Cpid, KnownBy, Process, Program};
 
 pub(in crate::finding) const HOUR: u64 = 3_600_000_000_000;
 pub(in crate::finding) const DAY: u64 = 24 * HOUR;
@@ -56,17 +56,17 @@ pub(in crate::finding) fn by(id: &str, exe: &str) -> By {
         },
         process: Process {
             key,
-            cpid: String::new(),
+            cpid: Cpid::default(),
             ns_tgid: 812,
             pid_ns: 1,
-            exe: text(exe),
-            script: None,
-            argv: vec![exe.as_bytes().to_vec()],
-            argv_truncated: false,
+            program: Arc::new(Program {
+                exe: text(exe),
+                argv: vec![exe.as_bytes().to_vec()],
+                ..Program::default()
+            }),
             ids: (0, 0, 0),
-            nameless: false,
-            comm: Vec::new(),
-            cgroup: text(&format!("/of/{id}")),
+            comm: Comm::default(),
+            cgroup: Arc::new(text(&format!("/of/{id}"))),
             cgroup_id: 1,
             parent: None,
             known_by: KnownBy::Fork,
@@ -85,7 +85,7 @@ pub(in crate::finding) fn by(id: &str, exe: &str) -> By {
             pid_ns: 1,
             mnt_ns: 1,
             kthread: false,
-            comm: Vec::new(),
+            comm: Comm::default(),
         },
     }
 }
@@ -250,7 +250,8 @@ impl Stage {
 
     pub(in crate::finding) fn executes(&mut self, by: &By, argv: &[&str]) {
         let mut by = by.clone();
-        by.process.argv = argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
+        Arc::make_mut(&mut by.process.program).argv =
+            argv.iter().map(|argument| argument.as_bytes().to_vec()).collect();
         self.acts(&by, None, ActionDeed::Exec { environment: Vec::new() });
     }
 

@@ -1,6 +1,9 @@
 //! Paths of cgroups.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use crate::event::Text;
 
@@ -8,30 +11,36 @@ use crate::event::Text;
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
     /// `None` where one id was told with two paths, as on hosts whose units live in a v1 hierarchy.
-    paths: HashMap<u64, Option<Text>>,
+    paths: HashMap<u64, Option<Arc<Text>>>,
+    /// The path that nobody told.
+    unknown: Arc<Text>,
     order: VecDeque<u64>,
 }
 
 impl Cgroups {
     const MAX: usize = 4096;
 
-    pub(super) fn path(&self, id: u64) -> Text {
-        self.paths.get(&id).cloned().flatten().unwrap_or_default()
+    pub(super) fn path(&self, id: u64) -> Arc<Text> {
+        Arc::clone(self.paths.get(&id).and_then(Option::as_ref).unwrap_or(&self.unknown))
     }
 
-    pub(super) fn learn(&mut self, id: u64, path: &Text) {
+    /// Takes in the path of one, which is whole and not empty. The same path is the same text.
+    pub(super) fn learn(&mut self, id: u64, path: &Text) -> Arc<Text> {
         if let Some(known) = self.paths.get_mut(&id) {
-            if known.as_ref().is_some_and(|known| known != path) {
-                *known = None;
+            if let Some(same) = known.as_ref().filter(|known| ***known == *path) {
+                return Arc::clone(same);
             }
-            return;
+            *known = None;
+            return Arc::new(path.clone());
         }
         if self.order.len() == Self::MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.paths.remove(&oldest);
         }
+        let path = Arc::new(path.clone());
         self.order.push_back(id);
-        self.paths.insert(id, Some(path.clone()));
+        self.paths.insert(id, Some(Arc::clone(&path)));
+        path
     }
 }

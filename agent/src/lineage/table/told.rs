@@ -4,23 +4,19 @@ use std::sync::Arc;
 
 use super::{Applied, Table};
 use crate::event::{Deed, Facts, Seeded, Seen, Text};
-use crate::lineage::program::{basename, script};
-use crate::lineage::{KnownBy, Process, Slot, cpid};
+use crate::lineage::program::{Executed, basename};
+use crate::lineage::{Cpid, KnownBy, Process, Program, Slot};
 
 impl Table {
     pub(super) fn stranger(&self, facts: &Facts, known_by: KnownBy) -> Process {
         Process {
             key: facts.key,
-            cpid: cpid(self.boot_id, facts.pid_ns, facts.key.start_ns, facts.ns_tgid),
+            cpid: Cpid::of(self.boot_id, facts.pid_ns, facts.key.start_ns, facts.ns_tgid),
             ns_tgid: facts.ns_tgid,
             pid_ns: facts.pid_ns,
-            exe: Text::default(),
-            script: None,
-            argv: Vec::new(),
-            argv_truncated: false,
+            program: Arc::clone(&self.programs.unknown),
             ids: (facts.uid, facts.euid, facts.gid),
-            nameless: false,
-            comm: facts.comm.clone(),
+            comm: facts.comm,
             cgroup: self.cgroups.path(facts.cgroup_id),
             cgroup_id: facts.cgroup_id,
             parent: facts.parent,
@@ -42,10 +38,10 @@ impl Table {
         let mut process = Process::clone(&maker.process);
         self.used_again(child, applied);
         process.key = child;
-        process.cpid = cpid(self.boot_id, pid_ns, child.start_ns, ns_tgid);
+        process.cpid = Cpid::of(self.boot_id, pid_ns, child.start_ns, ns_tgid);
         process.ns_tgid = ns_tgid;
         process.pid_ns = pid_ns;
-        process.comm.clone_from(&seen.process.comm);
+        process.comm = seen.process.comm;
         process.parent = Some(parent);
         process.known_by = KnownBy::Fork;
         if process.cgroup_id != cgroup_id {
@@ -58,9 +54,8 @@ impl Table {
             known.key = child;
             known.known_by = KnownBy::Fork;
             known.parent = known.parent.or(Some(parent));
-            if known.exe.bytes.is_empty() {
-                known.exe = process.exe;
-                known.argv = process.argv;
+            if known.program.exe.bytes.is_empty() {
+                known.program = process.program;
             }
             early.process = Arc::new(known);
             applied.child = Some(Arc::clone(&early.process));
@@ -78,29 +73,16 @@ impl Table {
             return;
         };
         let known = &entry.process;
-        if !cgroup.bytes.is_empty() && !cgroup.truncated {
-            self.cgroups.learn(known.cgroup_id, cgroup);
-        }
-        let cgroup = if cgroup.bytes.is_empty() { &known.cgroup } else { cgroup };
-        let comm = basename(&filename.bytes);
-        entry.process = Arc::new(Process {
-            key: known.key,
-            cpid: known.cpid.clone(),
-            ns_tgid: known.ns_tgid,
-            pid_ns: known.pid_ns,
-            exe: exe.clone(),
-            script: script(exe, filename, argv),
-            argv: argv.clone(),
-            argv_truncated: *argv_truncated,
-            ids: known.ids,
-            nameless: *nameless,
-            // The kernel names a program so on exec, until it names itself.
-            comm: comm.iter().copied().take(15).collect(),
-            cgroup: cgroup.clone(),
-            cgroup_id: known.cgroup_id,
-            parent: known.parent,
-            known_by: known.known_by,
-        });
+        let cgroup = match cgroup {
+            none if none.bytes.is_empty() => Arc::clone(&known.cgroup),
+            cut if cut.truncated => Arc::new(cut.clone()),
+            whole => self.cgroups.learn(known.cgroup_id, whole),
+        };
+        let (argv_truncated, nameless) = (*argv_truncated, *nameless);
+        let program = self.programs.of(&Executed { exe, filename, argv, argv_truncated, nameless });
+        // The kernel names a program so on exec, until it names itself.
+        let comm = basename(&filename.bytes).into();
+        entry.process = Arc::new(Process { program, comm, cgroup, ..Process::clone(known) });
     }
 
     pub(super) fn seeded(&mut self, seeded: &Seeded, applied: &mut Applied) {
@@ -111,13 +93,14 @@ impl Table {
         }
         if let Some(entry) = self.entries.get_mut(&slot) {
             // What was lost may have been an execution: `/proc` knows better, if its row is the later one.
-            let other = seeded.again && !seeded.exe.bytes.is_empty() && entry.process.exe != seeded.exe;
-            if entry.process.exe.bytes.is_empty() || other {
+            let known = &entry.process.program.exe;
+            let other = seeded.again && !seeded.exe.bytes.is_empty() && *known != seeded.exe;
+            if known.bytes.is_empty() || other {
                 let mut process = Process::clone(&entry.process);
-                process.exe = seeded.exe.clone();
-                process.argv.clone_from(&seeded.argv);
+                let (exe, argv) = (seeded.exe.clone(), seeded.argv.clone());
+                process.program = Arc::new(Program { exe, argv, ..Program::clone(&process.program) });
                 if process.cgroup.bytes.is_empty() {
-                    process.cgroup = seeded.cgroup.clone();
+                    process.cgroup = Arc::new(seeded.cgroup.clone());
                 }
                 entry.process = Arc::new(process);
             }
@@ -129,11 +112,15 @@ impl Table {
             return;
         }
         let mut process = self.stranger(&seeded.process, KnownBy::Proc);
-        process.exe = seeded.exe.clone();
-        process.argv.clone_from(&seeded.argv);
-        process.cgroup = seeded.cgroup.clone();
-        if !process.cgroup.bytes.is_empty() {
-            self.cgroups.learn(process.cgroup_id, &process.cgroup);
+        process.program = self.programs.of(&Executed {
+            exe: &seeded.exe,
+            filename: &Text::default(),
+            argv: &seeded.argv,
+            argv_truncated: false,
+            nameless: false,
+        });
+        if !seeded.cgroup.bytes.is_empty() {
+            process.cgroup = self.cgroups.learn(process.cgroup_id, &seeded.cgroup);
         }
         self.insert(process, seeded.process.parent, applied);
         applied.process = self.get(key).cloned();

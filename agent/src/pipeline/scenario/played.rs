@@ -74,7 +74,7 @@ fn told(acted: &Acted) -> String {
         ActionDeed::Exec { environment } => {
             let handed: String =
                 environment.iter().map(|credential| format!(" with {}", credential.id)).collect();
-            format!("exec {}{handed}", String::from_utf8_lossy(&acted.action.process.exe.bytes))
+            format!("exec {}{handed}", String::from_utf8_lossy(&acted.action.process.program.exe.bytes))
         }
         ActionDeed::SecretKey { credential, way, .. } => format!("key {} {}", credential.id, way.name()),
         ActionDeed::Exit(status) => format!("exit {status:?}"),

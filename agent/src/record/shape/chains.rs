@@ -85,9 +85,9 @@ pub(in crate::record) struct ChainShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::record) attempt: Option<RunAttemptShape>,
     pub(in crate::record) actor: ActorShape<'a>,
-    pub(in crate::record) root: ProcessShape<'a>,
+    pub(in crate::record) root: ProcessShape,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::record) lineage: Option<Vec<ProcessShape<'a>>>,
+    pub(in crate::record) lineage: Option<Vec<ProcessShape>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::record) gaps: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

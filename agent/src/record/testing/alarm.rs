@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::night::{Night, connect, credential, file, link, process};
+use super::night::{Night, connect, credential, file, link, process, text};
 use super::nights::backup_actor;
 use super::{CLOCK, MS, T0, backup, builder, edges};
 use crate::action::{ActionDeed, ConnectOutcome};
@@ -27,7 +27,7 @@ fn broken_into() -> Vec<Note> {
     let mut night = Night::new(0x3f2_81c4_77aa_9b77, actor);
     let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
     let mut implant = process(977, T0 + 400 * MS, "/dev/shm/.x", &["[kworker/0:1]"], Some(&init));
-    implant.cgroup.bytes = b"/system.slice/web.service".to_vec();
+    implant.cgroup = Arc::new(text("/system.slice/web.service"));
     let implant = Arc::new(implant);
     let restic = Arc::new(process(815, T0 + 11 * MS, "/usr/bin/restic", &["restic", "backup"], Some(&init)));
     let aws =

@@ -13,7 +13,7 @@ use crate::chain::{
 };
 use crate::credential::{Credential, Destination, Human, Lifetime};
 use crate::event::{Endpoint, ExitStatus, Facts, Matched, OpenedFile, ProcessKey, Source, Text};
-use crate::lineage::{KnownBy, Process};
+use crate::lineage::{Cpid, KnownBy, Process, Program};
 
 pub(super) fn text(text: &str) -> Text {
     Text { bytes: text.as_bytes().to_vec(), truncated: false }
@@ -23,17 +23,17 @@ pub(super) fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Op
     let cgroup = if pid == 1 { "/init.scope" } else { "/system.slice/backup.service" };
     Process {
         key: ProcessKey { tgid: pid, start_ns: at_ns },
-        cpid: format!("b770a0ed-8463-822c-b5f6-{pid:012x}"),
+        cpid: Cpid((0xb770_a0ed_8463_822c_b5f6_u128 << 48 | u128::from(pid)).to_be_bytes()),
         ns_tgid: pid,
         pid_ns: 4_026_531_836,
-        exe: text(exe),
-        script: None,
-        argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
-        argv_truncated: false,
+        program: Arc::new(Program {
+            exe: text(exe),
+            argv: argv.iter().map(|arg| arg.as_bytes().to_vec()).collect(),
+            ..Program::default()
+        }),
         ids: (990, 990, 990),
-        nameless: false,
-        comm: exe.rsplit('/').next().unwrap().as_bytes().to_vec(),
-        cgroup: text(cgroup),
+        comm: exe.rsplit('/').next().unwrap().as_bytes().into(),
+        cgroup: Arc::new(text(cgroup)),
         cgroup_id: 42,
         parent: parent.map(|parent| parent.key),
         known_by: KnownBy::Fork,
@@ -55,7 +55,7 @@ fn facts(process: &Process, parent: Option<ProcessKey>) -> Arc<Facts> {
         pid_ns: process.pid_ns,
         mnt_ns: 4_026_531_841,
         kthread: false,
-        comm: process.comm.clone(),
+        comm: process.comm,
     })
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn backup() -> Vec<Note> {
         &["/bin/bash", "/usr/local/bin/nightly-backup"],
         Some(&init),
     );
-    job.script = Some(text("/usr/local/bin/nightly-backup"));
+    Arc::make_mut(&mut job.program).script = Some(text("/usr/local/bin/nightly-backup"));
     let job = Arc::new(job);
     let restic = Arc::new(process(
         815,
@@ -145,9 +145,9 @@ pub(crate) fn edges() -> Vec<Note> {
     let shim = Arc::new(process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None));
     let mut agent = process(901, T0 - 80_000 * MS, "/app/agent", &["agent", "--serve"], Some(&shim));
     agent.ns_tgid = 7;
-    agent.argv_truncated = true;
+    Arc::make_mut(&mut agent.program).argv_truncated = true;
     agent.known_by = KnownBy::Proc;
-    agent.script = Some(text("/app/run.sh"));
+    Arc::make_mut(&mut agent.program).script = Some(text("/app/run.sh"));
     let agent = Arc::new(agent);
     let mut forebear = process(700, T0 - 90_000 * MS, "/usr/bin/containerd-shim", &["shim"], None);
     forebear.ns_tgid = 3;
@@ -262,7 +262,7 @@ pub(crate) fn roads() -> Vec<Note> {
     let mut night = Night::new(0x9_0042_11aa_3c5d_77e1, backup_actor());
     let init = Arc::new(process(1, 0, "/usr/lib/systemd/systemd", &["/sbin/init"], None));
     let mut job = process(640, T0 - 90 * MS, "/memfd:job", &["job"], Some(&init));
-    job.nameless = true;
+    Arc::make_mut(&mut job.program).nameless = true;
     let job = Arc::new(job);
     let holder = Arc::new(process(512, T0 - 5_000 * MS, "/usr/sbin/holder", &["holder"], Some(&init)));
     let token = credential("declared", "/srv/token", &[]);

@@ -220,8 +220,8 @@ const MANY: &[u8] = b"k3s";
 
 /// What was asked for, where a program is a client and asks for an execution.
 pub(super) fn asked(process: &Process) -> Option<(&'static Client, Words)> {
-    let program = basename(&process.exe.bytes);
-    let (first, rest) = process.argv.split_first()?;
+    let program = basename(&process.program.exe.bytes);
+    let (first, rest) = process.program.argv.split_first()?;
     let (program, arguments) = match rest.split_first() {
         _ if program != MANY => (program, rest),
         Some((second, rest)) if basename(first) == MANY => (second.as_slice(), rest),
@@ -233,7 +233,7 @@ pub(super) fn asked(process: &Process) -> Option<(&'static Client, Words)> {
         // Another subcommand with flags of its own is no execution, unless the word is there.
         Err(Unread) => arguments.iter().any(|argument| argument == b"exec").then_some(Words::Unread)?,
     };
-    Some((client, if process.argv_truncated { Words::Unread } else { words }))
+    Some((client, if process.program.argv_truncated { Words::Unread } else { words }))
 }
 
 /// A flag that is not known, or none of what has to be there.
@@ -366,16 +366,16 @@ impl Flags {
 
 /// Whether a process runs what was asked for. Of a script, the kernel has put the interpreter before it.
 pub(super) fn runs(process: &Process, command: &[Vec<u8>]) -> bool {
-    if process.argv_truncated {
+    if process.program.argv_truncated {
         return false;
     }
-    if process.argv == command {
+    if process.program.argv == command {
         return true;
     }
-    let Some((name, rest)) = command.split_first().filter(|_| process.script.is_some()) else {
+    let Some((name, rest)) = command.split_first().filter(|_| process.program.script.is_some()) else {
         return false;
     };
-    let script = process.argv.len().checked_sub(rest.len().saturating_add(1));
-    let script = script.and_then(|at| process.argv.get(at..)).and_then(<[_]>::split_first);
+    let script = process.program.argv.len().checked_sub(rest.len().saturating_add(1));
+    let script = script.and_then(|at| process.program.argv.get(at..)).and_then(<[_]>::split_first);
     script.is_some_and(|(script, after)| after == rest && basename(script) == basename(name))
 }

@@ -60,10 +60,11 @@ struct ByName(Asked);
 
 impl TakeDigests for ByName {
     fn of(&mut self, process: &Process) -> Option<Digest> {
-        let question = (crate::lineage::Slot::from(process.key), process.exe.bytes.clone());
+        let question = (crate::lineage::Slot::from(process.key), process.program.exe.bytes.clone());
         let asked = self.0.clone();
         asked.ask(crate::capture::Of::Digest, &question, || {
-            (process.exe.bytes.len() < 16).then_some([u8::try_from(process.exe.bytes.len()).unwrap(); 32])
+            (process.program.exe.bytes.len() < 16)
+                .then_some([u8::try_from(process.program.exe.bytes.len()).unwrap(); 32])
         })
     }
 }
