@@ -6,20 +6,23 @@ use std::path::Path;
 use spoor::kernel::Order;
 
 use super::stream::{Stream, births, deeds};
-use super::{made, play, resident};
+use super::{builder, decode, made, play, play_to, resident};
 
 /// Samples that each CPU makes a second.
 const RATE: u64 = 2_000;
 
-/// `grown processes MANY DEEDS` and `grown cpus MANY DEEDS`.
+/// `grown processes MANY DEEDS` and `grown cpus MANY DEEDS`; `grown samples 6 DEEDS` reads samples only, and `grown records MANY
+/// DEEDS` makes records as well.
 pub(super) fn grown(arguments: &[String], root: &Path) -> std::io::Result<()> {
-    let usage = || std::io::Error::other("usage: grown processes|cpus MANY DEEDS");
+    let usage = || std::io::Error::other("usage: grown processes|cpus|samples|records MANY DEEDS");
     let [what, many, count] = arguments else { return Err(usage()) };
     let (many, count) =
         (many.parse::<u32>().map_err(|_| usage())?, count.parse::<u32>().map_err(|_| usage())?);
     match what.as_str() {
         "processes" => processes(many, count, root),
         "cpus" => cpus(many, count, root),
+        "samples" => drop(decode(count)),
+        "records" => records(many, count, root),
         _ => return Err(usage()),
     }
     Ok(())
@@ -36,6 +39,19 @@ fn processes(many: u32, count: u32, root: &Path) {
     let bytes = resident().saturating_sub(before);
     play(&mut stages, &stream.events);
     println!("bytes {bytes}");
+}
+
+fn records(many: u32, count: u32, root: &Path) {
+    let mut stream = Stream::new();
+    births(&mut stream, many);
+    deeds(&mut stream, many, count);
+    let mut builder = builder();
+    let (mut records, mut bytes) = (0, 0);
+    play_to(&mut made(root, many + count), &stream.events, |note| {
+        records += 1;
+        bytes += builder.note(note).body.len();
+    });
+    println!("records {records} bytes {bytes}");
 }
 
 /// Each CPU's samples come in order, and those of several one after the other: a sample that was begun first may be read

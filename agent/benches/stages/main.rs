@@ -1,22 +1,26 @@
-//! The rate of the stages from an event to the notes of a chain, on one core, and the memory of a process they know.
+//! The rates of what happens to a sample on one core: its event is read out of it, the stages make notes of a chain of that,
+//! and these become records. And the memory of a process that the stages know.
 //! `cargo xtask bench stages` prints it as a table; nothing is asserted. `grown` is for `cargo xtask bench growth`.
 //!
 //! Memory is what the process has more than before, by `/proc/self/statm`: what an allocator keeps for itself is in it.
 
 mod grown;
 mod stream;
+mod wire;
 
 use std::fs;
+use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spoor::actor::{Files, Resolver};
-use spoor::chain::{self, Machine};
-use spoor::credential::{Credential, Describe};
+use spoor::chain::{self, Machine, Note};
+use spoor::credential::{self, Credential, Describe};
 use spoor::event::{Event, OpenedFile, ProcessKey};
 use spoor::lineage::{self, Table};
 use spoor::pipeline::Stages;
+use spoor::record::{Builder, ClockOffset, Host, Redaction};
 use spoor::telemetry::Ledger;
 
 use stream::Stream;
@@ -62,12 +66,36 @@ fn made(root: &Path, processes: u32) -> Stages<One, Files> {
 
 /// How long the stages take for events, one after the other.
 fn play(stages: &mut Stages<One, Files>, events: &[Event]) -> Duration {
+    play_to(stages, events, |_| ())
+}
+
+/// The same, with what becomes of each note.
+fn play_to(stages: &mut Stages<One, Files>, events: &[Event], mut to: impl FnMut(&Note)) -> Duration {
     let (mut notes, mut wishes) = (Vec::new(), Vec::new());
     let started = Instant::now();
     for event in events {
         stages.step(event, &mut notes, &mut wishes);
-        notes.clear();
+        notes.drain(..).for_each(|note| to(&note));
         wishes.clear();
+    }
+    started.elapsed()
+}
+
+/// Makes records as the agent does.
+fn builder() -> Builder {
+    let host = Host { id: "e1".into(), name: "bench".into(), boot_id: "b1".into() };
+    let redaction = Redaction { argv: credential::redact::argv, printable: credential::redact::printable };
+    Builder::new(host, ClockOffset(0), 1, redaction)
+}
+
+/// From samples to events.
+fn decode(rounds: u32) -> Duration {
+    let samples = wire::samples();
+    let started = Instant::now();
+    for _ in 0..rounds {
+        for sample in &samples {
+            black_box(wire::decoded(black_box(sample)));
+        }
     }
     started.elapsed()
 }
@@ -84,8 +112,18 @@ fn stages(root: &Path) {
     let born = play(&mut stages, births);
     let bytes = resident().saturating_sub(before);
     let worked = play(&mut stages, work);
+    let mut told = Vec::new();
+    let mut again = made(root, PROCESSES);
+    play_to(&mut again, &stream.events, |note| told.push(note.clone()));
+    let mut builder = builder();
+    let started = Instant::now();
+    told.iter().for_each(|note| drop(black_box(builder.note(note))));
+    let encoded = started.elapsed();
+    let rounds = 100_000;
+    row("a sample to an event", &rate(decode(rounds), rounds as usize * wire::samples().len()));
     row("all stages, forks and executions", &rate(born, births.len()));
     row("all stages, openings and connections", &rate(worked, work.len()));
+    row("a note to the bytes of a record", &rate(encoded, told.len()));
     row(
         "memory of 1,000 processes: all stages",
         &format!("{} KiB", bytes * 1_000 / u64::from(PROCESSES) / 1_024),

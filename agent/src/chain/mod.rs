@@ -45,11 +45,12 @@ impl Ulid {
 
 impl fmt::Display for Ulid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for digit in (0..26).rev() {
+        let mut text = [b'0'; 26];
+        for (digit, place) in text.iter_mut().rev().enumerate() {
             let index = usize::try_from((self.0 >> (digit * 5)) & 31).unwrap_or(0);
-            write!(f, "{}", char::from(*ALPHABET.get(index).unwrap_or(&b'0')))?;
+            *place = *ALPHABET.get(index).unwrap_or(&b'0');
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -1,7 +1,9 @@
 //! A map that forgets what it learnt first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
+
+use foldhash::HashMap;
 
 /// A map of at most so many entries. The first in is the first out, whether or not it is still asked for: what it maps
 /// are numbers of records, and an entry that is gone is said to be gone.
@@ -14,7 +16,7 @@ pub(super) struct Bounded<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     pub(super) fn new(max: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), max }
+        Self { entries: HashMap::default(), order: VecDeque::new(), max }
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {

@@ -1,10 +1,13 @@
 //! Notes to records.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::bounded::Bounded;
 use super::deeds::is_named_later;
-use super::parts::{actor_shape, exit_shape, host_shape, judged, run_attempt};
+use super::kept::{Kept, Part};
+use super::parts::{ProgramParts, Told, exit_shape, host_shape, judged, run_attempt};
 use super::shape::{
     ActionShape, ChainShape, ConfigShape, CoverageShape, GapShape, HeadShape, HeartbeatShape, Pairs,
     PurposesShape, RefusedShape, SignalShape, SignedShape,
@@ -13,7 +16,8 @@ use super::{Coverage, Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
 use crate::actor::Actor;
 use crate::chain::{Acted, Closed, Completed, Gap, Note, Opened, RunId};
-use crate::lineage::{Cpid, Process};
+use crate::credential::Credential;
+use crate::lineage::{Cpid, Process, Program};
 
 /// The host that records come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,11 @@ pub struct Builder {
     pub(super) latest: Option<(ActionId, u64)>,
     /// Process ids by thread group and tick of its start, to name parents.
     pub(super) cpids: Bounded<(u32, u64), Cpid>,
+    pub(super) host_part: Part,
+    pub(super) actors: Kept<Actor, (), Part>,
+    pub(super) credentials: Kept<Credential, (), Part>,
+    pub(super) processes: Kept<Process, Told, Part>,
+    pub(super) programs: Kept<Program, (), ProgramParts>,
 }
 
 impl Builder {
@@ -83,6 +92,7 @@ impl Builder {
     #[must_use]
     pub fn new(host: Host, clock: ClockOffset, first_seq: u64, redaction: Redaction) -> Self {
         Self {
+            host_part: Part::of(&host_shape(&host)),
             host,
             clock,
             next_seq: first_seq,
@@ -91,6 +101,10 @@ impl Builder {
             learning_until_ns: None,
             latest: None,
             cpids: Bounded::new(REMEMBERED_MAX),
+            actors: Kept::new(),
+            credentials: Kept::new(),
+            processes: Kept::new(),
+            programs: Kept::new(),
         }
     }
 
@@ -119,7 +133,7 @@ impl Builder {
             seq,
             time: rfc3339(time_ns),
             r#type: RecordType::Coverage.name(),
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             agent_version: &coverage.agent_version,
             kernel: &coverage.kernel,
             scope: &coverage.scope,
@@ -173,7 +187,7 @@ impl Builder {
             time: rfc3339(time_ns),
             r#type: RecordType::Heartbeat.name(),
             state,
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             learning_until: self.learning_until_ns.map(rfc3339),
             counters: Pairs(counters.iter().map(|(name, count)| (name.as_str(), *count)).collect()),
         });
@@ -225,8 +239,8 @@ impl Builder {
         (seq, time_ns): (u64, i64),
         status: &'static str,
         (chain, run): (&'a str, RunId),
-        actor: &'a Actor,
-        root: &'a Process,
+        actor: &Arc<Actor>,
+        root: &Arc<Process>,
     ) -> ChainShape<'a> {
         ChainShape {
             v: VERSION,
@@ -234,14 +248,14 @@ impl Builder {
             time: rfc3339(time_ns),
             r#type: RecordType::Chain.name(),
             status,
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             chain,
             run: run.to_string(),
             run_since: None,
             since: None,
             after: None,
             attempt: None,
-            actor: actor_shape(actor),
+            actor: self.actor(actor),
             root: self.process(root, None),
             lineage: None,
             gaps: None,
@@ -266,10 +280,10 @@ impl Builder {
             errno: None,
             took_ms: None,
             completes: None,
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             chain: &chain,
             run: acted.run.to_string(),
-            actor: actor_shape(&action.actor),
+            actor: self.actor(&action.actor),
             process: self.process(&action.process, Some(&action.facts)),
             how: None,
             target: None,
@@ -280,7 +294,7 @@ impl Builder {
             key: None,
             environment: Vec::new(),
             exit: None,
-            credential: self.credentials(&acted.credentials),
+            credential: self.credential_parts(&acted.credentials),
             destination: None,
             source: None,
             link: acted.link.as_ref().map(|link| self.link(link)),
@@ -313,7 +327,7 @@ impl Builder {
             seq: number,
             time: rfc3339(time_ns),
             r#type: RecordType::Head.name(),
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             head: SignedShape { seq: *seq, hash, key, note },
         });
         record(number, time_ns, RecordType::Head, None, body)
@@ -332,7 +346,7 @@ impl Builder {
             r#type: RecordType::Gap.name(),
             kind: gap.kind.name(),
             since: self.time(gap.since_ns),
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             counts: Pairs(counts),
             cpus: Pairs(cpus.iter().map(|(cpu, count)| (cpu.as_str(), *count)).collect()),
             chains: &chains,

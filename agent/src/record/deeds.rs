@@ -1,5 +1,7 @@
 //! What was done, as the parts of a record that tell it.
 
+use std::sync::Arc;
+
 use super::build::Builder;
 use super::parts::{destination, exit_shape, ids, milliseconds};
 use super::shape::{ActionShape, DestinationShape, KeyShape, SourceShape};
@@ -85,7 +87,7 @@ impl Builder {
     fn secret<'a>(
         &'a self,
         action: &'static str,
-        (file, credential): (&OpenedFile, &'a Credential),
+        (file, credential): (&OpenedFile, &'a Arc<Credential>),
         shape: &mut ActionShape<'a>,
     ) {
         shape.action = action;
@@ -105,10 +107,10 @@ impl Builder {
         }
     }
 
-    fn own<'a>(&'a self, credential: &'a Credential, shape: &mut ActionShape<'a>) {
+    fn own<'a>(&'a self, credential: &'a Arc<Credential>, shape: &mut ActionShape<'a>) {
         // The file's own credential comes first, also where the chain names others beside it.
         shape.credential.retain(|other| other.id != credential.id);
-        shape.credential.insert(0, self.credential(credential));
+        shape.credential.insert(0, self.credential_part(credential));
     }
 }
 

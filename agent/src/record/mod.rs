@@ -12,6 +12,7 @@ mod finding;
 mod hash;
 mod identifiers;
 mod inventory;
+mod kept;
 mod parts;
 mod reference;
 mod shape;

@@ -5,21 +5,44 @@ use std::sync::Arc;
 use super::build::Builder;
 use super::build::Host;
 use super::identifiers::Identifiers;
+use super::kept::{Part, Weighs};
 use super::shape::{
-    ActorShape, AttemptShape, CredentialShape, DestinationShape, EachShape, ExecutedShape, ExitShape,
-    FanOutShape, FileShape, HostShape, HumanShape, IdsShape, LinkShape, OwnShape, OwnSinkShape, ParentShape,
-    PodShape, ProcessShape, PurposeShape, ReachedShape, RunAttemptShape, SummaryShape, VerdictsShape,
+    ActorShape, AttemptShape, CredentialPart, CredentialShape, DestinationShape, EachShape, ExecutedShape,
+    ExitShape, FanOutShape, FileShape, HostShape, HumanShape, IdsShape, LinkShape, OwnShape, OwnSinkShape,
+    ParentShape, PodShape, ProcessShape, PurposeShape, ReachedShape, RunAttemptShape, SummaryShape,
+    VerdictsShape,
 };
 use crate::action::{ActionId, ConnectOutcome};
 use crate::actor::{Actor, HumanUnknown};
 use crate::chain::{Attempt, FanOut, GapKind, Link, Reached, RunAttempt, Summary, Verdicts};
 use crate::credential::{Credential, Destination, Human, Lifetime};
 use crate::event::{Endpoint, ExitStatus, Facts, Ids, Matched, OpenedFile, ProcessKey, Text};
-use crate::lineage::Process;
+use crate::lineage::{Cpid, Process, Program};
 use crate::names::Named;
 use crate::purpose::Judged;
 use crate::record::time::rfc3339;
 use crate::record::{Own, OwnSink};
+
+/// What else of an act the part of its process depends on; the thread is no part of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Told {
+    facts: Option<Facts>,
+    parent: Option<Cpid>,
+}
+
+/// A program, in the parts that it has in a process.
+#[derive(Clone, Debug)]
+pub(super) struct ProgramParts {
+    exe: Option<Part>,
+    argv: Option<Part>,
+    script: Option<Part>,
+}
+
+impl Weighs for ProgramParts {
+    fn bytes(&self) -> usize {
+        [&self.exe, &self.argv, &self.script].into_iter().flatten().map(Weighs::bytes).sum()
+    }
+}
 
 impl Builder {
     pub(super) fn text(&self, text: &Text) -> Option<String> {
@@ -30,20 +53,39 @@ impl Builder {
         self.cpids.insert(tick(process.key), process.cpid);
     }
 
-    pub(super) fn process(&self, process: &Process, facts: Option<&Facts>) -> ProcessShape {
+    pub(super) fn process(&self, process: &Arc<Process>, facts: Option<&Facts>) -> Part {
         // At the moment of the act the kernel knows better than the table: a process may have been handed to init, or
         // moved to another cgroup.
         let parent = facts.and_then(|facts| facts.parent).or(process.parent);
+        let told = Told {
+            facts: facts.map(|facts| Facts { tid: 0, ..*facts }),
+            parent: parent.and_then(|key| self.cpids.get(&tick(key)).copied()),
+        };
+        self.processes.told(process, told, || {
+            let parent =
+                parent.map(|key| ParentShape { id: told.parent, pid: key.tgid, start_ns: key.start_ns });
+            Part::of(&self.process_shape(process, facts, parent))
+        })
+    }
+
+    fn process_shape(
+        &self,
+        process: &Process,
+        facts: Option<&Facts>,
+        parent: Option<ParentShape>,
+    ) -> ProcessShape {
+        let program = &process.program;
+        let parts = self.programs.told(program, (), || self.program_parts(program));
         ProcessShape {
             id: process.cpid,
             pid: process.key.tgid,
             ns_pid: (process.ns_tgid != 0 && process.ns_tgid != process.key.tgid).then_some(process.ns_tgid),
             start_ns: process.key.start_ns,
-            exe: self.text(&process.program.exe),
-            argv: (self.redaction.argv)(&process.program.argv),
-            argv_truncated: process.program.argv_truncated,
-            exe_nameless: process.program.nameless,
-            script: process.program.script.as_ref().and_then(|script| self.text(script)),
+            exe: parts.exe,
+            argv: parts.argv,
+            argv_truncated: program.argv_truncated,
+            exe_nameless: program.nameless,
+            script: parts.script,
             comm: Some(facts.map_or(&*process.comm, |facts| &*facts.comm))
                 .filter(|comm| !comm.is_empty())
                 .map(|comm| (self.redaction.printable)(comm)),
@@ -52,12 +94,31 @@ impl Builder {
             auid: facts.map(|facts| facts.login_uid),
             session: facts.and_then(|facts| facts.session),
             cgroup: self.text(&process.cgroup),
-            parent: parent.map(|key| ParentShape {
-                id: self.cpids.get(&tick(key)).copied(),
-                pid: key.tgid,
-                start_ns: key.start_ns,
-            }),
+            parent,
         }
+    }
+
+    fn program_parts(&self, program: &Program) -> ProgramParts {
+        let text = |text: &Text| self.text(text).map(|text| Part::of(&text));
+        let argv = (self.redaction.argv)(&program.argv);
+        ProgramParts {
+            exe: text(&program.exe),
+            argv: (!argv.is_empty()).then(|| Part::of(&argv)),
+            script: program.script.as_ref().and_then(text),
+        }
+    }
+
+    pub(super) fn actor(&self, actor: &Arc<Actor>) -> Part {
+        self.actors.told(actor, (), || Part::of(&actor_shape(actor)))
+    }
+
+    pub(super) fn credential_part<'a>(&self, credential: &'a Arc<Credential>) -> CredentialPart<'a> {
+        let part = self.credentials.told(credential, (), || Part::of(&self.credential(credential)));
+        CredentialPart { id: &credential.id, part }
+    }
+
+    pub(super) fn credential_parts<'a>(&self, credentials: &'a [Arc<Credential>]) -> Vec<CredentialPart<'a>> {
+        credentials.iter().map(|credential| self.credential_part(credential)).collect()
     }
 
     pub(super) fn declared<'a>(&self, own: &'a Own) -> OwnShape<'a> {
@@ -95,10 +156,6 @@ impl Builder {
             max_age_s: credential.max_age.map(|age| age.as_secs()),
             human_use: (credential.human == Human::Finding).then(|| credential.human.name()),
         }
-    }
-
-    pub(super) fn credentials<'a>(&self, credentials: &'a [Arc<Credential>]) -> Vec<CredentialShape<'a>> {
-        credentials.iter().map(|credential| self.credential(credential)).collect()
     }
 
     pub(super) fn file(&self, file: &OpenedFile) -> FileShape {
@@ -159,8 +216,8 @@ impl Builder {
             folded: summary.folded,
             programs: summary.programs,
             processes: summary.processes,
-            credentials: self.credentials(&summary.credentials),
-            written: self.credentials(&summary.written),
+            credentials: self.credential_parts(&summary.credentials),
+            written: self.credential_parts(&summary.written),
             destinations: summary.destinations.iter().map(reached).collect(),
             fan_out: summary
                 .fan_out

@@ -16,6 +16,7 @@ pub(super) use self::chains::{
     ChainShape, ExecutedShape, FanOutShape, ReachedShape, RunAttemptShape, SummaryShape,
 };
 use super::identifiers::Identifiers;
+use super::kept::Part;
 use crate::lineage::Cpid;
 pub(super) use purposes::{ConfigShape, PurposeShape, PurposesShape, VerdictsShape};
 
@@ -107,15 +108,15 @@ pub(super) struct ProcessShape {
     pub(super) ns_pid: Option<u32>,
     pub(super) start_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) exe: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) argv: Vec<String>,
+    pub(super) exe: Option<Part>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) argv: Option<Part>,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) argv_truncated: bool,
     #[serde(skip_serializing_if = "is_false")]
     pub(super) exe_nameless: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) script: Option<String>,
+    pub(super) script: Option<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) comm: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +132,18 @@ pub(super) struct ProcessShape {
     pub(super) cgroup: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) parent: Option<ParentShape>,
+}
+
+/// A credential's part, with the id by which it is known there.
+pub(super) struct CredentialPart<'a> {
+    pub(super) id: &'a str,
+    pub(super) part: Part,
+}
+
+impl Serialize for CredentialPart<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.part.serialize(serializer)
+    }
 }
 
 #[derive(Serialize)]
@@ -296,15 +309,15 @@ pub(super) struct ActionShape<'a> {
     pub(super) took_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) completes: Option<u64>,
-    pub(super) host: HostShape<'a>,
+    pub(super) host: Part,
     pub(super) chain: &'a str,
     pub(super) run: String,
-    pub(super) actor: ActorShape<'a>,
-    pub(super) process: ProcessShape,
+    pub(super) actor: Part,
+    pub(super) process: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) how: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) target: Option<ProcessShape>,
+    pub(super) target: Option<Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) program: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -320,7 +333,7 @@ pub(super) struct ActionShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitShape>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) credential: Vec<CredentialShape<'a>>,
+    pub(super) credential: Vec<CredentialPart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) destination: Option<DestinationShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,7 +357,7 @@ pub(super) struct GapShape<'a> {
     pub(super) r#type: &'static str,
     pub(super) kind: &'static str,
     pub(super) since: String,
-    pub(super) host: HostShape<'a>,
+    pub(super) host: Part,
     #[serde(skip_serializing_if = "Pairs::is_empty")]
     pub(super) counts: Pairs<'static, u64>,
     #[serde(skip_serializing_if = "Pairs::is_empty")]

@@ -55,6 +55,13 @@ fn scrubbed(args: &[Vec<u8>]) -> Vec<Vec<u8>> {
 #[must_use]
 pub fn printable(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
+    // Nearly all names are these.
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && bytes.iter().all(plain)
+    {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -4,7 +4,7 @@ mod recall;
 mod shape;
 
 use super::build::{Builder, bytes, record};
-use super::parts::{actor_shape, host_shape};
+use super::parts::actor_shape;
 use super::shape::Pairs;
 use super::{Record, RecordType, VERSION, rfc3339};
 use crate::action::ActionId;
@@ -29,7 +29,7 @@ impl Builder {
             kind: finding.kind.name(),
             severity: finding.severity.name(),
             reason: &finding.reason,
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             chain: &chain,
             run: finding.run.to_string(),
             actor: actor_shape(&finding.actor),

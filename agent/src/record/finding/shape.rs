@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::record::shape::{ActorShape, CredentialShape, HostShape, Pairs};
+use crate::record::kept::Part;
+use crate::record::shape::{ActorShape, CredentialShape, Pairs};
 
 /// What a kind is called elsewhere.
 #[derive(Serialize)]
@@ -24,7 +25,7 @@ pub(super) struct FindingShape<'a> {
     pub(super) kind: &'static str,
     pub(super) severity: &'static str,
     pub(super) reason: &'a str,
-    pub(super) host: HostShape<'a>,
+    pub(super) host: Part,
     pub(super) chain: &'a str,
     pub(super) run: String,
     pub(super) actor: ActorShape<'a>,

@@ -6,7 +6,7 @@ mod shape;
 use std::sync::Arc;
 
 use super::build::{Builder, bytes, record};
-use super::parts::{actor_shape, at_second, host_shape, mode};
+use super::parts::{actor_shape, at_second, mode};
 use super::shape::ActorShape;
 use super::shape::Pairs;
 use super::{Record, RecordType, VERSION, rfc3339};
@@ -26,7 +26,7 @@ impl Builder {
             r#type: RecordType::Inventory.name(),
             of: "",
             why: told.why.iter().map(|why| why.name()).collect(),
-            host: host_shape(&self.host),
+            host: self.host_part.clone(),
             watched_since: rfc3339(told.since_ns),
             ..InventoryShape::default()
         };

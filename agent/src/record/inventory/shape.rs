@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::record::shape::{ActorShape, CredentialShape, HostShape, Pairs};
+use crate::record::kept::Part;
+use crate::record::shape::{ActorShape, CredentialShape, Pairs};
 
 #[derive(Serialize)]
 pub(super) struct SpanShape<'a> {
@@ -37,7 +38,7 @@ pub(super) struct InventoryShape<'a> {
     pub(super) r#type: &'static str,
     pub(super) of: &'static str,
     pub(super) why: Vec<&'static str>,
-    pub(super) host: HostShape<'a>,
+    pub(super) host: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) actor: Option<ActorShape<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{ConfigShape, HostShape, Pairs, PurposesShape, SignalShape};
+use super::{ConfigShape, Pairs, PurposesShape, SignalShape};
+use crate::record::kept::Part;
 
 #[derive(Serialize)]
 pub(in crate::record) struct CoverageShape<'a> {
@@ -10,7 +11,7 @@ pub(in crate::record) struct CoverageShape<'a> {
     pub(in crate::record) seq: u64,
     pub(in crate::record) time: String,
     pub(in crate::record) r#type: &'static str,
-    pub(in crate::record) host: HostShape<'a>,
+    pub(in crate::record) host: Part,
     pub(in crate::record) agent_version: &'a str,
     pub(in crate::record) kernel: &'a str,
     pub(in crate::record) scope: &'a [String],
@@ -52,7 +53,7 @@ pub(in crate::record) struct HeartbeatShape<'a> {
     pub(in crate::record) time: String,
     pub(in crate::record) r#type: &'static str,
     pub(in crate::record) state: &'static str,
-    pub(in crate::record) host: HostShape<'a>,
+    pub(in crate::record) host: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::record) learning_until: Option<String>,
     pub(in crate::record) counters: Pairs<'a, u64>,
@@ -64,7 +65,7 @@ pub(in crate::record) struct HeadShape<'a> {
     pub(in crate::record) seq: u64,
     pub(in crate::record) time: String,
     pub(in crate::record) r#type: &'static str,
-    pub(in crate::record) host: HostShape<'a>,
+    pub(in crate::record) host: Part,
     pub(in crate::record) head: SignedShape<'a>,
 }
 

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{ActorShape, CredentialShape, ExitShape, HostShape, ProcessShape, VerdictsShape, is_zero};
+use super::{CredentialPart, ExitShape, VerdictsShape, is_zero};
+use crate::record::kept::Part;
 
 /// A run begun again after it failed.
 #[derive(Serialize)]
@@ -51,9 +52,9 @@ pub(in crate::record) struct SummaryShape<'a> {
     pub(in crate::record) folded: u64,
     pub(in crate::record) programs: u64,
     pub(in crate::record) processes: u64,
-    pub(in crate::record) credentials: Vec<CredentialShape<'a>>,
+    pub(in crate::record) credentials: Vec<CredentialPart<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(in crate::record) written: Vec<CredentialShape<'a>>,
+    pub(in crate::record) written: Vec<CredentialPart<'a>>,
     pub(in crate::record) destinations: Vec<ReachedShape<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::record) fan_out: Vec<FanOutShape<'a>>,
@@ -73,7 +74,7 @@ pub(in crate::record) struct ChainShape<'a> {
     pub(in crate::record) time: String,
     pub(in crate::record) r#type: &'static str,
     pub(in crate::record) status: &'static str,
-    pub(in crate::record) host: HostShape<'a>,
+    pub(in crate::record) host: Part,
     pub(in crate::record) chain: &'a str,
     pub(in crate::record) run: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,10 +85,10 @@ pub(in crate::record) struct ChainShape<'a> {
     pub(in crate::record) after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::record) attempt: Option<RunAttemptShape>,
-    pub(in crate::record) actor: ActorShape<'a>,
-    pub(in crate::record) root: ProcessShape,
+    pub(in crate::record) actor: Part,
+    pub(in crate::record) root: Part,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::record) lineage: Option<Vec<ProcessShape>>,
+    pub(in crate::record) lineage: Option<Vec<Part>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::record) gaps: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
