@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 12] = [
+const TARGETS: [(&str, Target); 13] = [
     ("argv", targets::argv),
     ("btf", targets::btf),
     ("capture", targets::capture),
@@ -21,6 +21,7 @@ const TARGETS: [(&str, Target); 12] = [
     ("dns", targets::dns),
     ("environ", targets::environ),
     ("evidence", targets::evidence),
+    ("pack", targets::pack),
     ("purpose", targets::purpose),
     ("tls", targets::tls),
 ];

@@ -140,11 +140,13 @@ fn store<R: std::io::Read>(replay: &mut Replay<R>, directory: &Path) -> Result<A
         waiting.extend(records.iter().map(|replayed| replayed.record.clone()));
         if waiting.len() >= BATCH {
             store.append(&waiting).map_err(failed)?;
+            store.pack(true).map_err(failed)?;
             waiting.clear();
         }
         Ok(())
     });
     store.append(&waiting).map_err(failed)?;
+    store.pack_all().map_err(failed)?;
     store.seal().map_err(failed)?;
     account
 }

@@ -171,6 +171,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     } else {
                         self.store_what_is_due()?;
                     }
+                    self.pack(ticks);
                 }
                 Err(RecvTimeoutError::Timeout) => self.store_what_is_due()?,
                 Err(RecvTimeoutError::Disconnected) => return self.close(),

@@ -27,10 +27,21 @@ pub(crate) fn stamp(body: &[u8], before: &Hash) -> Vec<u8> {
     let Some(open) = body.strip_suffix(b"}") else { return body.to_vec() };
     let mut stamped = Vec::with_capacity(body.len() + STAMP.len() + 66);
     stamped.extend_from_slice(open);
-    stamped.extend_from_slice(STAMP.as_bytes());
-    stamped.extend_from_slice(hex::encode(before).as_bytes());
-    stamped.extend_from_slice(b"\"}");
+    put_stamp(&mut stamped, before);
     stamped
+}
+
+/// What [`stamp`] puts behind a record that is open at its end.
+pub(crate) fn put_stamp(open: &mut Vec<u8>, before: &Hash) {
+    open.extend_from_slice(STAMP.as_bytes());
+    open.extend_from_slice(hex::encode(before).as_bytes());
+    open.extend_from_slice(b"\"}");
+}
+
+/// A record without that. `None` where it says anything else of what came before it.
+pub(crate) fn without_stamp<'a>(body: &'a [u8], before: &Hash) -> Option<&'a [u8]> {
+    (stamped(body)? == *before).then_some(())?;
+    body.get(..body.len().checked_sub(STAMP.len() + 64 + 2)?)
 }
 
 /// The hash before a record, by its own word.
@@ -57,6 +68,12 @@ mod tests {
         let before = next_hash(&NONE, b"{}");
         let stamped_body = stamp(br#"{"v":1,"seq":2}"#, &before);
         assert_eq!(stamped(&stamped_body), Some(before));
+        let open = without_stamp(&stamped_body, &before).unwrap();
+        assert_eq!(open, br#"{"v":1,"seq":2"#);
+        assert_eq!(without_stamp(&stamped_body, &NONE), None, "it says another");
+        let mut again = open.to_vec();
+        put_stamp(&mut again, &before);
+        assert_eq!(again, stamped_body);
         assert_eq!(
             serde_json::from_slice::<serde_json::Value>(&stamped_body).unwrap()["prev"],
             hex::encode(&before)

@@ -27,7 +27,7 @@ pub use build::{Builder, ClockOffset, Host, Redaction, Signed};
 pub use coverage::{ConfigInForce, Coverage, Own, OwnSink, PurposesInForce, SignalCoverage};
 pub use finding::recall_finding;
 pub use hash::{Hash, NONE};
-pub(crate) use hash::{next_hash, stamp, stamped, unhex};
+pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 #[cfg(test)]
 pub(crate) use reference::field_paths;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
+use super::pack::Flaw;
+
 /// Why the store did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -27,9 +29,9 @@ pub enum StoreError {
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What `SQLite` says.
+        /// What `SQLite` says, or what is wrong with which pack.
         #[source]
-        source: Option<rusqlite::Error>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// A file that is not ours.
     #[error("{}: not a file of spoor's store", path.display())]
@@ -97,11 +99,21 @@ impl StoreError {
             return StoreError::Full { path };
         }
         if error.code == ErrorCode::DatabaseCorrupt || error.code == ErrorCode::NotADatabase {
-            let source = Some(source);
+            let source = Some(source.into());
             return StoreError::Corrupt { path, source };
         }
         StoreError::Database { path, source }
     }
+}
+
+/// A pack that cannot be unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the pack of records up to {last}: {flaw}")]
+pub struct PackError {
+    /// Number of its last record.
+    pub last: u64,
+    /// What is wrong with it.
+    pub flaw: Flaw,
 }
 
 /// Errors of a file's database, with the file's name.

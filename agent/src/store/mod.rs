@@ -4,6 +4,9 @@
 //! may be kept goes on in `records-2026-01-02.2.sqlite`, so that retention, which drops whole files only, always has
 //! something to drop. Beside them `state.sqlite` (cursors of the sinks, anchors) and `lock`, held by the one daemon that writes.
 //!
+//! **Packs.** The newest records of a file are rows; the oldest are packed by some hundreds, in a fortieth of the room. It makes
+//! no difference to any reader.
+//!
 //! **Hash chain.** As [`crate::evidence`] has it, from file to file. A file that is dropped leaves an *anchor*: its last number
 //! and hash, so that what remains still verifies. That the newest records were cut off shows where a head, or a sink's
 //! cursor, is farther than the store; else only a receiver knows.
@@ -20,10 +23,14 @@ mod filter;
 mod life;
 mod lock;
 mod mend;
+mod pack;
+mod packing;
+mod packs;
 mod period;
 mod reader;
 mod retain;
 mod sinks;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -32,9 +39,11 @@ mod verify;
 mod write;
 
 pub use agree::{AgreeError, Agreed, Difference, agree};
-pub use error::StoreError;
+pub use error::{PackError, StoreError};
 pub use filter::{ChainHead, ChainsFilter};
 pub use mend::{Damage, suspect};
+pub use pack::Flaw;
+pub use packs::unpack;
 pub use reader::{Reader, Stored};
 pub use retain::{Dropped, Retention};
 pub use sinks::{Progress, SetAside, SinkState, sinks};

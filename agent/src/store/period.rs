@@ -9,15 +9,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::StoreError;
 use super::error::At as _;
+use super::{StoreError, packs};
 use crate::evidence::Mark;
 use crate::hex;
 use crate::record::{Record, stamp};
 
 /// `spor`: what `file` and we know our files by.
 const APPLICATION: i64 = 0x7370_6f72;
-/// Version of the schemas.
+/// Version of the schemas; files of records with packs have [`packs::VERSION`].
 const VERSION: i64 = 1;
 
 const SCHEMA: &str = "
@@ -103,22 +103,28 @@ fn initial(schema: &str) -> String {
     )
 }
 
+/// Pages that packing has freed can be given back at the end of the file only where it was made so.
+const GIVES_BACK: &str = "PRAGMA auto_vacuum=INCREMENTAL;\n";
+
 /// What makes a file of records that goes on after `start`.
 pub(super) fn script(start: Mark) -> String {
-    initial(&schema(start))
+    let (seq, hash, version) = (signed(start.seq), hex::encode(&start.hash), packs::VERSION);
+    let tables = format!("{SCHEMA}{}PRAGMA user_version={version};", packs::SCHEMA);
+    format!("{GIVES_BACK}{}", initial(&format!("{tables}INSERT INTO start VALUES ({seq}, x'{hash}');")))
 }
 
-fn schema(start: Mark) -> String {
-    format!("{SCHEMA}INSERT INTO start VALUES ({}, x'{}');", signed(start.seq), hex::encode(&start.hash))
+/// Makes a database of a schema that is not of records.
+pub(super) fn create(path: &Path, schema: &str) -> Result<(), StoreError> {
+    create_by(path, &initial(schema))
 }
 
 /// Makes a database that is whole from the first moment it has its name.
-pub(super) fn create(path: &Path, schema: &str) -> Result<(), StoreError> {
+fn create_by(path: &Path, script: &str) -> Result<(), StoreError> {
     let fresh = path.with_extension("new");
     remove(&fresh)?;
     let made = (|| {
         let connection = Connection::open(&fresh).at(path)?;
-        connection.execute_batch(&initial(schema)).at(path)?;
+        connection.execute_batch(script).at(path)?;
         connection.close().map_err(|(_, error)| StoreError::database(path, error))?;
         fs::rename(&fresh, path).at(path)?;
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -155,8 +161,8 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
         let path = path.to_path_buf();
         return Err(StoreError::Foreign { path });
     }
-    if found != VERSION {
-        let (path, known) = (path.to_path_buf(), VERSION);
+    if !(VERSION..=packs::VERSION).contains(&found) {
+        let (path, known) = (path.to_path_buf(), packs::VERSION);
         return Err(StoreError::Version { path, found, known });
     }
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
@@ -192,13 +198,14 @@ impl Period {
     /// Makes a file that goes on after `start`.
     pub(super) fn create(dir: &Path, name: Name, start: Mark) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
-        create(&path, &schema(start))?;
+        create_by(&path, &script(start))?;
         Self::open(dir, name)
     }
 
     pub(super) fn open(dir: &Path, name: Name) -> Result<Self, StoreError> {
         let path = dir.join(name.to_string());
         let connection = open(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        packs::upgrade(&connection).at(&path)?;
         Ok(Self { name, path, connection })
     }
 
@@ -240,8 +247,11 @@ pub(super) fn start(connection: &Connection, path: &Path) -> Result<Mark, StoreE
 
 /// The last record of a file; where it begins if it has none.
 pub(super) fn end(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
-    let newest = "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1";
-    match connection.query_row(newest, [], mark).optional().at(path)? {
+    let newest = |select: &str| connection.query_row(select, [], mark).optional().at(path);
+    if let Some(mark) = newest("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1")? {
+        return Ok(mark);
+    }
+    match packs::end(connection).at(path)? {
         Some(mark) => Ok(mark),
         None => start(connection, path),
     }

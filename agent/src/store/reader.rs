@@ -6,12 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, OpenFlags, Params, Row};
-
 use super::StoreError;
 use super::error::At as _;
 use super::filter::{ChainHead, ChainsFilter};
-use super::period::{self, Name, number, signed};
+use super::period::{self, Name};
+use super::snapshot::{Cache, File, Snapshot};
 use crate::evidence::Mark;
 use crate::record::View;
 
@@ -28,7 +27,8 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Reader {
     dir: PathBuf,
-    open: RefCell<BTreeMap<Name, Connection>>,
+    open: RefCell<BTreeMap<Name, File>>,
+    unpacked: RefCell<Cache>,
     /// When the directory had changed last, as it was listed.
     listed: Cell<Option<SystemTime>>,
 }
@@ -36,16 +36,14 @@ pub struct Reader {
 /// As long as a directory has changed within this time, one more change may show the same time as the last.
 const SETTLED: Duration = Duration::from_secs(2);
 
-const OF_CHAIN: &str = "SELECT seq, body FROM records WHERE chain = ?1
-    UNION ALL SELECT r.seq, r.body FROM gaps g JOIN records r ON r.seq = g.seq WHERE g.chain = ?1 ORDER BY 1";
-
 impl Reader {
     /// Opens the store of a directory for reading.
     ///
     /// # Errors
     /// [`StoreError`] where the directory cannot be read.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let reader = Self { dir: dir.to_path_buf(), open: RefCell::default(), listed: Cell::default() };
+        let (open, unpacked, listed) = (RefCell::default(), RefCell::default(), Cell::default());
+        let reader = Self { dir: dir.to_path_buf(), open, unpacked, listed };
         reader.refresh()?;
         Ok(reader)
     }
@@ -57,14 +55,17 @@ impl Reader {
     pub fn after(&self, seq: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
         self.refresh()?;
         let mut found = Vec::new();
-        for (name, connection) in &*self.open.borrow() {
+        let open = self.open.borrow();
+        let newest = open.last_key_value().map(|(name, _)| *name);
+        for (name, file) in &*open {
             let left = limit - found.len();
             if left == 0 {
                 break;
             }
-            let select = "SELECT seq, body FROM records WHERE seq > ? ORDER BY seq LIMIT ?";
-            let left = i64::try_from(left).unwrap_or(i64::MAX);
-            found.extend(self.rows(*name, connection, select, (signed(seq), left), stored)?);
+            if newest != Some(*name) && file.ends_before(seq)? {
+                continue;
+            }
+            found.extend(file.snapshot(&self.unpacked)?.after(seq, left)?);
         }
         Ok(found)
     }
@@ -79,13 +80,8 @@ impl Reader {
         // `~` sorts behind every letter of an id.
         let to = format!("{from}~");
         let mut found = Vec::new();
-        for (name, connection) in &*self.open.borrow() {
-            let select =
-                "SELECT DISTINCT chain FROM records WHERE chain >= ? AND chain < ? ORDER BY chain LIMIT ?";
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let ids: Vec<String> =
-                self.rows(*name, connection, select, (&from, &to, limit), |row| row.get(0))?;
-            found.extend(ids);
+        for file in self.open.borrow().values() {
+            found.extend(file.snapshot(&self.unpacked)?.matching(&from, &to, limit)?);
         }
         found.sort_unstable();
         found.dedup();
@@ -100,8 +96,8 @@ impl Reader {
     pub fn chain(&self, id: &str) -> Result<Vec<Stored>, StoreError> {
         self.refresh()?;
         let mut found = Vec::new();
-        for (name, connection) in &*self.open.borrow() {
-            found.extend(self.rows(*name, connection, OF_CHAIN, [id], stored)?);
+        for file in self.open.borrow().values() {
+            found.extend(file.snapshot(&self.unpacked)?.chain(id)?);
         }
         Ok(found)
     }
@@ -146,10 +142,8 @@ impl Reader {
         self.refresh()?;
         let mut ids: Vec<String> = Vec::new();
         let mut known = std::collections::HashSet::new();
-        for (name, connection) in self.open.borrow().iter().rev() {
-            let select =
-                "SELECT chain FROM records WHERE chain IS NOT NULL GROUP BY chain ORDER BY min(seq) DESC";
-            let found: Vec<String> = self.rows(*name, connection, select, [], |row| row.get(0))?;
+        for file in self.open.borrow().values().rev() {
+            let found = file.snapshot(&self.unpacked)?.ids_newest_first()?;
             ids.extend(found.into_iter().filter(|id| known.insert(id.clone())));
         }
         Ok(ids)
@@ -160,14 +154,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] of a file.
     pub fn last(&self, kind: &str) -> Result<Option<Stored>, StoreError> {
-        self.refresh()?;
-        for (name, connection) in self.open.borrow().iter().rev() {
-            let select = "SELECT seq, body FROM records WHERE type = ? ORDER BY seq DESC LIMIT 1";
-            if let Some(found) = self.rows(*name, connection, select, [kind], stored)?.pop() {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        Ok(self.before(kind, u64::MAX, 1)?.pop())
     }
 
     /// Records of a type before `seq`, newest first, at most `limit`.
@@ -177,13 +164,12 @@ impl Reader {
     pub fn before(&self, kind: &str, seq: u64, limit: usize) -> Result<Vec<Stored>, StoreError> {
         self.refresh()?;
         let mut found = Vec::new();
-        for (name, connection) in self.open.borrow().iter().rev() {
-            let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+        for file in self.open.borrow().values().rev() {
+            let left = limit - found.len();
             if left == 0 {
                 break;
             }
-            let select = "SELECT seq, body FROM records WHERE type = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
-            found.extend(self.rows(*name, connection, select, (kind, signed(seq), left), stored)?);
+            found.extend(file.snapshot(&self.unpacked)?.before(kind, seq, left)?);
         }
         Ok(found)
     }
@@ -200,14 +186,12 @@ impl Reader {
     ) -> Result<Vec<Stored>, StoreError> {
         self.refresh()?;
         let mut found = Vec::new();
-        for (name, connection) in &*self.open.borrow() {
-            let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+        for file in self.open.borrow().values() {
+            let left = limit - found.len();
             if left == 0 {
                 break;
             }
-            let select = "SELECT seq, body FROM records
-                WHERE type = ? AND time_ns >= ? AND time_ns < ? ORDER BY time_ns, seq LIMIT ?";
-            found.extend(self.rows(*name, connection, select, (kind, from_ns, until_ns, left), stored)?);
+            found.extend(file.snapshot(&self.unpacked)?.between(kind, (from_ns, until_ns), left)?);
         }
         Ok(found)
     }
@@ -224,13 +208,8 @@ impl Reader {
     ) -> Result<Vec<String>, StoreError> {
         self.refresh()?;
         let (mut ids, mut known) = (Vec::new(), std::collections::HashSet::new());
-        for (name, connection) in &*self.open.borrow() {
-            let select =
-                "SELECT chain FROM records WHERE type IN ('action', 'chain') AND time_ns >= ? AND time_ns < ?
-                AND chain IS NOT NULL GROUP BY chain ORDER BY min(seq) LIMIT ?";
-            let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found: Vec<String> =
-                self.rows(*name, connection, select, (from_ns, until_ns, most), |row| row.get(0))?;
+        for file in self.open.borrow().values() {
+            let found = file.snapshot(&self.unpacked)?.chains_between((from_ns, until_ns), limit)?;
             ids.extend(found.into_iter().filter(|id| known.insert(id.clone())));
         }
         ids.truncate(limit);
@@ -253,7 +232,7 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] of a file.
     pub fn at(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.one("SELECT body FROM records WHERE seq = ?", seq, |row| row.get(0))
+        self.one(|file| file.at(seq))
     }
 
     /// Where the chain of records stood after one of them.
@@ -261,17 +240,16 @@ impl Reader {
     /// # Errors
     /// [`StoreError`] of a file.
     pub fn mark(&self, seq: u64) -> Result<Option<Mark>, StoreError> {
-        self.one("SELECT seq, hash FROM records WHERE seq = ?", seq, period::mark)
+        self.one(|file| file.mark(seq))
     }
 
+    /// The first answer, of the newest files first.
     fn one<T>(
         &self,
-        select: &str,
-        seq: u64,
-        map: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+        ask: impl Fn(&Snapshot<'_>) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        for (name, connection) in self.open.borrow().iter().rev() {
-            if let Some(found) = self.rows(*name, connection, select, [signed(seq)], &map)?.pop() {
+        for file in self.open.borrow().values().rev() {
+            if let Some(found) = ask(&file.snapshot(&self.unpacked)?)? {
                 return Ok(Some(found));
             }
         }
@@ -285,10 +263,8 @@ impl Reader {
     pub fn count_after(&self, seq: u64) -> Result<u64, StoreError> {
         self.refresh()?;
         let mut count = 0;
-        for (name, connection) in &*self.open.borrow() {
-            let select = "SELECT count(*) FROM records WHERE seq > ?";
-            let rows = self.rows(*name, connection, select, [signed(seq)], |row| row.get(0).map(number))?;
-            count += rows.first().copied().unwrap_or_default();
+        for file in self.open.borrow().values() {
+            count += file.snapshot(&self.unpacked)?.count_after(seq)?;
         }
         Ok(count)
     }
@@ -299,28 +275,12 @@ impl Reader {
     /// [`StoreError`] of a file.
     pub fn newest(&self) -> Result<Option<Stored>, StoreError> {
         self.refresh()?;
-        for (name, connection) in self.open.borrow().iter().rev() {
-            let select = "SELECT seq, body FROM records ORDER BY seq DESC LIMIT 1";
-            if let Some(found) = self.rows(*name, connection, select, [], stored)?.pop() {
+        for file in self.open.borrow().values().rev() {
+            if let Some(found) = file.snapshot(&self.unpacked)?.newest()? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
-    }
-
-    fn rows<T>(
-        &self,
-        name: Name,
-        connection: &Connection,
-        select: &str,
-        params: impl Params,
-        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let read = || {
-            let mut statement = connection.prepare_cached(select)?;
-            statement.query_map(params, map)?.collect::<Result<_, _>>()
-        };
-        read().at(&self.dir.join(name.to_string()))
     }
 
     /// Opens what is new, lets go of what retention has dropped.
@@ -339,9 +299,9 @@ impl Reader {
                 continue;
             }
             let path = self.dir.join(name.to_string());
-            match period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
-                Ok(connection) => {
-                    open.insert(name, connection);
+            match File::open(path.clone()) {
+                Ok(file) => {
+                    open.insert(name, file);
                 }
                 // Dropped between the listing and here.
                 Err(_) if !path.exists() => {}
@@ -352,8 +312,4 @@ impl Reader {
         self.listed.set(settled.then_some(changed));
         Ok(())
     }
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    Ok(Stored { seq: number(row.get(0)?), body: row.get(1)? })
 }

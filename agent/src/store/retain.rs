@@ -7,7 +7,7 @@ use rusqlite::OpenFlags;
 use super::error::At as _;
 use super::period::{self, number};
 use super::write::size;
-use super::{Store, StoreError};
+use super::{Store, StoreError, packs};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,17 @@ impl Store {
         let file = name.to_string();
         let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let end = period::end(&connection, &path)?;
-        let select = "SELECT count(*), coalesce(min(seq), 0), coalesce(min(time_ns), 0) FROM records";
+        let rows = "SELECT count(*) AS records, min(seq) AS first, min(time_ns) AS from_ns FROM records";
+        let packs = "SELECT coalesce(sum(records), 0), min(first), min(from_ns) FROM packs";
+        let from = if packs::are_in(&connection).at(&path)? {
+            format!("{rows} UNION ALL {packs}")
+        } else {
+            rows.to_owned()
+        };
+        let select =
+            format!("SELECT sum(records), coalesce(min(first), 0), coalesce(min(from_ns), 0) FROM ({from})");
         let (records, first, since_ns) = connection
-            .query_row(select, [], |row| Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?)))
+            .query_row(&select, [], |row| Ok((number(row.get(0)?), number(row.get(1)?), row.get(2)?)))
             .at(&path)?;
         drop(connection);
         self.cursors.anchor(&file, end)?;

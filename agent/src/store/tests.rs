@@ -1,5 +1,6 @@
 mod damage;
 mod evidence;
+mod packs;
 mod power;
 
 use std::io::{BufRead as _, BufReader};
@@ -56,6 +57,8 @@ fn file(dir: &Path) -> PathBuf {
 #[derive(Clone, Debug)]
 enum Step {
     Append { count: u64, later_ns: i64 },
+    Pack { records: usize },
+    PackWhenIdle,
     Reopen,
     Retain,
 }
@@ -63,6 +66,8 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (1..20_u64, -DAY_NS / 4..DAY_NS / 2).prop_map(|(count, later_ns)| Step::Append { count, later_ns }),
+        2 => (1..40_usize).prop_map(|records| Step::Pack { records }),
+        1 => Just(Step::PackWhenIdle),
         1 => Just(Step::Reopen),
         1 => Just(Step::Retain),
     ];
@@ -89,6 +94,8 @@ proptest! {
                     store.append(&batch).unwrap();
                     model.extend(batch);
                 }
+                Step::Pack { records } => store.pack_some(records),
+                Step::PackWhenIdle => store.pack(true).unwrap(),
                 Step::Reopen => {
                     drop(store);
                     store = Store::open(dir.path(), KEEP).unwrap();
@@ -337,6 +344,9 @@ fn child_that_writes_until_it_is_killed() {
         let batch: Vec<_> = (next..next + BATCH).map(|seq| small(seq, time)).collect();
         store.append(&batch).unwrap();
         eprintln!("stored {}", store.last_seq());
+        // Of each day some rows, and what is left of it when the next has begun.
+        store.pack_some(11);
+        store.pack(true).unwrap();
     }
 }
 

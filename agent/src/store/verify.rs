@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::At as _;
+use super::pack::Packed;
+use super::packs::{Found, Index, META, meta};
 use super::period::{self, mark, number, signed};
-use super::{StoreError, state};
+use super::{StoreError, packs, state};
 use crate::evidence::{Head, HeadError, Heads, Mark, PublicKey};
-use crate::record::{View, stamped};
+use crate::record::{Hash, View, stamped};
 
 /// What verifies.
 #[derive(Clone, Debug)]
@@ -120,9 +122,10 @@ pub fn verify(dir: &Path, keys: &[PublicKey]) -> Result<Verified, VerifyError> {
 }
 
 fn first(connection: &Connection, path: &Path) -> Result<Option<u64>, StoreError> {
-    let select = "SELECT min(seq) FROM records";
-    let seq: Option<i64> = connection.query_row(select, [], |row| row.get(0)).at(path)?;
-    Ok(seq.map(number))
+    let min = |select| connection.query_row(select, [], |row| row.get::<_, Option<i64>>(0)).at(path);
+    let packed =
+        if packs::are_in(connection).at(path)? { min("SELECT min(first) FROM packs")? } else { None };
+    Ok(packed.or(min("SELECT min(seq) FROM records")?).map(number))
 }
 
 /// The indexes tell the same as the tables: else a search would pass over what a walk finds.
@@ -154,32 +157,120 @@ impl Walk {
     /// The records of a file. Gives the last.
     fn file(&mut self, connection: &Connection, path: &Path, start: Mark) -> Result<Mark, VerifyError> {
         self.start.get_or_insert(start);
+        // Packs and rows at one moment: while this goes on, rows become packs.
+        let moment = connection.unchecked_transaction().at(path)?;
+        let packed = packs::are_in(&moment).at(path)?;
+        let (last, indexed) = if packed { self.packs(&moment, path, start)? } else { (start, 0) };
+        let end = self.rows(&moment, path, last)?;
+        // Each pack is found by what it should be: more than that is of packs that are not there, or leads to the wrong one.
+        if packed && packs::indexed(&moment).at(path)? != indexed {
+            let (path, why) = (path.to_path_buf(), Mismatch::Index("chain"));
+            return Err(VerifyError::Broken { path, seq: last.seq, why });
+        }
+        Ok(end)
+    }
+
+    /// The packs of a file. Gives the last record, and by how many chains and types they are found.
+    fn packs(
+        &mut self,
+        connection: &Connection,
+        path: &Path,
+        start: Mark,
+    ) -> Result<(Mark, u64), VerifyError> {
+        let select = format!("SELECT {META}, before FROM packs ORDER BY last");
+        let mut statement = connection.prepare(&select).at(path)?;
+        let mut rows = statement.query([]).at(path)?;
+        let (mut last, mut indexed) = (start, 0);
+        while let Some(row) = rows.next().at(path)? {
+            let known = meta(row).at(path)?;
+            let before: Hash = row.get(6).at(path)?;
+            let broken = |seq, why| VerifyError::Broken { path: path.to_path_buf(), seq, why };
+            if before != last.hash || known.first <= last.seq {
+                return Err(broken(known.first, Mismatch::Hash));
+            }
+            let Some(pack) = packs::read(connection, path, known.end.seq)? else { continue };
+            let unfit = pack.records().find(|record| !record.fits).map(|record| record.mark.seq);
+            let whole = pack.end() == Some(known.end) && pack.records().count() as u64 == known.records;
+            if unfit.is_some() || !whole {
+                return Err(broken(unfit.unwrap_or(known.end.seq), Mismatch::Hash));
+            }
+            let mut index = Index::default();
+            for Packed { mark, body, .. } in pack.records() {
+                index.add(mark.seq, self.record(connection, path, last, (mark, body))?);
+                last = mark;
+            }
+            indexed += packs::verify_index(connection, &known, &index)
+                .at(path)?
+                .map_err(|what| broken(known.first, Mismatch::Index(what)))?;
+        }
+        Ok((last, indexed))
+    }
+
+    fn rows(&mut self, connection: &Connection, path: &Path, start: Mark) -> Result<Mark, VerifyError> {
         let select = "SELECT seq, hash, time_ns, type, chain, body FROM records ORDER BY seq";
         let mut statement = connection.prepare(select).at(path)?;
-        let mut gaps = connection.prepare("SELECT chain FROM gaps WHERE seq = ?").at(path)?;
         let mut rows = statement.query([]).at(path)?;
         let mut last = start;
         while let Some(row) = rows.next().at(path)? {
-            let found = mark(row).at(path)?;
-            let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: found.seq, why };
+            let mark = mark(row).at(path)?;
             let body: Vec<u8> = row.get(5).at(path)?;
-            if last.then(found.seq, &body) != found || stamped(&body).is_some_and(|prev| prev != last.hash) {
+            let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: mark.seq, why };
+            if last.then(mark.seq, &body) != mark {
                 return Err(broken(Mismatch::Hash));
             }
-            let view = View::parse(&body).map_err(|_| broken(Mismatch::NoRecord))?;
-            let concerned = gaps.query_map([signed(found.seq)], |row| row.get(0)).at(path)?;
-            let concerned: BTreeSet<String> = concerned.collect::<Result<_, _>>().at(path)?;
-            let columns = (row.get(2).at(path)?, row.get(3).at(path)?, row.get(4).at(path)?);
-            index(&view, found.seq, &columns, &concerned).map_err(broken)?;
-            if view.kind() == "head" {
-                self.head(&view, last).map_err(broken)?;
-            } else {
-                self.verified.unsigned += 1;
+            let found = self.record(connection, path, last, (mark, &body))?;
+            let columns = Found {
+                time_ns: row.get(2).at(path)?,
+                kind: row.get(3).at(path)?,
+                chain: row.get(4).at(path)?,
+            };
+            let checks = [
+                ("time", found.time_ns == columns.time_ns),
+                ("type", found.kind == columns.kind),
+                ("chain", found.chain == columns.chain),
+            ];
+            if let Some((what, _)) = checks.iter().find(|(_, fits)| !fits) {
+                return Err(broken(Mismatch::Index(what)));
             }
-            self.count(last, found);
-            last = found;
+            last = mark;
         }
         Ok(last)
+    }
+
+    /// A record whose hash is right. Gives what it is to be found by.
+    fn record(
+        &mut self,
+        connection: &Connection,
+        path: &Path,
+        last: Mark,
+        (mark, body): (Mark, &[u8]),
+    ) -> Result<Found, VerifyError> {
+        let broken = |why| VerifyError::Broken { path: path.to_path_buf(), seq: mark.seq, why };
+        if stamped(body).is_some_and(|prev| prev != last.hash) {
+            return Err(broken(Mismatch::Hash));
+        }
+        let view = View::parse(body).map_err(|_| broken(Mismatch::NoRecord))?;
+        if view.seq() != mark.seq {
+            return Err(broken(Mismatch::Index("seq")));
+        }
+        let mut gaps = connection.prepare_cached("SELECT chain FROM gaps WHERE seq = ?").at(path)?;
+        let concerned = gaps.query_map([signed(mark.seq)], |row| row.get(0)).at(path)?;
+        let concerned: BTreeSet<String> = concerned.collect::<Result<_, _>>().at(path)?;
+        let chains: BTreeSet<&str> = match view.kind() {
+            "gap" => view.list("chains").iter().filter_map(|chain| chain.as_str()).collect(),
+            _ => BTreeSet::new(),
+        };
+        if !chains.into_iter().eq(concerned.iter().map(String::as_str)) {
+            return Err(broken(Mismatch::Index("chains")));
+        }
+        if view.kind() == "head" {
+            self.head(&view, last).map_err(broken)?;
+        } else {
+            self.verified.unsigned += 1;
+        }
+        self.count(last, mark);
+        let (kind, chain) = (view.kind().to_owned(), view.chain().map(str::to_owned));
+        Ok(Found { time_ns: view.time_ns(), kind, chain })
     }
 
     fn count(&mut self, last: Mark, found: Mark) {
@@ -209,31 +300,5 @@ impl Walk {
         }
         (self.since_head, self.verified.unsigned) = (0, 0);
         Ok(())
-    }
-}
-
-/// What the store finds a record by.
-type Columns = (i64, String, Option<String>);
-
-fn index(
-    view: &View,
-    seq: u64,
-    (time_ns, kind, chain): &Columns,
-    concerned: &BTreeSet<String>,
-) -> Result<(), Mismatch> {
-    let chains: BTreeSet<&str> = match view.kind() {
-        "gap" => view.list("chains").iter().filter_map(|chain| chain.as_str()).collect(),
-        _ => BTreeSet::new(),
-    };
-    let checks = [
-        ("seq", view.seq() == seq),
-        ("time", view.time_ns() == *time_ns),
-        ("type", view.kind() == kind),
-        ("chain", view.chain() == chain.as_deref()),
-        ("chains", chains.into_iter().eq(concerned.iter().map(String::as_str))),
-    ];
-    match checks.iter().find(|(_, fits)| !fits) {
-        Some((what, _)) => Err(Mismatch::Index(what)),
-        None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use super::error::At as _;
 use super::life::Life;
 use super::lock::{self, Lock};
 use super::mend::{self, Damage};
+use super::packing::Packing;
 use super::period::{self, Name, Period};
 use super::{Cursors, Reader, Retention, StoreError};
 use crate::evidence::{Mark, SignedHead, Signer, Signing};
@@ -32,6 +33,7 @@ pub struct Store {
     /// What damage had cost when it was opened.
     damages: Vec<Damage>,
     life: Life,
+    pub(super) packing: Packing,
     /// Numbers up to here may have been given to records that a power cut took.
     above: u64,
     _lock: Lock,
@@ -55,7 +57,8 @@ impl Store {
         sweep(dir)?;
         let cursors = Cursors::open(dir)?;
         let damages = mend::mend(dir)?;
-        let current = match period::list(dir)?.last() {
+        let names = period::list(dir)?;
+        let current = match names.last() {
             Some(name) => Some(Period::open(dir, *name)?),
             None => None,
         };
@@ -63,6 +66,7 @@ impl Store {
             Some(period) => period.end()?,
             None => cursors.newest_anchor()?.unwrap_or(Mark::NONE),
         };
+        let packing = Packing::begin(dir, &names, current.as_ref())?;
         let (life, above) = Life::begin(&cursors, boot, last.seq)?;
         let dir = dir.to_path_buf();
         Ok(Self {
@@ -74,6 +78,7 @@ impl Store {
             failed_after: 0,
             damages,
             life,
+            packing,
             above,
             _lock: lock,
         })
@@ -119,13 +124,21 @@ impl Store {
         }
         let period = match &mut self.current {
             Some(period) if period.name == name => period,
-            current => current.insert(Period::create(&self.dir, name, self.last)?),
+            current => {
+                let period = Period::create(&self.dir, name, self.last)?;
+                if let Some(finished) = current.replace(period) {
+                    self.packing.next_file(finished.name);
+                }
+                let Some(period) = current else { return Ok(()) };
+                period
+            }
         };
         let appended = period.append(records, self.last);
         if let Err(StoreError::Corrupt { path, .. }) = &appended {
             mend::suspect(path);
         }
         self.last = appended?;
+        self.packing.stored(records.len());
         Ok(())
     }
 

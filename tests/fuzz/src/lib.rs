@@ -10,6 +10,7 @@ use spoor::names::{self, Names};
 use spoor::pipeline::replay::Replay;
 use spoor::purpose::{Act, Program, Towards, Using};
 use spoor::record::Redaction;
+use spoor::store::unpack;
 
 /// A sample of the ring, and the event it becomes.
 pub fn decode(data: &[u8]) {
@@ -141,6 +142,15 @@ pub fn evidence(data: &[u8]) {
 pub fn capture(data: &[u8]) {
     replay(data);
     replay(&with_sums(data));
+}
+
+/// A pack of the store, as it lies there, and once more deflated, for few bytes would inflate.
+pub fn pack(data: &[u8]) {
+    for found in [unpack(data, false), unpack(data, true)].into_iter().flatten() {
+        assert!(found.windows(2).all(|pair| pair[0].seq < pair[1].seq), "numbers that do not grow");
+        let bytes: usize = found.iter().map(|record| record.body.len()).sum();
+        assert!(bytes <= 24 << 20, "{bytes} bytes in a pack");
+    }
 }
 
 fn replay(data: &[u8]) {

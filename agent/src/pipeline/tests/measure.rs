@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::action::{ActionDeed, ConnectOutcome};
 use crate::actor::Actor;
+use crate::capture::CaptureError;
 use crate::chain::{Acted, Note, Ulid};
-use crate::credential::Credential;
+use crate::credential::{Credential, redact};
 use crate::event::Endpoint;
 use crate::inventory::{Inventory, Limits};
+use crate::pipeline::replay::Replay;
 use crate::record::testing::{backup, builder};
-use crate::store::{Retention, Store};
+use crate::record::{Record, Redaction};
+use crate::store::{ChainsFilter, Reader, Retention, Store};
 
 /// The actions of the backup job, as done by another job with other credentials.
 fn acts(job: usize, credential: usize) -> Vec<Note> {
@@ -37,6 +40,61 @@ fn acts(job: usize, credential: usize) -> Vec<Note> {
 pub(super) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4_096
+}
+
+/// Bytes of all files of a directory.
+fn bytes(dir: &std::path::Path) -> u64 {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+/// What the recorded day takes in rows and in packs, and how long packing and reading take.
+#[test]
+#[ignore = "measures: cargo test --release -p spoor --lib what_an_ordinary_day -- --ignored --nocapture"]
+fn what_an_ordinary_day_takes_in_the_store() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/captures/day.spoor.gz");
+    let capture = flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap());
+    let redaction = Redaction { argv: redact::argv, printable: redact::printable };
+    let mut replay = Replay::open(std::io::BufReader::new(capture), redaction).unwrap();
+    let mut records: Vec<Record> = Vec::new();
+    let account = replay.play(|made| {
+        records.extend(made.iter().map(|replayed| replayed.record.clone()));
+        Ok::<(), CaptureError>(())
+    });
+    let events = account.unwrap().events;
+    let dir = tempfile::TempDir::new().unwrap();
+    let keep = Retention { keep: Duration::MAX, max_bytes: u64::MAX };
+    let mut store = Store::open(dir.path(), keep).unwrap();
+    records.chunks(20).for_each(|batch| store.append(batch).unwrap());
+    let shown = |what: &str, store: Store| {
+        // What is written ahead is in the file when it is closed.
+        drop(store);
+        let reader = Reader::open(dir.path()).unwrap();
+        let started = Instant::now();
+        let chains = reader.chains(&ChainsFilter::default()).unwrap();
+        let listed = started.elapsed();
+        let longest = chains.iter().max_by_key(|chain| chain.records.len()).unwrap();
+        let started = Instant::now();
+        let one = Reader::open(dir.path()).unwrap().chain(&longest.id).unwrap();
+        let (shown, took) = (one.len(), started.elapsed());
+        let started = Instant::now();
+        let all = Reader::open(dir.path()).unwrap().after(0, usize::MAX).unwrap();
+        let walked = started.elapsed();
+        let size = bytes(dir.path());
+        println!(
+            "{what}: {size} bytes, {:.1} an event, {:.1} a record; {} chains in {listed:.1?}, one of {shown} records in {took:.1?}, all {} in {walked:.1?}",
+            size as f64 / events as f64,
+            size as f64 / records.len() as f64,
+            chains.len(),
+            all.len()
+        );
+    };
+    shown("in rows", store);
+    let mut store = Store::open(dir.path(), keep).unwrap();
+    let started = Instant::now();
+    store.pack_all().unwrap();
+    let each = started.elapsed() / u32::try_from(records.len()).unwrap();
+    println!("packing: {each:.1?} a record, of {} records and {events} events", records.len());
+    shown("in packs", store);
 }
 
 #[test]

@@ -83,6 +83,15 @@ impl<D: Describe, H: Host> Worker<D, H> {
         }
     }
 
+    /// Old records into packs. What cannot be packed stays as it is, and is as good.
+    pub(super) fn pack(&mut self, idle: bool) {
+        match self.around.store.pack(idle) {
+            // Said when records find no room, too.
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => tracing::error!("records stay unpacked: {error}"),
+        }
+    }
+
     pub(super) fn store(&mut self, records: &[Record]) -> Result<(), StoreError> {
         let Some(last) = records.last() else { return Ok(()) };
         let Surroundings { store, signing, stored, ledger, show, .. } = &mut self.around;

@@ -98,8 +98,12 @@ fn a_file_of_an_earlier_day_is_mended_where_a_reader_stumbled() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn wherever_the_damage_is_what_is_left_is_a_beginning(place in 0..1000_u64, length in 1..6000_usize, byte: u8) {
+    fn wherever_the_damage_is_what_is_left_is_a_beginning(place in 0..1000_u64, length in 1..6000_usize, byte: u8, packs: bool) {
         let dir = filled(300);
+        if packs {
+            let mut store = Store::open(dir.path(), KEEP).unwrap();
+            [70, 70, 70].into_iter().for_each(|records| store.pack_some(records));
+        }
         let (path, before) = (file(dir.path()), bodies(dir.path()));
         let size = std::fs::metadata(&path).unwrap().len();
         // In whole pages: less is for hashes to find, and is no reason to set a file aside.

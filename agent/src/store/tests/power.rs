@@ -19,6 +19,7 @@ fn running() -> (TempDir, Vec<u64>, Vec<Stored>) {
             .append(&(first..first + BATCH).map(|seq| small(seq, MIDNIGHT + 1)).collect::<Vec<_>>())
             .unwrap();
         store.advance("sink", store.last_seq()).unwrap();
+        store.pack_some(5);
         ends.push(fs::metadata(&log).unwrap().len());
     }
     copy_store(live.path(), copy.path());

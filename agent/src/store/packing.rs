@@ -1,0 +1,255 @@
+//! Rows become packs, the oldest first.
+//!
+//! The newest stay rows: sinks that keep pace read those. What does not follow from the record before it, or is found by
+//! another value than it has, was changed by somebody: it stays as it is, with all that comes after it in its file, so that
+//! `spoor verify` finds it where it is.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+
+use super::error::At as _;
+use super::packs::{self, Found, Index};
+use super::period::{self, Name, Period, number, signed};
+use super::{Store, StoreError, mend};
+use crate::evidence::Mark;
+
+/// Records in a pack.
+pub(super) const PACK: usize = 512;
+/// Bytes of records after which a pack ends before that.
+const PACK_BYTES: usize = 4 << 20;
+/// The newest so many stay rows.
+const KEEP: u64 = 128;
+/// Of so many rows some are packed at once, whatever else is to do.
+const BEHIND_MAX: u64 = 4 * PACK as u64;
+/// Packs that are made at once when there is time.
+const AT_ONCE: usize = 8;
+
+/// What is to be packed yet.
+#[derive(Debug, Default)]
+pub(super) struct Packing {
+    /// Rows of the file that is written to.
+    rows: u64,
+    /// One of its rows is not as it was stored.
+    stuck: bool,
+    /// Finished files with rows.
+    finished: VecDeque<Name>,
+}
+
+/// What came of one attempt.
+enum Step {
+    /// So many rows are packed.
+    Packed(u64),
+    /// There are none.
+    Done,
+    /// The next is not as it was stored.
+    Stuck(u64),
+}
+
+impl Packing {
+    /// What an agent before this one left.
+    pub(super) fn begin(dir: &Path, names: &[Name], current: Option<&Period>) -> Result<Self, StoreError> {
+        let mut packing = Self::default();
+        if let Some(period) = current {
+            let count = "SELECT count(*) FROM records";
+            let rows = period.connection.query_row(count, [], |row| row.get(0).map(number));
+            packing.rows = rows.at(&period.path)?;
+        }
+        for name in names.iter().filter(|name| current.is_none_or(|current| current.name != **name)) {
+            let path = dir.join(name.to_string());
+            let connection = period::open(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+            let any = "SELECT EXISTS (SELECT 1 FROM records)";
+            if connection.query_row(any, [], |row| row.get(0)).at(&path)? {
+                packing.finished.push_back(*name);
+            }
+        }
+        Ok(packing)
+    }
+
+    /// So many more were stored.
+    pub(super) fn stored(&mut self, rows: usize) {
+        self.rows += rows as u64;
+    }
+
+    /// Another file is written to from now on.
+    pub(super) fn next_file(&mut self, finished: Name) {
+        self.finished.push_back(finished);
+        (self.rows, self.stuck) = (0, false);
+    }
+}
+
+impl Store {
+    /// Packs what is due: a few packs where there is time, else only where much lies unpacked. The rows of files that are
+    /// finished have time.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file. What was packed until then is packed, and nothing is lost.
+    pub fn pack(&mut self, idle: bool) -> Result<(), StoreError> {
+        let (bound, packs) = if idle { (KEEP + PACK as u64, AT_ONCE) } else { (BEHIND_MAX, 1) };
+        for _ in 0..packs {
+            if self.packing.rows < bound || self.packing.stuck {
+                break;
+            }
+            self.pack_current(KEEP)?;
+        }
+        if idle {
+            self.pack_finished()?;
+        }
+        Ok(())
+    }
+
+    /// Packs everything, for a store that nothing more comes to.
+    ///
+    /// # Errors
+    /// As [`Store::pack`].
+    pub fn pack_all(&mut self) -> Result<(), StoreError> {
+        while self.packing.rows > 0 && !self.packing.stuck {
+            self.pack_current(0)?;
+        }
+        while !self.packing.finished.is_empty() {
+            self.pack_finished()?;
+        }
+        if let Some(period) = &self.current {
+            give_back(&period.connection).at(&period.path)?;
+        }
+        Ok(())
+    }
+
+    fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
+        let Some(period) = &mut self.current else { return Ok(()) };
+        match step(period, keep, PACK) {
+            Ok(Step::Packed(rows)) => self.packing.rows = self.packing.rows.saturating_sub(rows),
+            Ok(Step::Done) => self.packing.rows = 0,
+            Ok(Step::Stuck(seq)) => {
+                self.packing.stuck = true;
+                tell(period.name, seq);
+            }
+            Err(error) => {
+                self.packing.stuck = !passes(&error);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one pack of so many records of the file that is written to.
+    #[cfg(test)]
+    pub(super) fn pack_some(&mut self, records: usize) {
+        if let Some(period) = &mut self.current
+            && let Step::Packed(rows) = step(period, 0, records).unwrap()
+        {
+            self.packing.rows -= rows;
+        }
+    }
+
+    /// One pack of the oldest finished file that has rows, or its end.
+    fn pack_finished(&mut self) -> Result<(), StoreError> {
+        let Some(name) = self.packing.finished.front().copied() else { return Ok(()) };
+        // Else dropped by retention, meanwhile.
+        let there = self.dir.join(name.to_string()).exists();
+        let packed = if there { finish(&self.dir, name) } else { Ok(true) };
+        if !matches!(&packed, Ok(false)) && packed.as_ref().err().is_none_or(|error| !passes(error)) {
+            self.packing.finished.pop_front();
+        }
+        packed.map(drop)
+    }
+}
+
+/// One pack of a finished file. Whether there is nothing more to do.
+fn finish(dir: &Path, name: Name) -> Result<bool, StoreError> {
+    let mut period = Period::open(dir, name)?;
+    match step(&mut period, 0, PACK)? {
+        Step::Packed(_) => return Ok(false),
+        Step::Done => give_back(&period.connection).at(&period.path)?,
+        Step::Stuck(seq) => tell(name, seq),
+    }
+    Ok(true)
+}
+
+/// What will be otherwise when it is tried again. Else it is the file, which is looked at when the store is opened next.
+fn passes(error: &StoreError) -> bool {
+    if let StoreError::Corrupt { path, .. } = error {
+        mend::suspect(path);
+    }
+    matches!(error, StoreError::Full { .. })
+}
+
+fn tell(name: Name, seq: u64) {
+    tracing::error!(
+        "{name}: record {seq} is not as it was stored; `spoor verify` says more, and it and what comes after it is not packed"
+    );
+}
+
+/// One pack of at most so many of the oldest rows, where more than `keep` are left.
+fn step(period: &mut Period, keep: u64, most: usize) -> Result<Step, StoreError> {
+    let path = &period.path;
+    let transaction = period.connection.transaction().at(path)?;
+    let before = match packs::end(&transaction).at(path)? {
+        Some(end) => end,
+        None => period::start(&transaction, path)?,
+    };
+    let (taken, index, stuck) = take(&transaction, before, keep, most).at(path)?;
+    let (Some((first, _)), Some((last, _))) = (taken.first(), taken.last()) else {
+        return Ok(stuck.map_or(Step::Done, Step::Stuck));
+    };
+    let records: Vec<(Mark, &[u8])> = taken.iter().map(|(mark, body)| (*mark, body.as_slice())).collect();
+    packs::insert(&transaction, before, &records, &index).at(path)?;
+    let delete = "DELETE FROM records WHERE seq BETWEEN ? AND ?";
+    transaction.execute(delete, params![signed(first.seq), signed(last.seq)]).at(path)?;
+    let rows = taken.len() as u64;
+    transaction.commit().at(path)?;
+    Ok(Step::Packed(rows))
+}
+
+type Taken = (Vec<(Mark, Vec<u8>)>, Index, Option<u64>);
+
+/// The oldest rows, as long as each follows from the one before; and which does not.
+fn take(connection: &Connection, before: Mark, keep: u64, most: usize) -> rusqlite::Result<Taken> {
+    let until = "SELECT seq FROM records ORDER BY seq DESC LIMIT 1 OFFSET ?";
+    let until: Option<i64> = connection.query_row(until, [signed(keep)], |row| row.get(0)).optional()?;
+    let select =
+        "SELECT seq, hash, time_ns, type, chain, body FROM records WHERE seq <= ? ORDER BY seq LIMIT ?";
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query(params![until, i64::try_from(most).unwrap_or(i64::MAX)])?;
+    let (mut taken, mut last, mut index, mut size) = (Vec::new(), before, Index::default(), 0);
+    while let Some(row) = rows.next()? {
+        let found = period::mark(row)?;
+        let body: Vec<u8> = row.get(5)?;
+        size += body.len();
+        if size > PACK_BYTES && !taken.is_empty() {
+            break;
+        }
+        let known = Found::at_a_glance(found.seq, &body).filter(|known| {
+            row.get(2) == Ok(known.time_ns)
+                && row.get_ref(3).is_ok_and(|kind| kind.as_str() == Ok(&known.kind))
+                && row.get(4) == Ok(known.chain.clone())
+        });
+        let follows = found.seq > last.seq && last.then(found.seq, &body) == found;
+        let fits = body.len() <= super::pack::TEXT_MAX;
+        let Some(known) = known.filter(|_| follows && fits) else {
+            return Ok((taken, index, Some(found.seq)));
+        };
+        index.add(found.seq, known);
+        taken.push((found, body));
+        last = found;
+    }
+    Ok((taken, index, None))
+}
+
+/// Gives the pages that packing has freed back to the file system.
+fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    if number("freelist_count")? == 0 {
+        return Ok(());
+    }
+    // A file of an older agent has no map of its pages, and is written anew: it is small by now.
+    let how = if number("auto_vacuum")? == 0 { "VACUUM" } else { "PRAGMA incremental_vacuum" };
+    let mut give = connection.prepare(how)?;
+    let mut rows = give.query([])?;
+    // It goes one page a step.
+    while rows.next()?.is_some() {}
+    drop(rows);
+    // Readers are not waited for: where one reads what was, the file becomes smaller with a later one.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
