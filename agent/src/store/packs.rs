@@ -16,7 +16,7 @@ use super::{StoreError, Stored};
 use crate::evidence::Mark;
 use crate::record::nanoseconds;
 
-/// Version of the schema of files with these tables. Those of [`super::period::VERSION`] have none.
+/// Version of the schema of files with these tables. Those of version 1 have none.
 pub(super) const VERSION: i64 = 2;
 
 /// `pack` is the number of the last record in it. `told` is how far behind `first` the first action, or record of type `chain`, is.
