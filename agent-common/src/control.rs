@@ -177,6 +177,34 @@ pub struct Mark {
     pub pad: u32,
 }
 
+/// Whose share of a ring.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Owner {
+    /// Thread group of a process, or id of a cgroup.
+    pub who: u64,
+    /// Start of the process, ns of `CLOCK_BOOTTIME`; 0 of a cgroup.
+    pub start_ns: u64,
+    /// Of which ring: 0 the vital one, 1 the other.
+    pub place: u32,
+    /// 0
+    pub pad: u32,
+}
+
+/// What an owner had of a ring that is filling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Share {
+    /// As far as the ring was filled when that was last counted from.
+    pub from: u64,
+    /// Samples refused, ever.
+    pub refused: u64,
+    /// Bytes since then.
+    pub taken: u32,
+    /// 0
+    pub pad: u32,
+}
+
 /// Length of the ticks in which `/proc` tells when a process started.
 pub const MARK_TICK_NS: u64 = 10_000_000;
 
@@ -197,6 +225,8 @@ pub mod names {
     pub const RING_VITAL: &str = "RING_VITAL";
     /// Ring buffer of the other lanes.
     pub const RING_BULK: &str = "RING_BULK";
+    /// Hash, LRU: [`super::Owner`] to [`super::Share`].
+    pub const SHARES: &str = "SHARES";
     /// Per-CPU `u64` by lane: samples numbered so far.
     pub const PRODUCED: &str = "PRODUCED";
     /// Per-CPU `u64` by kind: samples refused by a full ring.
@@ -228,6 +258,8 @@ pub mod names {
 
 const _: () = assert!(size_of::<Settings>() == 12);
 const _: () = assert!(size_of::<Mark>() == 16);
+const _: () = assert!(size_of::<Owner>() == 24);
+const _: () = assert!(size_of::<Share>() == 24);
 const _: () = assert!(size_of::<Offsets>().is_multiple_of(4));
 
 impl Offsets {

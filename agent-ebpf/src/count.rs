@@ -18,11 +18,17 @@ fn bump(table: &PerCpuArray<u64>, index: u32) -> u64 {
     let Some(slot) = table.get_ptr_mut(index) else { return 0 };
     // SAFETY: the slot is a map value, aligned, and alive as long as the program runs.
     let before = unsafe { slot.read_volatile() };
-    // SAFETY: as above; one atomic addition without its result, which is what kernels before 5.12 can do.
+    add(slot);
+    before
+}
+
+/// Adds one to a counter in a map: one atomic addition without its result, which is what kernels before 5.12 can do.
+#[inline(always)]
+pub fn add(slot: *mut u64) {
+    // SAFETY: a map value, aligned, and alive as long as the program runs.
     unsafe {
         core::arch::asm!("lock *(u64 *)({slot} + 0) += {one}", slot = in(reg) slot, one = in(reg) 1u64);
     }
-    before
 }
 
 /// The next number in the lane of a kind.

@@ -9,6 +9,7 @@ use spoor_wire::{Header, Kind, Lane, Source};
 
 use crate::count::{dropped, number};
 use crate::maps::{RING_BULK, RING_VITAL, WOKEN};
+use crate::share::{self, Adding};
 use crate::task;
 
 /// A sample of fixed size.
@@ -89,12 +90,23 @@ pub fn ring(lane: Lane) -> (&'static RingBuf, Waking) {
     }
 }
 
+/// Whether somebody may still add a sample to a ring, however full that is: his share may be used up.
+#[inline(always)]
+pub fn may_add(ring: &RingBuf, waking: Waking, adding: Adding) -> bool {
+    share::may(adding, waking.place, ask(ring, READ), ask(ring, BEGUN))
+}
+
+#[inline(always)]
+fn ask(ring: &RingBuf, what: u64) -> u64 {
+    // SAFETY: a ring buffer map and a known query.
+    unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), what) }
+}
+
 /// Flags of a submission, when there is room for it already: whoever was woken and has not read as far as the ring was filled
 /// then, will find this sample, or see that it was begun and look again (`ring.rs` of the agent).
 #[inline(always)]
 pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
-    // SAFETY: a ring buffer map and a known query.
-    let ask = |what| unsafe { bpf_ringbuf_query(core::ptr::from_ref(ring).cast_mut().cast(), what) };
+    let ask = |what| ask(ring, what);
     if wake == Wake::Later && ask(AVAILABLE) <= waking.limit {
         return u64::from(BPF_RB_NO_WAKEUP);
     }
@@ -114,6 +126,10 @@ pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
 pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
+    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None };
+    if !may_add(ring, limit, adding) {
+        return dropped(told.kind);
+    }
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
         return dropped(told.kind);
     };
@@ -132,6 +148,10 @@ pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
 pub fn about<B: Copy + 'static>(told: Head, process: (u32, u64), wake: Wake, body: B) {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
+    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: Some(process) };
+    if !may_add(ring, limit, adding) {
+        return dropped(told.kind);
+    }
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
         return dropped(told.kind);
     };

@@ -21,6 +21,7 @@ mod matcher;
 mod names;
 mod probes;
 mod read;
+mod share;
 mod sieve;
 mod syscall;
 mod task;

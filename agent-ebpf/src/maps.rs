@@ -2,7 +2,7 @@
 
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
-use spoor_wire::control::{Mark, Offsets, SCOPE_MAX, Settings};
+use spoor_wire::control::{Mark, Offsets, Owner, SCOPE_MAX, Settings, Share};
 use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX, SIEVE_WORDS};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
@@ -31,6 +31,10 @@ pub static RING_BULK: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
 /// As far as each ring was filled when its reader was last woken.
 #[map]
 pub static WOKEN: Array<u64> = Array::with_max_entries(2, 0);
+
+/// What each had of a ring that is filling. An LRU: whom it pushes out begins anew, and what was refused him is nobody's.
+#[map]
+pub static SHARES: LruHashMap<Owner, Share> = LruHashMap::with_max_entries(1_024, 0);
 
 /// Samples numbered, by lane.
 #[map]

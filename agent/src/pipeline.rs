@@ -108,7 +108,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.follow(event, &applied, notes);
                 self.forget(&applied);
             }
-            What::Lost(_) | What::Missed(_) | What::Silent { .. } => {
+            What::Lost(_) | What::Refused { .. } | What::Missed(_) | What::Silent { .. } => {
                 self.resolver.lost(event.time_ns);
                 self.observe(event, Cast::default(), notes);
             }

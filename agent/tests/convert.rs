@@ -32,6 +32,7 @@ fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, Co
         What::Seen(seen) => Ok(*seen),
         other @ (What::Seeded(_)
         | What::Lost(_)
+        | What::Refused { .. }
         | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)

@@ -1,6 +1,9 @@
 //! Starts and stops the agent, as an administrator would.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -8,9 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::records::{Records, seq, text};
+use crate::records::{Records, at, seq, text};
 use crate::{PATIENCE, Place};
 
 /// A running agent.
@@ -23,6 +27,23 @@ pub struct Agent {
     pub records: Records,
     /// From its start to its ready file.
     pub ready_after: Duration,
+}
+
+/// Samples of one kind, as the agent counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Samples {
+    /// Decoded.
+    pub read: u64,
+    /// Refused by a ring.
+    pub dropped: u64,
+}
+
+impl Samples {
+    /// Those since then.
+    #[must_use]
+    pub fn since(self, then: Self) -> Self {
+        Samples { read: self.read - then.read, dropped: self.dropped - then.dropped }
+    }
 }
 
 impl Agent {
@@ -111,6 +132,29 @@ impl Agent {
             bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What it says of itself at its socket.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn status(&self) -> Result<Value> {
+        let mut socket = UnixStream::connect(self.directory.join("store/status.sock"))?;
+        socket.write_all(b"status\n")?;
+        let mut answer = String::new();
+        BufReader::new(socket).read_line(&mut answer)?;
+        serde_json::from_str(&answer).context("the agent's status")
+    }
+
+    /// Its samples by kind.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub fn samples(&self) -> Result<BTreeMap<String, Samples>> {
+        let status = self.status()?;
+        let Some(samples) = at(&status, "samples").as_array() else { bail!("no samples in {status}") };
+        let of = |one: &Value| Ok((text(one, "kind").to_owned(), Samples::deserialize(one)?));
+        samples.iter().map(of).collect()
     }
 
     /// Ends it by SIGTERM; reads the records it still wrote.

@@ -13,6 +13,7 @@ mod handover;
 pub mod house;
 mod inventory;
 mod killed;
+mod noisy;
 mod operate;
 pub mod package;
 mod processes;
@@ -52,7 +53,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 35] = [
+pub const CASES: [(&str, Case); 36] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -75,6 +76,7 @@ pub const CASES: [(&str, Case); 35] = [
     ("balance", agent::balance),
     ("flood", agent::flood),
     ("ceiling", agent::ceiling),
+    ("noisy", noisy::noisy),
     ("doctor", agent::doctor),
     ("second-instance", agent::second_instance),
     ("evidence", evidence::evidence),

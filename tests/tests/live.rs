@@ -88,6 +88,7 @@ live! {
     balance => "balance",
     flood => "flood",
     ceiling => "ceiling",
+    noisy => "noisy",
     doctor => "doctor",
     second_instance => "second-instance",
     evidence => "evidence",

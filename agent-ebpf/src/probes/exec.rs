@@ -11,12 +11,13 @@ use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
 use crate::again::Twins;
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;
 use crate::names::{Out, cgroup, path};
 use crate::read::{Plain, Read, Unreadable, kernel_str, masked, off, user_bytes};
+use crate::share::Adding;
 use crate::task;
 
 const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
@@ -152,6 +153,9 @@ fn send(scratch: *mut Scratch, len: u32) {
     let (ring, limit) = ring(Kind::Exec.lane());
     let flags = wake_flags(ring, limit, Wake::Later);
     let len = masked::<MASK>(len);
+    if !may_add(ring, limit, Adding { kind: Kind::Exec, len, process: None }) {
+        return dropped(Kind::Exec);
+    }
     // SAFETY: less than the scratch's length, all of which is initialised memory of a map.
     let bytes = unsafe { core::slice::from_raw_parts(scratch.cast::<u8>(), len as usize) };
     if len < size_of::<Header>() as u32 || ring.output::<[u8]>(bytes, flags).is_err() {

@@ -23,10 +23,11 @@ use spoor_wire::{Fault, Key, Kind, Source, Span};
 use super::returns::{begins, ends};
 use crate::again::Twins;
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
 use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
+use crate::share::Adding;
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, started};
 
@@ -306,6 +307,10 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     let told = Head { kind: Kind::Key, source, marks: marked };
     let seq = number(Kind::Key);
     let (ring, limit) = ring(Kind::Key.lane());
+    let len = size_of::<Room>() as u32;
+    if !may_add(ring, limit, Adding { kind: Kind::Key, len, process: None }) {
+        return dropped(Kind::Key);
+    }
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(Kind::Key);
     };

@@ -21,13 +21,14 @@ use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 use super::memory;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
 use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
 use crate::gate::{add_marks, current_tgid, marks, muted, watched};
 use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode, find_sifted};
 use crate::names::{Out, path_of, place_of};
 use crate::read::{Guarded, Plain, Read, Unreadable, field, off};
+use crate::share::Adding;
 use crate::sieve::{self, Sifted};
 use crate::syscall::file_of;
 use crate::task::{self, started};
@@ -261,6 +262,10 @@ fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell:
     let told = Head { kind: Kind::Open, source, marks: 0 };
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
+    // The kinds of a file's body have one share.
+    if !may_add(ring, limit, Adding { kind: Kind::Open, len: size_of::<Room>() as u32, process: None }) {
+        return dropped(kind);
+    }
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(kind);
     };

@@ -16,12 +16,13 @@ use spoor_wire::{Fault, Kind, Open, Source};
 use super::open::backing;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
 use crate::file::is_regular;
 use crate::gate::{marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
 use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
+use crate::share::Adding;
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, started};
 
@@ -188,6 +189,10 @@ fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u
     let told = Head { kind: Kind::Read, source, marks };
     let seq = number(Kind::Read);
     let (ring, limit) = ring(Kind::Read.lane());
+    let len = size_of::<Sample<Open>>() as u32;
+    if !may_add(ring, limit, Adding { kind: Kind::Read, len, process: None }) {
+        return dropped(Kind::Read);
+    }
     let Some(mut entry) = ring.reserve::<Sample<Open>>(0) else {
         return dropped(Kind::Read);
     };

@@ -31,7 +31,7 @@ use crate::purpose::Purposes;
 use crate::record::{Coverage, Hash, Host, Signed};
 
 /// Version of the format. Whoever reads another refuses it.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
 /// What holds from the first event to the last.
 #[derive(Clone, Debug, PartialEq)]

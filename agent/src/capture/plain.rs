@@ -48,7 +48,12 @@ pub fn plain(event: &Event) -> Cow<'_, Event> {
             What::Seeded(seeded)
         }
         What::Answer(bytes) => What::Answer(names::plain_answer(bytes)),
-        What::Lost(_) | What::Missed(_) | What::Silent { .. } | What::Present(_) | What::Tick => {
+        What::Lost(_)
+        | What::Refused { .. }
+        | What::Missed(_)
+        | What::Silent { .. }
+        | What::Present(_)
+        | What::Tick => {
             return Cow::Borrowed(event);
         }
     };

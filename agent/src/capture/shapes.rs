@@ -11,7 +11,7 @@ use crate::credential::{Credential, Destination, Handed, Human, Lifetime};
 use crate::event::{
     ConnectFailure, Deed, Endpoint, Event, ExitStatus, Facts, IdentityChange, Ids, KernelKey, KeyWay, Kind,
     Loss, Marks, Matched, MemoryWay, OpenedFile, ProcessKey, SampleId, Seeded, Seen, SendOutcome, Source,
-    Text, Transport, What,
+    Text, Transport, What, Whose,
 };
 use crate::finding;
 use crate::inventory::{Found, Place, Scanned, Unlisted};
@@ -79,6 +79,7 @@ variants! {
         6 => Answer(bytes),
         7 => Tick,
         8 => Missed(loss),
+        9 => Refused { loss, whose },
     }
     Deed {
         1 => Fork { child, parent, cgroup_id, ns_tgid, pid_ns, marks },
@@ -99,6 +100,7 @@ variants! {
         16 => Hello { of, bytes },
         17 => ConnectEnd { of, outcome, from },
     }
+    Whose { 1 => Process(key), 2 => Cgroup(id) }
     MemoryWay { 1 => Attach, 2 => Environ, 3 => File, 4 => Descriptor }
     ExitStatus { 1 => Code(code), 2 => Signal { signal, core } }
     ConnectFailure { 1 => Errno(errno), 2 => Abandoned }

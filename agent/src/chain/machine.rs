@@ -5,6 +5,7 @@ mod connecting;
 #[cfg(test)]
 mod fill;
 mod judging;
+mod losing;
 mod membership;
 mod naming;
 mod recording;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use self::awaited::Awaited;
+use self::losing::Over;
 use super::attempts::{Command, Jobs, Started};
 use super::connections::Connections;
 use super::holds::Holds;
@@ -24,11 +26,11 @@ use super::ids::Ids;
 use super::reaching::Reaching;
 use super::run::{Open, Run};
 use super::serving::{Serving, Unit};
-use super::{ChainId, CloseReason, Gap, GapKind, Note};
+use super::{ChainId, CloseReason, GapKind, Note};
 use crate::action::{ActionDeed, ActionId};
 use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
-use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What, tells_of_ends};
+use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
 use crate::lineage::{Held, KnownBy, Process, Slot, Table};
 use crate::names::Named;
 use crate::purpose::{Digest, Purposes};
@@ -129,7 +131,7 @@ pub struct Machine {
     /// Units without a process, each since when, the oldest first.
     empty: VecDeque<(u64, u64)>,
     /// When chains closed, the latest last: a loss is noticed after it happened, and concerns them too.
-    closed: VecDeque<(u64, ChainId)>,
+    closed: VecDeque<Over>,
     /// Chains whose actor may have a better name soon, the oldest first.
     awaited: BTreeMap<ChainId, Awaited>,
     counts: Counts,
@@ -217,11 +219,12 @@ impl Machine {
         self.advance(time_ns, out);
         match &input.event.what {
             What::Tick | What::Answer(_) | What::Present(_) => {}
-            What::Lost(loss) => self.lost(time_ns, (GapKind::Lost, loss), out),
-            What::Missed(loss) => self.lost(time_ns, (GapKind::Missed, loss), out),
+            What::Lost(loss) => self.lost(time_ns, GapKind::Lost, loss, out),
+            What::Refused { loss, whose } => self.refused(time_ns, loss, (whose, input.table), out),
+            What::Missed(loss) => self.lost(time_ns, GapKind::Missed, loss, out),
             What::Silent { since_ns } => {
                 let loss = Loss { since_ns: *since_ns, counts: Vec::new(), cpus: Vec::new() };
-                self.lost(time_ns, (GapKind::ProbeSilent, &loss), out);
+                self.lost(time_ns, GapKind::ProbeSilent, &loss, out);
             }
             What::Seeded(_) => {
                 if let Some(by) = input.by {
@@ -281,28 +284,6 @@ impl Machine {
 
     fn chain_mut(&mut self, run: u64) -> Option<&mut Open> {
         self.runs.get_mut(&run)?.chain.as_mut()
-    }
-
-    fn lost(&mut self, time_ns: u64, (kind, loss): (GapKind, &Loss), out: &mut Vec<Note>) {
-        if loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_of_ends(*kind)) {
-            self.serves_nobody_known();
-        }
-        let mut chains = Vec::new();
-        for (_, run) in self.by_opening() {
-            if let Some(chain) = self.chain_mut(run) {
-                chain.gap(kind);
-                chains.push(chain.id);
-            }
-        }
-        chains.extend(self.closed.iter().filter(|(at, _)| *at >= loss.since_ns).map(|(_, chain)| *chain));
-        out.push(Note::Gap(Gap {
-            time_ns,
-            since_ns: loss.since_ns,
-            kind,
-            counts: loss.counts.clone(),
-            cpus: loss.cpus.clone(),
-            chains,
-        }));
     }
 
     fn seen(&mut self, seen: &Seen, input: &Observed<'_>, out: &mut Vec<Note>) {

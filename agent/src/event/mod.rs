@@ -115,6 +115,14 @@ pub enum What {
     Seeded(Box<Seeded>),
     /// Events were lost between `since_ns` and the event's time.
     Lost(Loss),
+    /// The same of samples that were refused because these had used up their share of a ring that was filling: nobody else lost
+    /// any.
+    Refused {
+        /// What did not arrive.
+        loss: Loss,
+        /// Whose it was.
+        whose: Vec<Whose>,
+    },
     /// Probes were passed by, between `since_ns` and the event's time: they were interrupted at work on that CPU, and the kernel
     /// runs none within itself. What they would have told is not known.
     Missed(Loss),
@@ -367,6 +375,15 @@ pub const fn tells_who_is_there(kind: Kind) -> bool {
 #[must_use]
 pub const fn tells_of_ends(kind: Kind) -> bool {
     matches!(kind, Kind::ConnectEnd | Kind::AcceptEnd)
+}
+
+/// Whose samples were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// Of a process.
+    Process(ProcessKey),
+    /// Of processes in a cgroup, by its id in the default hierarchy.
+    Cgroup(u64),
 }
 
 /// What did not arrive.

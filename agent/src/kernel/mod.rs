@@ -24,6 +24,7 @@ pub mod privileges;
 pub mod probes;
 mod ring;
 mod seed;
+mod shares;
 mod sieve;
 mod watch;
 

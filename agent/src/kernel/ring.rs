@@ -19,6 +19,7 @@ use super::loader::{Kernel, LoadError};
 use super::order::Order;
 use super::positions::Positions;
 use super::privileges;
+use super::shares::Shares;
 use crate::event::{Event, What, convert};
 use crate::telemetry::Ledger;
 
@@ -58,6 +59,7 @@ pub struct Reader {
     counters: Arc<Counters>,
     ledger: Arc<Ledger>,
     losses: LossWatch,
+    shares: Shares,
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
@@ -90,6 +92,7 @@ impl Reader {
         counters: Arc<Counters>,
         ledger: Arc<Ledger>,
     ) -> Result<Self, LoadError> {
+        let shares = Shares::take(kernel)?;
         let mut ring = |name| -> Result<_, LoadError> {
             let ring: RingBuf<MapData> = kernel.take(name)?;
             let positions =
@@ -101,6 +104,7 @@ impl Reader {
             counters,
             ledger,
             losses: LossWatch::default(),
+            shares,
             order: Order::new(),
             found: 0,
         })
@@ -213,8 +217,13 @@ impl Reader {
     fn account(&mut self, now: u64) {
         let dropped = self.counters.dropped();
         if let Some(loss) = self.losses.look(&dropped, || self.counters.dropped_on(), now) {
-            self.ledger.samples_dropped.add(loss.counts.iter().map(|(_, count)| count).sum());
-            self.order.push(Event { time_ns: now, what: What::Lost(loss) });
+            let count = loss.counts.iter().map(|(_, count)| count).sum();
+            self.ledger.samples_dropped.add(count);
+            let what = match self.shares.look(count) {
+                Some(whose) => What::Refused { loss, whose },
+                None => What::Lost(loss),
+            };
+            self.order.push(Event { time_ns: now, what });
             return self.order.push(Event { time_ns: now, what: What::Tick });
         }
         // Of a time before which nothing comes any more, so that nobody has to wake up again to hand it on.

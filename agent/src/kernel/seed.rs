@@ -55,6 +55,7 @@ pub fn seed(
         What::Seeded(seeded) => seeded.process.key.start_ns,
         What::Seen(_)
         | What::Lost(_)
+        | What::Refused { .. }
         | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)

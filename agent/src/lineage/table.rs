@@ -131,6 +131,12 @@ impl Table {
         self.entries.get(&key.into()).map(|entry| &entry.process)
     }
 
+    /// The same, by its place.
+    #[must_use]
+    pub fn at(&self, slot: Slot) -> Option<&Arc<Process>> {
+        self.entries.get(&slot).map(|entry| &entry.process)
+    }
+
     /// How a process ended that is still in the table.
     #[must_use]
     pub fn exit_of(&self, key: ProcessKey) -> Option<ExitStatus> {
@@ -168,7 +174,12 @@ impl Table {
             What::Seen(seen) => self.seen(seen, &mut applied),
             What::Seeded(seeded) => self.seeded(seeded, &mut applied),
             What::Present(present) => self.absent(present, event.time_ns, &mut applied),
-            What::Lost(_) | What::Missed(_) | What::Silent { .. } | What::Answer(_) | What::Tick => {}
+            What::Lost(_)
+            | What::Refused { .. }
+            | What::Missed(_)
+            | What::Silent { .. }
+            | What::Answer(_)
+            | What::Tick => {}
         }
         applied
     }

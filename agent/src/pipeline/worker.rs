@@ -226,7 +226,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let mut records = Vec::new();
         for event in batch {
             self.around.patrol.see(event);
-            if let What::Lost(loss) | What::Missed(loss) = &event.what
+            if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
                 && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
             {
                 self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));

@@ -1,18 +1,16 @@
 //! Who watches meanwhile: nobody, spoor, auditd, or auditd that hands on to laurel.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::load::SECRETS;
-use crate::agent::Agent;
+use crate::agent::{Agent, Samples};
 use crate::records::text;
 use crate::{PATIENCE, Place};
 
@@ -207,23 +205,13 @@ impl Running {
     }
 }
 
-/// What the agent says of itself at its socket.
+/// What the agent says of its samples at its socket.
 fn status(agent: &Agent) -> Result<Value> {
-    let mut socket = UnixStream::connect(agent.directory.join("store/status.sock"))?;
-    socket.write_all(b"status\n")?;
-    let mut answer = String::new();
-    BufReader::new(socket).read_line(&mut answer)?;
-    let status: Value = serde_json::from_str(&answer).context("the agent's status")?;
-    let Some(samples) = status.get("samples").and_then(Value::as_array) else {
-        bail!("no samples in {status}")
+    let samples = agent.samples()?;
+    let part = |of: fn(&Samples) -> u64| -> Value {
+        samples.iter().map(|(kind, samples)| (kind.clone(), json!(of(samples)))).collect()
     };
-    let part = |part: &str| -> Value {
-        samples
-            .iter()
-            .map(|sample| (text(sample, "kind").to_owned(), sample.get(part).cloned().unwrap_or(Value::Null)))
-            .collect()
-    };
-    Ok(json!({ "read": part("read"), "dropped": part("dropped") }))
+    Ok(json!({ "read": part(|samples| samples.read), "dropped": part(|samples| samples.dropped) }))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::awaited::knows_more;
+use super::losing::Over;
 use super::{Limits, Machine, Subject, unseen};
 use crate::action::{Action, ActionDeed, ActionId};
 use crate::chain::attempts::Job;
@@ -353,7 +354,7 @@ impl Machine {
         if self.closed.len() == CLOSED_MAX {
             self.closed.pop_front();
         }
-        self.closed.push_back((time_ns, chain.id));
+        self.closed.push_back(Over { time_ns, chain: chain.id, root: Arc::clone(&begun.root) });
         self.touched.remove(&(chain.touched_ns, number));
         self.bare.remove(&(chain.touched_ns, number));
         let ended = run.ended_ns.is_some();

@@ -8,6 +8,7 @@
 //! `fork [ STEP… ]` (the same without exec), `daemon [ STEP… ]` (double fork, no wait), `wait-for PATH` (until it
 //! exists; `wait-long` waits longer), `must-exist PATH` (else it fails), `turns PATH LETTERS` (fails where this turn's letter is
 //! `f`; the file counts them), `touch PATH`, `unshare mounts|pids|net|user`, `cover PATH SIZE` (an empty file system over a directory),
+//! `until PATH MOST COUNTFILE [ STEP… ]` (again and again, until that exists, at most so often; how often it was, it writes there),
 //! `write PATH TEXT`, `raise SIGNAL`, `exit CODE`, `nothing TEXT`, `idle MS` (so that a load leaves time; nothing is waited for). The head of each file beside this one names the
 //! steps it has: `files` the ways to a file's bytes, `writing` those to write them, `descriptors` those from hand to hand, `programs` the ways to an
 //! execution, `sockets` and `messages` those to a peer, `identity` and `memory` what their names
@@ -213,6 +214,16 @@ fn processes(step: &str, steps: &mut Steps<'_>) -> Result<bool> {
             return Err(Command::new(program).args(steps.block()?).exec().into());
         }
         "fork" => fork_and_run(steps.block()?, false)?,
+        "until" => {
+            let (end, most, count) = (std::path::Path::new(steps.next()?), steps.number()?, steps.next()?);
+            let block = steps.block()?;
+            let mut turns: u32 = 0;
+            while turns < most && !end.exists() {
+                run(block)?;
+                turns += 1;
+            }
+            place(count, &turns.to_string())?;
+        }
         "daemon" => fork_and_run(steps.block()?, true)?,
         _ => return Ok(false),
     }

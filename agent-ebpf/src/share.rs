@@ -1,0 +1,92 @@
+//! What one process and one cgroup may have of a ring that fills, so that the noise of one does not cost the others their
+//! samples (docs/adr/0034).
+//!
+//! Up to [`FREE`] bytes nobody is asked. Beyond, each process and each cgroup may add so many until the reader has passed the
+//! place up to which the ring was filled when that was last counted from. So of what waits to be read, [`FREE`] and twice its
+//! share is one's own, and never the whole ring.
+
+use aya_ebpf::helpers::generated::bpf_get_current_cgroup_id;
+use spoor_wire::Kind;
+use spoor_wire::control::{Owner, Share};
+
+use crate::count::add;
+use crate::gate::current_tgid;
+use crate::maps::SHARES;
+use crate::task::started;
+
+/// Bytes waiting in a ring up to which anybody may add to them: a quarter.
+const FREE: u64 = 512 << 10;
+/// The same where who is there is at stake, which is told of as long as there is room for two that flood: three quarters.
+const FREE_OF_LIFE: u64 = 1_536 << 10;
+/// What one process may add: some forty openings or four hundred connections.
+const OF_PROCESS: u32 = 96 << 10;
+/// What all processes of a cgroup may add.
+const OF_CGROUP: u32 = 256 << 10;
+
+/// Who adds to a ring, and what.
+#[derive(Clone, Copy)]
+pub struct Adding {
+    pub kind: Kind,
+    pub len: u32,
+    /// Thread group and start of the process; none: the current one.
+    pub process: Option<(u32, u64)>,
+}
+
+/// Whether it may, where a ring was read and written that far.
+#[inline(always)]
+pub fn may(adding: Adding, place: u32, read: u64, begun: u64) -> bool {
+    let waiting = begun.wrapping_sub(read);
+    if waiting <= FREE {
+        return true;
+    }
+    let of_life = matches!(adding.kind, Kind::Fork | Kind::Exec | Kind::Exit);
+    let spared = of_life && waiting <= FREE_OF_LIFE;
+    let what = u64::from(adding.len) | u64::from(place) << 32 | u64::from(spared) << 40;
+    let (tgid, start_ns) = adding.process.unwrap_or((0, 0));
+    spoor_share(read, begun, what, u64::from(tgid), start_ns) != 0
+}
+
+/// The same for a ring beyond [`FREE`], in numbers, which is what such a function may take. `what` is the length and, above it,
+/// a byte each of the ring and of whether it may in any case.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn spoor_share(read: u64, begun: u64, what: u64, tgid: u64, start_ns: u64) -> u64 {
+    let (len, place) = (what as u32, u32::from((what >> 32) as u8));
+    let spared = what >> 40 != 0;
+    let current = tgid == 0;
+    let (who, start_ns) = if current { (u64::from(current_tgid()), started()) } else { (tgid, start_ns) };
+    let process = Owner { who, start_ns, place, pad: 0 };
+    if !fits(&process, (read, begun), len, OF_PROCESS, spared) {
+        return 0;
+    }
+    if !current {
+        return 1;
+    }
+    // SAFETY: no arguments.
+    let who = unsafe { bpf_get_current_cgroup_id() };
+    let cgroup = Owner { who, start_ns: 0, place, pad: 0 };
+    u64::from(fits(&cgroup, (read, begun), len, OF_CGROUP, spared))
+}
+
+/// Takes it from what an owner may add; where that is too little, counts the refusal. Two CPUs at once may take a little more.
+#[inline(always)]
+fn fits(owner: &Owner, (read, begun): (u64, u64), len: u32, most: u32, spared: bool) -> bool {
+    let Some(share) = SHARES.get_ptr_mut(owner) else {
+        // Where there is no room, nothing is refused.
+        let _ = SHARES.insert(owner, Share { from: begun, refused: 0, taken: len, pad: 0 }, 0);
+        return true;
+    };
+    // SAFETY: a value of the map, which stays memory of the map; what another CPU writes meanwhile is as good.
+    let share = unsafe { &mut *share };
+    if read >= share.from {
+        share.from = begun;
+        share.taken = 0;
+    }
+    let taken = share.taken.saturating_add(len);
+    if taken > most && !spared {
+        add(&raw mut share.refused);
+        return false;
+    }
+    share.taken = taken;
+    true
+}
