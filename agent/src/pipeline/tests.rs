@@ -20,7 +20,7 @@ mod written;
 use super::scenario::{ALICE, BACKUP, MS, REFUSED, SECOND, Scenario, stages};
 use crate::action::ConnectOutcome;
 use crate::chain::{Limits, Note, Reached};
-use crate::event::{Endpoint, ExitStatus, Kind, Loss, What};
+use crate::event::{Endpoint, ExitStatus, Kind, Loss, ProcessKey, What, Whose};
 use spoor_wire::control::{MARK_CANARY, MARK_HOLDS, MARK_SERVICE};
 
 const AWS: &str = "/home/backup/.aws/credentials";
@@ -352,6 +352,29 @@ fn losses_are_told_to_the_chains_they_concern() {
         ]
         .map(str::to_owned)
     );
+}
+
+#[test]
+fn what_was_refused_is_a_gap_of_those_it_was_refused_to() {
+    let (mut story, shell) = Scenario::begin();
+    let noisy = story.run(shell, 200, BACKUP, "/usr/bin/noisy");
+    let job = story.run(shell, 300, BACKUP, "/usr/bin/job");
+    story.move_to(job, 77, "/system.slice/job.service");
+    story.open(noisy, AWS);
+    story.open(job, AWS);
+    let refused = |story: &mut Scenario, whose: Whose| {
+        let loss = Loss { since_ns: story.now_ns - MS, counts: vec![(Kind::Open, 9)], cpus: vec![(0, 9)] };
+        story.push(What::Refused { loss, whose: vec![whose] });
+    };
+    refused(&mut story, Whose::Process(noisy));
+    refused(&mut story, Whose::Cgroup(77));
+    story.exit(noisy, 0);
+    refused(&mut story, Whose::Process(noisy));
+    // Nobody knows who that is.
+    refused(&mut story, Whose::Process(ProcessKey { tgid: 999, start_ns: 1 }));
+    let gaps: Vec<String> =
+        story.play().lines().into_iter().filter(|line| line.starts_with("gap lost")).collect();
+    assert_eq!(gaps, ["gap lost [A]", "gap lost [B]", "gap lost [A]", "gap lost [B, A]"]);
 }
 
 #[test]

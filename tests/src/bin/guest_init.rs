@@ -29,6 +29,7 @@ fn main() {
             "clients" => return on_disk(suite::clients::before_boot),
             "day" => return on_disk(suite::day::before_boot),
             "overhead" => return measure(&cell),
+            "measured" => return over_time(&cell),
             _ => bare()?,
         }
         run(&cell)
@@ -101,6 +102,17 @@ fn measure(cell: &HashMap<String, String>) -> Result<()> {
         _ => spoor_tests::overhead::overhead(&place)?,
     }
     place.say("PASS overhead");
+    Ok(())
+}
+
+/// The suite's guest, in which the agent is measured for a while.
+fn over_time(cell: &HashMap<String, String>) -> Result<()> {
+    bare()?;
+    let place = Place { work: Path::new("/tmp/soak").into(), ..place(cell) };
+    fs::create_dir_all(&place.work)?;
+    let minutes = cell.get("spoor.minutes").context("for how long?")?.parse()?;
+    spoor_tests::overhead::soak(&place, minutes)?;
+    place.say("PASS soak");
     Ok(())
 }
 

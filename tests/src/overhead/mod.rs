@@ -8,7 +8,9 @@ mod collector;
 mod growth;
 mod load;
 mod machine;
+mod maps;
 mod programs;
+mod soak;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -18,6 +20,7 @@ use collector::{Collector, Running};
 pub use growth::growth;
 use load::{LOADS, Load};
 pub use machine::used;
+pub use soak::soak;
 
 /// Visits of each collector.
 const ROUNDS: usize = 3;

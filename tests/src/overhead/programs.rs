@@ -81,7 +81,7 @@ fn program(id: u32) -> Result<Option<Program>> {
     Ok(Some(Program { id, name, runs: number(RUN_COUNT)?, ns: number(RUN_TIME)? }))
 }
 
-fn bpf(command: libc::c_long, attributes: &mut [u32; 32]) -> nix::Result<libc::c_long> {
+pub(super) fn bpf(command: libc::c_long, attributes: &mut [u32; 32]) -> nix::Result<libc::c_long> {
     // SAFETY: the attributes are as long as we say, and what they point to lives while the call goes on.
     Errno::result(unsafe {
         libc::syscall(libc::SYS_bpf, command, attributes.as_mut_ptr(), size_of_val(attributes))

@@ -4,8 +4,6 @@
 //! (`tests/src/overhead/growth.rs`); the stages by themselves under valgrind, which counts them too, so that no load of the
 //! measuring machine is in a figure.
 
-mod plot;
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +13,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::overhead::{Grown, Run};
+use super::plot::{Line, Plot, Scale};
 use crate::sh::{Cmd, step};
 use crate::{apt, build, paths, probes, vm};
-use plot::{Line, Plot};
 
 const PROCESSES: [u32; 4] = [100, 1_000, 10_000, 100_000];
 const CPUS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -84,6 +82,7 @@ fn guest(run: &Run, folder: &Path) -> Result<String> {
             title: &format!("Instructions that the program itself needs more, beside {title}"),
             across: title,
             up: "instructions",
+            scale: Scale::Orders,
             lines,
         };
         plot.draw(&folder.join(format!("guest-{what}.svg")))?;
@@ -130,6 +129,7 @@ fn stages(folder: &Path) -> Result<String> {
             title: &format!("Instructions of all stages for an event, by {title}"),
             across: title,
             up: "instructions",
+            scale: Scale::Orders,
             lines: vec![Line { name: "all stages".to_owned(), points }],
         };
         plot.draw(&folder.join(format!("stages-{what}.svg")))?;

@@ -2,6 +2,8 @@
 
 mod growth;
 mod overhead;
+mod plot;
+mod soak;
 mod statistics;
 
 use std::process::ExitCode;
@@ -19,6 +21,9 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
     growth  only what it costs beside more and more credentials, processes and CPUs, as tables and the plots of docs/performance:\n            \
     in such a guest, and under valgrind; --from LOG draws a run of the guest before\n\
+    soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \
+    red where something does; --from LOG judges a run before\n    \
+    flood   only what a running agent reads and loses of floods of connections, openings and processes, at paces up to twice its ceiling\n\
     Other arguments are handed on to it.";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
@@ -26,10 +31,11 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         Some((first, rest)) if first == "sinks" => return sinks(rest),
         Some((first, rest)) if first == "overhead" => return overhead::main(rest),
         Some((first, rest)) if first == "growth" => return growth::main(rest),
+        Some((first, rest)) if first == "soak" => return soak::main(rest),
         _ => {}
     }
     let object = probes::ensure()?;
-    let busy = args == ["busy"];
+    let busy = args == ["busy"] || args == ["flood"];
     if !busy {
         step!("bench: spoor, stages");
         Cmd::cargo()

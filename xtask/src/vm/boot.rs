@@ -49,6 +49,7 @@ pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
     let memory = match boot.cell.system.suite() {
         // Ten thousand processes.
         _ if boot.grows() => "4096",
+        "measured" => "2048",
         "package" | "overhead" => "1536",
         _ => "1024",
     };
@@ -85,8 +86,11 @@ pub(super) fn boot(boot: &Boot, initramfs: &Path, suffix: &str) -> Result<Outcom
         .stderr(log)
         .spawn()
         .with_context(|| format!("cannot start `{text}`"))?;
-    let timeout =
-        if matches!(boot.cell.system, System::Overhead | System::Day) { TIMEOUT * 4 } else { TIMEOUT };
+    let timeout = if matches!(boot.cell.system, System::Overhead | System::Measured | System::Day) {
+        TIMEOUT * 4
+    } else {
+        TIMEOUT
+    };
     let end = wait(&mut child, timeout, &text, &path)?;
     let said = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let report = Report::parse(&String::from_utf8_lossy(&said), end);

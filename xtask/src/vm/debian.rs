@@ -108,7 +108,7 @@ const UPGRADES_AND_DISK: &str = "set -e; mkdir -p root/srv/upgrades/day1 root/sr
 /// What a system is made on; of the bare one, nothing.
 fn base(system: System) -> Option<&'static Base> {
     match system {
-        System::Bare => None,
+        System::Bare | System::Measured => None,
         System::Debian | System::Package => Some(&IN_MEMORY),
         System::PackageTrixie => Some(&NEXT_IN_MEMORY),
         System::Containers | System::Clients => Some(&ON_DISK),

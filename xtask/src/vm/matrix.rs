@@ -73,6 +73,8 @@ pub(super) enum System {
     Clients,
     /// In memory, without systemd, beside auditd: what the agent costs. No test: `cargo xtask bench overhead` alone boots it.
     Overhead,
+    /// The suite's own guest, in which the agent is measured over time. No test: `cargo xtask bench soak` alone boots it.
+    Measured,
     /// From a disk of its own: an ordinary day is recorded. No test: `cargo xtask vm --day` alone boots it.
     Day,
 }
@@ -88,6 +90,7 @@ impl System {
             | Self::Containers
             | Self::Clients
             | Self::Overhead
+            | Self::Measured
             | Self::Day => self.name(),
         }
     }
@@ -102,6 +105,7 @@ impl System {
             Self::Containers => "containers",
             Self::Clients => "clients",
             Self::Overhead => "overhead",
+            Self::Measured => "measured",
             Self::Day => "day",
         }
     }
@@ -113,7 +117,7 @@ impl System {
 
     /// Whether something is found out in it, and nothing tested.
     fn is_no_test(self) -> bool {
-        matches!(self, Self::Overhead | Self::Day)
+        matches!(self, Self::Overhead | Self::Measured | Self::Day)
     }
 }
 
@@ -172,6 +176,8 @@ pub(super) struct Boot {
     pub(super) until_red: bool,
     /// Of a bare guest's tests only this one, so many times.
     pub(super) only: Option<(String, u32)>,
+    /// How long is measured, where that is over time.
+    pub(super) minutes: Option<u32>,
 }
 
 impl Boot {
@@ -192,6 +198,7 @@ impl Boot {
             | System::Containers
             | System::Clients
             | System::Overhead
+            | System::Measured
             | System::Day => format!(" spoor.system={}", system.suite()),
         };
         let boot = boot.as_ref().map(|words| format!(" {words}")).unwrap_or_default();
@@ -200,9 +207,10 @@ impl Boot {
         let only = self.only.as_ref();
         let only =
             only.map(|(test, times)| format!(" spoor.only={test} spoor.times={times}")).unwrap_or_default();
+        let minutes = self.minutes.map(|minutes| format!(" spoor.minutes={minutes}")).unwrap_or_default();
         // An emulated timer that a busy machine keeps waiting is not broken.
         format!(
-            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{boot}",
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{minutes}{boot}",
             self.name(),
             open.name(),
             connect.name(),
@@ -235,6 +243,7 @@ impl Boot {
             System::Containers => ", a Debian with containers",
             System::Clients => ", a Debian with clients",
             System::Overhead => ", a Debian with auditd, measured",
+            System::Measured => ", measured over time",
             System::Day => ", a Debian whose day is recorded",
         };
         let whole = if *whole { ", and what no kernel has a part in" } else { "" };
@@ -282,6 +291,7 @@ impl Matrix {
                 kernel: kernel.clone(),
                 cell: cell.clone(),
                 until_red: false,
+                minutes: None,
                 only: None,
             })
         })
@@ -298,6 +308,11 @@ impl Matrix {
     /// grows.
     pub(super) fn measured(&self, names: &[String], growth: bool) -> Result<Vec<Boot>> {
         self.chosen(names, |boot| boot.cell.system == System::Overhead && boot.grows() == growth)
+    }
+
+    /// The cells that are measured in over time.
+    pub(super) fn soaked(&self) -> Result<Vec<Boot>> {
+        self.chosen(&[], |boot| boot.cell.system == System::Measured)
     }
 
     /// The tests' cells that were asked for by name (a kernel's name stands for all of its cells); all when none was.
@@ -367,6 +382,7 @@ mod tests {
             System::Containers,
             System::Clients,
             System::Overhead,
+            System::Measured,
             System::Day,
         ] {
             let matrix = Matrix::parse(&format!("{KERNEL}{CELL}system='{}'\n", system.name())).unwrap();

@@ -181,7 +181,7 @@ fn settle(verdicts: &[Verdict], options: &Options) -> Result<u32> {
 /// The archive a cell boots.
 fn archive(name: &str, boot: &Boot) -> PathBuf {
     match boot.cell.system {
-        System::Bare | System::Clients | System::Day => initramfs(name, &boot.kernel.name),
+        System::Bare | System::Clients | System::Measured | System::Day => initramfs(name, &boot.kernel.name),
         System::Debian | System::Package | System::PackageTrixie | System::Containers | System::Overhead => {
             initramfs(name, &format!("{}-{}", boot.kernel.name, boot.cell.system.name()))
         }
@@ -230,7 +230,7 @@ fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<P
         let archive = archive(name, boot);
         if !packed.contains(&archive) {
             let common = match boot.cell.system {
-                System::Bare | System::Clients | System::Day => bare.clone(),
+                System::Bare | System::Clients | System::Measured | System::Day => bare.clone(),
                 system @ (System::Debian
                 | System::Package
                 | System::PackageTrixie
@@ -374,17 +374,28 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
 /// Boots the cells that are measured in, one after the other; gives the console of each.
 pub(crate) fn measured(cells: &[String], growth: bool) -> Result<Vec<(String, String)>> {
     let boots = Matrix::read()?.measured(cells, growth)?;
-    for boot in &boots {
+    consoles(&boots, "by instructions; it takes a quarter of an hour")
+}
+
+/// Boots the cell that is measured in over time, for so many minutes of its work; gives its console.
+pub(crate) fn soaked(minutes: u32) -> Result<Vec<(String, String)>> {
+    let mut boots = Matrix::read()?.soaked()?;
+    boots.iter_mut().for_each(|boot| boot.minutes = Some(minutes));
+    consoles(&boots, &format!("for {minutes} minutes"))
+}
+
+fn consoles(boots: &[Boot], how: &str) -> Result<Vec<(String, String)>> {
+    for boot in boots {
         debian::possible(boot.cell.system, &boot.name())?;
     }
-    prepare(&boots, false)?;
+    prepare(boots, false)?;
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
     let name = "initramfs";
-    let packed = pack(&boots, &agent, &object, name)?;
+    let packed = pack(boots, &agent, &object, name)?;
     let mut said = Vec::new();
-    for boot in &boots {
-        step!("vm: measuring in {}, by instructions; it takes a quarter of an hour", boot.name());
+    for boot in boots {
+        step!("vm: measuring in {}, {how}", boot.name());
         let outcome = boot::boot(boot, &archive(name, boot), "")?;
         let reasons = outcome.report.reasons(&boot.cell.skips);
         if !reasons.is_empty() {

@@ -4,6 +4,8 @@
 //! happens in a cgroup of its own, as in the live tests. As `bench cgroup DIRECTORY open PATH` the same binary is the
 //! process that acts, since `cargo run` builds no other.
 
+mod flood;
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -44,11 +46,16 @@ fn main() -> Result<()> {
             Ok(())
         }
         ["busy"] => measure(&[acts, busy]),
+        ["flood"] => measure(&[flood::flood]),
+        ["cgroup", group, "flood", act, pace, made, directory] => {
+            fs::write(Path::new(group).join("cgroup.procs"), "0")?;
+            flood::work_off(act, pace.parse()?, made.parse()?, Path::new(directory))
+        }
         ["cgroup", group, work, apart_us, directory] => {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             work_off(work, Duration::from_micros(apart_us.parse()?), Path::new(directory))
         }
-        _ => bail!("usage: bench [busy]"),
+        _ => bail!("usage: bench [busy | flood]"),
     }
 }
 

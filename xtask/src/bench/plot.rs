@@ -1,8 +1,9 @@
-//! A plot over orders of magnitude, as SVG.
+//! A plot, as SVG.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
+use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 
 /// One line of it.
@@ -16,7 +17,16 @@ pub(super) struct Plot<'a> {
     pub(super) title: &'a str,
     pub(super) across: &'a str,
     pub(super) up: &'a str,
+    pub(super) scale: Scale,
     pub(super) lines: Vec<Line>,
+}
+
+/// How far apart what is across lies.
+#[derive(Clone, Copy)]
+pub(super) enum Scale {
+    /// Ten times as many are as far from as many wherever they are.
+    Orders,
+    Even,
 }
 
 const SIZE: (u32, u32) = (760, 420);
@@ -29,6 +39,17 @@ impl Plot<'_> {
         let (Some(left), Some(right)) = (left, right) else { return Err(anyhow!("nothing to draw")) };
         ensure!(left > 0.0 && right > left, "no width from {left} to {right}");
         let top = points().map(|point| point.1).fold(1.0, f64::max) * 1.4; // room for the legend
+        match self.scale {
+            Scale::Orders => self.draw_over((left..right).log_scale(), top, file),
+            Scale::Even => self.draw_over(left..right, top, file),
+        }
+    }
+
+    fn draw_over<X>(&self, across: X, top: f64, file: &Path) -> Result<()>
+    where
+        X: AsRangedCoord<Value = f64>,
+        X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    {
         let root = SVGBackend::new(file, SIZE).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root)
@@ -37,7 +58,7 @@ impl Plot<'_> {
             .margin_right(36)
             .x_label_area_size(44)
             .y_label_area_size(76)
-            .build_cartesian_2d((left..right).log_scale(), 0.0..top)?;
+            .build_cartesian_2d(across, 0.0..top)?;
         chart
             .configure_mesh()
             .x_desc(self.across)
@@ -74,13 +95,16 @@ mod tests {
         let file = std::env::temp_dir().join(format!("spoor-plot-{}.svg", std::process::id()));
         let line =
             |name: &str, up: f64| Line { name: name.to_owned(), points: vec![(10.0, up), (1_000.0, 2.0)] };
-        let plot = |lines| Plot { title: "a title", across: "things", up: "cost", lines };
-        plot(vec![line("first", 1.0), line("second", 3.0)]).draw(&file).unwrap();
-        let drawn = std::fs::read_to_string(&file).unwrap();
-        std::fs::remove_file(&file).unwrap();
-        for word in ["a title", "things", "cost", "first", "second", "</svg>"] {
-            assert!(drawn.contains(word), "{word}");
+        let over = |scale, lines| Plot { title: "a title", across: "things", up: "cost", scale, lines };
+        for scale in [Scale::Orders, Scale::Even] {
+            over(scale, vec![line("first", 1.0), line("second", 3.0)]).draw(&file).unwrap();
+            let drawn = std::fs::read_to_string(&file).unwrap();
+            std::fs::remove_file(&file).unwrap();
+            for word in ["a title", "things", "cost", "first", "second", "</svg>"] {
+                assert!(drawn.contains(word), "{word}");
+            }
         }
+        let plot = |lines| over(Scale::Orders, lines);
         assert!(plot(Vec::new()).draw(&file).is_err(), "nothing is no plot");
         assert!(plot(vec![Line { name: "one".to_owned(), points: vec![(1.0, 1.0)] }]).draw(&file).is_err());
     }

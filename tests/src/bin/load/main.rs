@@ -8,9 +8,11 @@
 //! of a file of DIRECTORY: no credential, none at all, one credential, many in turns); `fork` (and wait), `exec` (of the
 //! smallest program there is), `exec-true` (of `/bin/true`); `connect` and `send` (TCP and UDP on loopback, both ends here),
 //! by a user's process, `connect-service` by one without a login, `connect-held` and `send-held` by one that holds a credential.
-//! `crowd` is no work: TIMES processes that sleep until the input ends.
+//! `churn` goes on for as long as its input does (churn.rs), and `crowd` is no work: TIMES processes that sleep until the input ends.
 
 #![expect(unsafe_code, reason = "fork, and calls that a library would answer from memory")]
+
+mod churn;
 
 use std::fs::File;
 use std::hint::black_box;
@@ -35,6 +37,9 @@ fn main() -> Result<()> {
     let times: u32 = times.parse().context("TIMES")?;
     if work == "crowd" {
         return crowd(times);
+    }
+    if work == "churn" {
+        return churn::churn(Path::new(directory));
     }
     if !work.ends_with("-service") {
         // The process of somebody who has logged in; who has not is watched as a service is.
