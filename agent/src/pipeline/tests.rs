@@ -374,7 +374,7 @@ fn what_was_refused_is_a_gap_of_those_it_was_refused_to() {
     refused(&mut story, Whose::Process(ProcessKey { tgid: 999, start_ns: 1 }));
     let gaps: Vec<String> =
         story.play().lines().into_iter().filter(|line| line.starts_with("gap lost")).collect();
-    assert_eq!(gaps, ["gap lost [A]", "gap lost [B]", "gap lost [A]", "gap lost [B, A]"]);
+    assert_eq!(gaps, ["gap lost [A]", "gap lost [B]", "gap lost [A]", "gap lost [BA]"]);
 }
 
 #[test]

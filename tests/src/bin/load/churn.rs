@@ -1,7 +1,8 @@
 //! A busy day, compressed: `spoor-load churn 0 DIRECTORY`, for `cargo xtask bench soak`.
 //!
-//! Round after round, processes that only end, programs under names that nobody had, services in cgroups that are made for them
-//! and removed, which open a credential and connect, and credentials that are made, replaced and removed. For each line of
+//! Round after round, processes that only end, programs under other names, services in cgroups that are made for them and removed,
+//! which open a credential and connect, and credentials that are made, replaced and removed. Names come again after a while: what
+//! is remembered of each is bounded (and tested as such), and fills for longer than one soaks; what grows beyond is a leak. For each line of
 //! its input it says what it has made so far, as a line of JSON, and at the end of its input once more.
 
 use std::fs;
@@ -20,9 +21,13 @@ use serde::Serialize;
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// Processes of a round that only end.
 const SHORT: u32 = 16;
-/// Names of services, and credentials.
+/// Names of services, scopes and programs; credentials, what is in them, and rounds between two that are replaced.
 const SERVICES: u64 = 40;
+const SCOPES: u64 = 100;
+const PROGRAMS: u64 = 500;
 const CREDENTIALS: u64 = 32;
+const VERSIONS: u64 = 20;
+const ROTATED: u64 = 16;
 
 /// What was made.
 #[derive(Default, Serialize)]
@@ -79,10 +84,12 @@ impl Made {
             self.child(|| Ok(()))?;
         }
         self.program(directory, round)?;
-        self.credentials(directory, round)?;
+        if round.is_multiple_of(ROTATED) {
+            Self::credentials(directory, round / ROTATED)?;
+        }
         self.service(&format!("system.slice/soak-{}.service", round % SERVICES), directory, listener)?;
         if round.is_multiple_of(4) {
-            self.service(&format!("machine.slice/run-{round}.scope"), directory, listener)?;
+            self.service(&format!("machine.slice/run-{}.scope", round / 4 % SCOPES), directory, listener)?;
         }
         self.rounds += 1;
         Ok(())
@@ -112,9 +119,9 @@ impl Made {
         self.last = number;
     }
 
-    /// A program under a name that no other had.
+    /// A program under one of many names.
     fn program(&mut self, directory: &Path, round: u64) -> Result<()> {
-        let name = directory.join(format!("program-{round}"));
+        let name = directory.join(format!("program-{}", round % PROGRAMS));
         fs::hard_link(directory.join("smallest"), &name)?;
         let mut child = Command::new(&name).spawn().with_context(|| name.display().to_string())?;
         self.process(i32::try_from(child.id())?);
@@ -125,12 +132,12 @@ impl Made {
     }
 
     /// One of the credentials is replaced, as it is rotated, or removed and made anew.
-    fn credentials(&mut self, directory: &Path, round: u64) -> Result<()> {
-        let (one, new) = (credential(directory, round % CREDENTIALS), directory.join("secrets/new"));
-        if round.is_multiple_of(8) {
+    fn credentials(directory: &Path, turn: u64) -> Result<()> {
+        let (one, new) = (credential(directory, turn % CREDENTIALS), directory.join("secrets/new"));
+        if turn.is_multiple_of(8) {
             fs::remove_file(&one)?;
         }
-        fs::write(&new, format!("no secret {round}\n"))?;
+        fs::write(&new, format!("no secret {}\n", turn % VERSIONS))?;
         fs::rename(new, one).map_err(Into::into)
     }
 

@@ -442,7 +442,7 @@ fn another_format_is_refused_by_name() {
     bytes[14] = 9;
     let error = replayed(&bytes).1.unwrap_err();
     assert!(matches!(error, CaptureError::Format { found: 9 }), "{error}");
-    assert_eq!(error.to_string(), "it has format 9, and this spoor reads 2; take the one that made it");
+    assert_eq!(error.to_string(), "it has format 9, and this spoor reads 3; take the one that made it");
     let mut behind = fs::read(golden()).unwrap();
     behind.push(0);
     assert!(matches!(replayed(&behind).1, Err(CaptureError::Frame { .. })), "something behind the end");
