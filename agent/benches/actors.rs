@@ -63,7 +63,7 @@ impl Host {
             id: SampleId { cpu: 0, seq: self.now_ns },
             source: Source::TpFork,
             marks: Marks::default(),
-            process: facts.clone(),
+            process: *facts,
             deed,
         };
         let event = Event { time_ns: self.now_ns, what: What::Seen(Box::new(seen)) };

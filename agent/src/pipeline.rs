@@ -314,7 +314,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
     fn subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
         Subject {
             process: Arc::clone(process),
-            facts: Arc::new(facts.clone()),
+            facts: Arc::new(*facts),
             standing: self.resolver.resolve(&self.table, process, facts, event.time_ns),
             digest: self.digest(process),
         }
@@ -343,7 +343,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
             return self.subject(event, process, facts);
         };
         let digest = self.digest(process);
-        Subject { process: Arc::clone(process), facts: Arc::new(facts.clone()), standing, digest }
+        Subject { process: Arc::clone(process), facts: Arc::new(*facts), standing, digest }
     }
 
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {

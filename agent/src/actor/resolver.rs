@@ -227,7 +227,7 @@ impl<H: Host> Resolver<H> {
             cgroup_id: child.cgroup_id,
             ns_tgid: child.ns_tgid,
             pid_ns: child.pid_ns,
-            ..maker.clone()
+            ..*maker
         };
         let standing = self.resolve(table, child, &facts, time_ns);
         let peer = self.states.get(&maker.key.into()).and_then(|state| state.peer.clone());

@@ -174,7 +174,7 @@ impl Scenario {
             kthread: false,
             comm: b"x"[..].into(),
         };
-        self.facts.insert(key, facts.clone());
+        self.facts.insert(key, facts);
         self.cgroups.insert(key, "/".to_owned());
         self.push(What::Seeded(Box::new(Seeded {
             again: false,
@@ -200,7 +200,7 @@ impl Scenario {
         let facts = self.facts.get_mut(&key).unwrap();
         (facts.ns_tgid, facts.pid_ns) = (ns_tgid, pid_ns);
         if let Some(Event { what: What::Seeded(seeded), .. }) = self.events.last_mut() {
-            seeded.process = facts.clone();
+            seeded.process = *facts;
             seeded.cgroup = text(path);
         }
         key
@@ -229,7 +229,7 @@ impl Scenario {
         in_ns: Option<(u32, u32)>,
     ) -> ProcessKey {
         let child = ProcessKey { tgid, start_ns: self.now_ns + 17 };
-        let mut facts = self.facts[&maker].clone();
+        let mut facts = self.facts[&maker];
         facts.key = child;
         facts.tid = tgid;
         facts.parent = Some(parent);
@@ -328,7 +328,7 @@ impl Scenario {
         let nobody = ProcessKey { tgid: 0, start_ns: 0 };
         // Whose they are is of no interest; and always the same ones.
         let (_, facts) = self.facts.iter().min_by_key(|(key, _)| **key).unwrap();
-        let mut facts = facts.clone();
+        let mut facts = *facts;
         facts.key = nobody;
         self.facts.insert(nobody, facts);
         self.deed(nobody, Source::TpState, deed);
@@ -368,7 +368,7 @@ impl Scenario {
             id,
             source,
             marks: self.marks.get(&key).copied().unwrap_or_default(),
-            process: self.facts[&key].clone(),
+            process: self.facts[&key],
             deed,
         };
         self.push(What::Seen(Box::new(seen)));

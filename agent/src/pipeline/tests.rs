@@ -287,7 +287,7 @@ fn a_long_run_is_cut_into_episodes() {
 fn what_was_held_before_the_agent() {
     let (mut story, shell) = Scenario::begin();
     let holder = story.seed(90, 400 * SECOND, Some(shell), "/usr/bin/holder", &["/run/token", "/etc/motd"]);
-    let exact = crate::event::ProcessKey { start_ns: holder.start_ns + 7, ..holder };
+    let exact = ProcessKey { start_ns: holder.start_ns + 7, ..holder };
     let worker = story.fork(holder, 201);
     let asked = story.connect(worker, "10.0.0.1", 1);
     story.end(asked, REFUSED);
@@ -305,7 +305,7 @@ fn what_was_held_before_the_agent() {
 fn rows_of_proc_come_in_any_order() {
     let mut story = Scenario::default();
     story.now_ns = 1000 * SECOND;
-    let at = |tgid: u32| crate::event::ProcessKey { tgid, start_ns: u64::from(tgid) * SECOND };
+    let at = |tgid: u32| ProcessKey { tgid, start_ns: u64::from(tgid) * SECOND };
     let job = story.seed(53, 53 * SECOND, Some(at(52)), "/usr/local/bin/job", &[]);
     story.seed(52, 52 * SECOND, Some(at(51)), "/usr/sbin/cron", &[]);
     story.seed(51, 51 * SECOND, Some(at(1)), "/usr/sbin/cron", &[]);

@@ -7,6 +7,7 @@ mod debian;
 mod guest;
 mod kernels;
 mod matrix;
+mod measure;
 mod modules;
 mod page;
 mod results;
@@ -26,6 +27,7 @@ use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, package, paths, probes};
 use matrix::{Boot, Matrix, System};
+pub(crate) use measure::{measured, soaked};
 pub(crate) use page::page;
 use results::{Found, Results};
 pub(crate) use serial::Report;
@@ -369,43 +371,6 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
     let outcome = boot::boot(boot, &archive(&name, boot), &format!("-{label}"));
     remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))
-}
-
-/// Boots the cells that are measured in, one after the other; gives the console of each.
-pub(crate) fn measured(cells: &[String], growth: bool) -> Result<Vec<(String, String)>> {
-    let boots = Matrix::read()?.measured(cells, growth)?;
-    consoles(&boots, "by instructions; it takes a quarter of an hour")
-}
-
-/// Boots the cell that is measured in over time, for so many minutes of its work; gives its console.
-pub(crate) fn soaked(minutes: u32) -> Result<Vec<(String, String)>> {
-    let mut boots = Matrix::read()?.soaked()?;
-    boots.iter_mut().for_each(|boot| boot.minutes = Some(minutes));
-    consoles(&boots, &format!("for {minutes} minutes"))
-}
-
-fn consoles(boots: &[Boot], how: &str) -> Result<Vec<(String, String)>> {
-    for boot in boots {
-        debian::possible(boot.cell.system, &boot.name())?;
-    }
-    prepare(boots, false)?;
-    let object = probes::ensure()?;
-    let agent = build::agent_with(&object, &paths::static_target())?;
-    let name = "initramfs";
-    let packed = pack(boots, &agent, &object, name)?;
-    let mut said = Vec::new();
-    for boot in boots {
-        step!("vm: measuring in {}, {how}", boot.name());
-        let outcome = boot::boot(boot, &archive(name, boot), "")?;
-        let reasons = outcome.report.reasons(&boot.cell.skips);
-        if !reasons.is_empty() {
-            bail!("{}: {}\n{}", boot.name(), reasons.join("\n"), boot::tail(&outcome.log));
-        }
-        let log = fs::read(&outcome.log).with_context(|| format!("cannot read {}", outcome.log.display()))?;
-        said.push((boot.name(), String::from_utf8_lossy(&log).into_owned()));
-    }
-    remove(&packed)?;
-    Ok(said)
 }
 
 #[cfg(test)]

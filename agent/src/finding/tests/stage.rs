@@ -146,7 +146,7 @@ pub(in crate::finding) fn acts(
             time_ns: at_ns,
             actor: Arc::new(by.actor.clone()),
             process: Arc::new(by.process.clone()),
-            facts: Arc::new(by.facts.clone()),
+            facts: Arc::new(by.facts),
             deed,
             seen_by: Source::LsmOpen,
         },
