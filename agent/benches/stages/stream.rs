@@ -80,7 +80,7 @@ fn born(stream: &mut Stream, number: u32) {
         pid_ns: supervisor.pid_ns,
         marks: Marks::default(),
     };
-    stream.push(supervisor.clone(), Source::TpFork, deed);
+    stream.push(supervisor, Source::TpFork, deed);
     let deed = Deed::Exec {
         exe: text("/usr/bin/worker"),
         filename: text("/usr/bin/worker"),
@@ -125,9 +125,9 @@ fn works(stream: &mut Stream, number: u32) {
         links: 1,
         backing: false,
     };
-    stream.push(who.clone(), Source::LsmOpen, Deed::Open(file));
+    stream.push(who, Source::LsmOpen, Deed::Open(file));
     let of = SampleId { cpu: 0, seq: stream.seq + 1 };
     let to = Endpoint::tcp([10, 0, 0, 9].into(), 443);
-    stream.push(who.clone(), Source::LsmConnect, Deed::Connect { to });
+    stream.push(who, Source::LsmConnect, Deed::Connect { to });
     stream.push(who, Source::TpState, Deed::ConnectEnd { of, outcome: Ok(()), from: None });
 }
