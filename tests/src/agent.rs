@@ -90,6 +90,8 @@ impl Agent {
         fs::create_dir_all(&directory)?;
         let config = config(place, &directory, more_config);
         fs::write(directory.join("spoor.toml"), config)?;
+        // Where a case is repeated, the agent of the time before has left its word.
+        drop(fs::remove_file(directory.join("ready")));
         let started = Instant::now();
         let child = ready(logged(dressed(command(place, &directory)?), &directory)?, &directory)?;
         let records = Records::of(&directory.join("records.jsonl"));
