@@ -1,6 +1,7 @@
 //! Who watches meanwhile: nobody, spoor, auditd, or auditd that hands on to laurel.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -178,8 +179,9 @@ impl Running {
                 let (status, records) = agent.stop()?;
                 ensure!(status.success(), "the agent ended with {status}:\n{log}");
                 let last = records.all.iter().rev().find(|record| text(record, "type") == "heartbeat");
-                let counters =
+                let mut counters =
                     last.and_then(|last| last.get("counters")).context("no last heartbeat")?.clone();
+                counters["bytes"] = stored(&directory.join("store"))?.into();
                 fs::remove_dir_all(directory)?;
                 Ok(counters)
             }
@@ -203,6 +205,18 @@ impl Running {
             }
         }
     }
+}
+
+/// Bytes of the files with records.
+fn stored(store: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(store)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("records-") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// What the agent says of its samples at its socket.
