@@ -119,11 +119,12 @@ fn named(process: &Process) -> Option<&'static str> {
     let script = process.program.script.as_ref().map(|script| script.bytes.as_slice());
     // A program that has named itself, as node does, stands in the first argument alone.
     let read = process.program.argv.iter().take(4).map(Vec::as_slice).filter(|_| interpreter);
-    let paths = || [exe.as_slice()].into_iter().chain(script).chain(read.clone());
+    let paths = [exe.as_slice()].into_iter().chain(script).chain(read);
+    let paths: Vec<(&[u8], &[u8])> = paths.map(|path| (path, basename(path))).collect();
     let found = AGENTS.iter().find(|agent| {
         let argument = |wanted: &&str| process.program.argv.iter().take(3).any(|is| is == wanted.as_bytes());
-        paths().any(|path| {
-            agent.programs.iter().any(|name| basename(path) == name.as_bytes())
+        paths.iter().any(|(path, name)| {
+            agent.programs.iter().any(|known| *name == known.as_bytes())
                 || !agent.package.is_empty() && contains(path, agent.package.as_bytes())
         }) && (agent.arguments.is_empty() || agent.arguments.iter().any(argument))
     });
@@ -136,7 +137,7 @@ fn is_interpreter(exe: &[u8]) -> bool {
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    memchr::memmem::find(text, part).is_some()
 }
 
 /// Longest name of a tool.
