@@ -55,25 +55,29 @@ extern "C" fn spoor_share(read: u64, begun: u64, what: u64, tgid: u64, start_ns:
     let spared = what >> 40 != 0;
     let current = tgid == 0;
     let (who, start_ns) = if current { (u64::from(current_tgid()), started()) } else { (tgid, start_ns) };
-    let process = Owner { who, start_ns, place, pad: 0 };
-    if !fits(&process, (read, begun), len, OF_PROCESS, spared) {
+    // One after the other in the same place: whoever calls this has used most of the stack already.
+    let mut owner = Owner { who, start_ns, place, pad: 0 };
+    if !fits(&owner, (read, begun), len, OF_PROCESS, spared) {
         return 0;
     }
     if !current {
         return 1;
     }
     // SAFETY: no arguments.
-    let who = unsafe { bpf_get_current_cgroup_id() };
-    let cgroup = Owner { who, start_ns: 0, place, pad: 0 };
-    u64::from(fits(&cgroup, (read, begun), len, OF_CGROUP, spared))
+    owner.who = unsafe { bpf_get_current_cgroup_id() };
+    owner.start_ns = 0;
+    u64::from(fits(&owner, (read, begun), len, OF_CGROUP, spared))
 }
+
+/// What somebody has who had nothing: whatever he adds first begins to count.
+static NOTHING: Share = Share { from: 0, refused: 0, taken: 0, pad: 0 };
 
 /// Takes it from what an owner may add; where that is too little, counts the refusal. Two CPUs at once may take a little more.
 #[inline(always)]
 fn fits(owner: &Owner, (read, begun): (u64, u64), len: u32, most: u32, spared: bool) -> bool {
     let Some(share) = SHARES.get_ptr_mut(owner) else {
         // Where there is no room, nothing is refused.
-        let _ = SHARES.insert(owner, Share { from: begun, refused: 0, taken: len, pad: 0 }, 0);
+        let _ = SHARES.insert(owner, &NOTHING, 0);
         return true;
     };
     // SAFETY: a value of the map, which stays memory of the map; what another CPU writes meanwhile is as good.

@@ -41,6 +41,7 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
         [from, log] if from == "--from" => {
             vec![(String::new(), fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?)]
         }
+        [only] if only == "stages" => Vec::new(),
         _ => vm::measured(args, true)?,
     };
     for (cell, said) in consoles {
@@ -112,7 +113,7 @@ fn stages(folder: &Path) -> Result<String> {
         apt::install(&["valgrind"], "counting instructions")?;
     }
     let bench = built()?;
-    let mut page = String::new();
+    let mut page = parts(&bench)?;
     for (what, title, numbers) in
         [("processes", "processes known", &PROCESSES[..]), ("cpus", "CPUs", &CPUS[..])]
     {
@@ -137,6 +138,23 @@ fn stages(folder: &Path) -> Result<String> {
     Ok(page)
 }
 
+/// What each part of the way of a sample takes.
+fn parts(bench: &Path) -> Result<String> {
+    const PROCESSES: u32 = 1_000;
+    let (samples, stages) = (each(bench, "samples", EVENTS)?, each(bench, "processes", PROCESSES)?);
+    let all = each(bench, "records", PROCESSES)?;
+    let mut page = String::from("| part | instructions an event |\n|---|---|\n");
+    for (part, cost) in [
+        ("a sample to an event", samples),
+        ("an event to the notes of chains", stages),
+        ("the notes to records", all - stages),
+    ] {
+        let _ = writeln!(page, "| {part} | {cost:.0} |");
+    }
+    page.push('\n');
+    Ok(page)
+}
+
 /// The benchmark, as an executable.
 fn built() -> Result<PathBuf> {
     step!("bench: spoor, stages");
@@ -153,14 +171,21 @@ fn built() -> Result<PathBuf> {
 }
 
 fn measure(bench: &Path, what: &str, many: u32) -> Result<Measured> {
-    step!("bench: {what} {many}");
-    let arguments = |deeds: u32| ["grown".to_owned(), what.to_owned(), many.to_string(), deeds.to_string()];
-    let [few, more] = DEEDS.map(|deeds| counted(bench, &arguments(deeds)));
-    let events = f64::from((DEEDS[1] - DEEDS[0]) * EVENTS);
     // Memory is the allocator's own business under valgrind.
-    let said = Cmd::new(bench).args(arguments(DEEDS[0])).read()?;
+    let said = Cmd::new(bench).args(arguments(what, many, DEEDS[0])).read()?;
     let bytes: f64 = said.trim().strip_prefix("bytes ").context("it says no bytes")?.parse()?;
-    Ok(Measured { many, each: (more? - few?) / events, bytes: bytes / f64::from(many) })
+    Ok(Measured { many, each: each(bench, what, many)?, bytes: bytes / f64::from(many) })
+}
+
+/// Instructions for an event.
+fn each(bench: &Path, what: &str, many: u32) -> Result<f64> {
+    step!("bench: {what} {many}");
+    let [few, more] = DEEDS.map(|deeds| counted(bench, &arguments(what, many, deeds)));
+    Ok((more? - few?) / f64::from((DEEDS[1] - DEEDS[0]) * EVENTS))
+}
+
+fn arguments(what: &str, many: u32, deeds: u32) -> [String; 4] {
+    ["grown".to_owned(), what.to_owned(), many.to_string(), deeds.to_string()]
 }
 
 /// Instructions of a whole run.

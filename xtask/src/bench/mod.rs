@@ -14,13 +14,13 @@ use crate::sh::{Cmd, step};
 use crate::{build, paths, probes, receivers};
 
 pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
-    stages  only what needs no kernel and no root: the stages from an event to the notes of a chain\n\
+    stages  only what needs no kernel and no root: from a sample to its event, through the stages, to a record\n\
     busy    only what a running agent takes of a core for each act, where acts follow one another\n    \
     sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
     overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
     counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
     growth  only what it costs beside more and more credentials, processes and CPUs, as tables and the plots of docs/performance:\n            \
-    in such a guest, and under valgrind; --from LOG draws a run of the guest before\n\
+    in such a guest, and under valgrind; --from LOG draws a run of the guest before, `stages` leaves the guest out\n\
     soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \
     red where something does; --from LOG judges a run before\n    \
     flood   only what a running agent reads and loses of floods of connections, openings and processes, at paces up to twice its ceiling\n\
