@@ -1,9 +1,13 @@
 //! Questions about ELF files: does one ask for a dynamic loader, what do probes call, and what is in a section?
 
+mod stack;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
+
+pub(crate) use stack::deepest;
 
 const PT_INTERP: u32 = 3;
 const SHT_REL: u64 = 9;
@@ -64,6 +68,8 @@ struct Section {
     kind: u64,
     range: Range<usize>,
     link: usize,
+    /// Of relocations, the section they are of.
+    of: usize,
 }
 
 fn sections(bytes: &[u8]) -> Result<Vec<Section>> {
@@ -79,6 +85,7 @@ fn sections(bytes: &[u8]) -> Result<Vec<Section>> {
             kind: number(bytes, at + 4, 4)?,
             range: start..start + length,
             link: usize::try_from(number(bytes, at + 0x28, 4)?)?,
+            of: usize::try_from(number(bytes, at + 0x2c, 4)?)?,
         })
     };
     (0..count).map(|index| section(offset + index * size)).collect()

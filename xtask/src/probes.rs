@@ -20,6 +20,9 @@ pub(crate) const ABOUT: &str = "Builds the probes into target/bpf/spoor-ebpf\n\n
 /// How the functions are called that verifiers take by themselves.
 const ALONE: &str = "spoor_";
 
+/// What a program and all it calls may have of the stack.
+const STACK_MAX: u32 = 512;
+
 /// Names the probe that is to be built deaf; `spoor-ebpf` reads it with `option_env!`.
 pub(crate) const MUTE_ENV: &str = "SPOOR_MUTE";
 
@@ -65,6 +68,11 @@ pub(crate) fn build(muted: Option<&str>) -> Result<PathBuf> {
         unknown.is_empty(),
         "the probes call what no verifier takes by itself (docs/adr/0027): {unknown:?}; inline it. What has no name is a closure, \
          or a copy that became a `memset`"
+    );
+    let (deepest, program) = elf::deepest(&content)?;
+    ensure!(
+        deepest <= STACK_MAX,
+        "{program} and what it calls take {deepest} bytes of the stack, and verifiers refuse more than {STACK_MAX}"
     );
     if paths::write_if_changed(&object, &content)? {
         step!("probes: {} bytes in {}", content.len(), object.display());
