@@ -134,15 +134,16 @@ pub(super) fn doctor(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// More connections than their ring holds, while nobody reads. What gives way is connections, and it is told; who ran what,
-/// and which credentials were opened before and after, is all there.
+/// More connections than one's share of their ring holds, and more than a chain has, while nobody reads. What gives way is
+/// connections, and it is told; who ran what, and which credentials were opened before and after, is all there.
 pub(super) fn ceiling(place: &Place) -> Result<()> {
     const CONNECTIONS: u64 = 10_000;
     const PROGRAMS: usize = 20;
     let directory = place.directory("ceiling")?;
     let (_refuser, port) = refusing_port()?;
     home(&directory, port)?;
-    let mut agent = Agent::start(place, "ceiling", "")?;
+    // Some two thousand are a process's share.
+    let mut agent = Agent::start(place, "ceiling", "[chain]\nmax_actions = 1024\n")?;
     let (aws, pgpass) = (path(&directory, ".aws/credentials"), path(&directory, ".pgpass"));
     let (to, times) = (format!("127.0.0.1:{port}"), CONNECTIONS.to_string());
     let (user, opener) = (BACKUP.to_string(), path(&directory, "opener"));
