@@ -76,8 +76,9 @@ static NOTHING: Share = Share { from: 0, refused: 0, taken: 0, pad: 0 };
 #[inline(always)]
 fn fits(owner: &Owner, (read, begun): (u64, u64), len: u32, most: u32, spared: bool) -> bool {
     let Some(share) = SHARES.get_ptr_mut(owner) else {
-        // Where there is no room, nothing is refused.
-        let _ = SHARES.insert(owner, &NOTHING, 0);
+        // Where there is no room, nothing is refused. By reference: a copy would be on the stack.
+        let nothing: &Share = &NOTHING;
+        let _ = SHARES.insert(owner, nothing, 0);
         return true;
     };
     // SAFETY: a value of the map, which stays memory of the map; what another CPU writes meanwhile is as good.
