@@ -4,14 +4,15 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// In small digits.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let digit = |half: u8| DIGITS.get(usize::from(half)).map_or('0', |digit| char::from(*digit));
     // Room for all of it: what grows leaves copies behind, and these may be those of a key.
     let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0x0f));
-    }
+    text.extend(bytes.iter().flat_map(|byte| pair(*byte)).map(char::from));
     text
+}
+
+/// The two small digits of a byte.
+pub(crate) fn pair(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0x0f].map(|half| DIGITS.get(usize::from(half)).copied().unwrap_or(b'0'))
 }
 
 /// Reads exactly as many bytes as there is room for, of small digits or large ones. `false`: it is something else.

@@ -38,3 +38,4 @@ pub mod schema;
 pub mod status;
 pub mod store;
 pub mod telemetry;
+mod varint;

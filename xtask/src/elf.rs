@@ -31,8 +31,20 @@ pub(crate) fn is_static(bytes: &[u8]) -> Result<bool> {
 
 /// The functions that a BPF object calls, by name, each once. A call without a name is one that nobody but the compiler made.
 pub(crate) fn bpf_calls(bytes: &[u8]) -> Result<BTreeSet<String>> {
-    let mut called = BTreeSet::new();
-    let all = sections(bytes)?;
+    Ok(calls(bytes, &sections(bytes)?)?.into_iter().map(|call| call.to).collect())
+}
+
+/// A call of a BPF object.
+struct Call {
+    /// In which section, and where there.
+    section: usize,
+    at: u64,
+    /// Whom; empty where only the object itself knows it.
+    to: String,
+}
+
+fn calls(bytes: &[u8], all: &[Section]) -> Result<Vec<Call>> {
+    let mut found = Vec::new();
     for section in all.iter().filter(|section| section.kind == SHT_REL) {
         let symbols = all.get(section.link).context("relocations without symbols")?;
         let names = all.get(symbols.link).context("symbols without names")?;
@@ -44,11 +56,11 @@ pub(crate) fn bpf_calls(bytes: &[u8]) -> Result<BTreeSet<String>> {
             let symbol = symbols.range.start + symbol * 24;
             let name = names.range.start + usize::try_from(number(bytes, symbol, 4)?)?;
             let global = number(bytes, symbol + 4, 1)? >> 4 == STB_GLOBAL;
-            let name = if global { text(bytes, name)? } else { String::new() };
-            called.insert(name);
+            let to = if global { text(bytes, name)? } else { String::new() };
+            found.push(Call { section: section.of, at: number(bytes, entry, 8)?, to });
         }
     }
-    Ok(called)
+    Ok(found)
 }
 
 /// The content of a section.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Comm;
+use crate::varint;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,14 +71,8 @@ pub(crate) trait Coded: Sized {
 }
 
 impl Coded for u64 {
-    /// Seven bits a byte, the lowest first.
     fn put(&self, out: &mut Vec<u8>) {
-        let mut rest = *self;
-        while rest >= 0x80 {
-            out.push(rest.to_le_bytes()[0] | 0x80);
-            rest >>= 7;
-        }
-        out.push(rest.to_le_bytes()[0]);
+        varint::put(out, *self);
     }
 
     fn take(from: &mut Bytes<'_>) -> Result<Self, Broken> {
@@ -125,9 +120,8 @@ impl Coded for u8 {
 }
 
 impl Coded for i64 {
-    /// Small numbers are short, whatever their sign.
     fn put(&self, out: &mut Vec<u8>) {
-        ((self << 1) ^ (self >> 63)).cast_unsigned().put(out);
+        varint::zigzag(*self).put(out);
     }
 
     fn take(from: &mut Bytes<'_>) -> Result<Self, Broken> {

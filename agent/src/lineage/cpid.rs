@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::event::ProcessKey;
+use crate::hex;
 
 /// A common process id. Its text is that of a UUID.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,15 +35,13 @@ impl Cpid {
 
 impl fmt::Display for Cpid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [b'-'; 36];
         let mut at = 0;
         for (index, byte) in self.0.iter().enumerate() {
             if matches!(index, 4 | 6 | 8 | 10) {
                 at += 1;
             }
-            text[at] = DIGITS[usize::from(byte >> 4)];
-            text[at + 1] = DIGITS[usize::from(byte & 0x0f)];
+            text[at..at + 2].copy_from_slice(&hex::pair(*byte));
             at += 2;
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())

@@ -4,6 +4,7 @@
 //! Before and after each visit of a collector all work is done without any, so that a visit is compared with its
 //! neighbours only; one of the collectors is nobody at all, which says what such a comparison is worth.
 
+mod bpf;
 mod collector;
 mod growth;
 mod load;

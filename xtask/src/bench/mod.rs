@@ -8,10 +8,25 @@ mod statistics;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
 
 use crate::sh::{Cmd, step};
 use crate::{build, paths, probes, receivers};
+
+/// What a guest's lines of figures begin with.
+const MARK: &str = "spoor-bench: ";
+
+/// The figures in a console, each a line of JSON.
+fn figures<T: DeserializeOwned>(console: &str) -> impl Iterator<Item = Result<T>> {
+    let lines = console.lines().filter_map(|line| Some(line.split_once(MARK)?.1.trim()));
+    lines.map(|json| serde_json::from_str(json).with_context(|| format!("{json:?}")))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
 
 pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
     stages  only what needs no kernel and no root: from a sample to its event, through the stages, to a record\n\

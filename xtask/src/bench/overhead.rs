@@ -13,8 +13,6 @@ use serde::Deserialize;
 
 use crate::vm;
 
-/// What the guest's lines begin with.
-const MARK: &str = "spoor-bench: ";
 /// Who watches nothing: what all others are compared with, and itself for the noise.
 const NOBODY: &str = "nobody";
 
@@ -108,10 +106,8 @@ enum Line {
 impl Run {
     pub(super) fn parse(console: &str) -> Result<Self> {
         let mut run = Self::default();
-        for line in console.lines() {
-            let Some(at) = line.find(MARK) else { continue };
-            let json = line[at + MARK.len()..].trim();
-            match serde_json::from_str(json).with_context(|| format!("{json:?}"))? {
+        for figure in super::figures(console) {
+            match figure? {
                 Line::Block(block) => run.blocks.push(block),
                 Line::Grown(grown) => run.grown.push(grown),
                 Line::Program(program) => run.programs.push(program),

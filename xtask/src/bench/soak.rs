@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::number;
 use super::plot::{Line, Plot, Scale};
 use crate::{paths, vm};
 
-const MARK: &str = "spoor-bench: ";
 /// Where nobody says how long.
 const MINUTES: u32 = 10;
 /// What the agent's own memory may grow in the second half, KiB for 100,000 processes: a hundredth of what a row of the table of
@@ -120,11 +120,6 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn number(count: u64) -> f64 {
-    count as f64
-}
-
 /// By how much that grows for each process, as the straight line of least squares has it.
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = number(points.len() as u64);
@@ -138,9 +133,8 @@ fn slope(points: &[(f64, f64)]) -> f64 {
 impl Soak {
     fn parse(console: &str) -> Result<Self> {
         let (mut rows, mut ends) = (Vec::new(), Vec::new());
-        for line in console.lines() {
-            let Some((_, json)) = line.split_once(MARK) else { continue };
-            match serde_json::from_str(json.trim()).with_context(|| format!("{json:?}"))? {
+        for figure in super::figures(console) {
+            match figure? {
                 Said::Row(row) => rows.push(*row),
                 Said::End(end) => ends.push(*end),
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use super::{R_BPF_64_32, SHT_REL, number, sections, text};
+use super::{Call, calls, number, sections, text};
 
 const SHT_SYMTAB: u64 = 2;
 const STT_FUNC: u64 = 2;
@@ -59,20 +59,10 @@ fn functions(bytes: &[u8]) -> Result<Vec<Function>> {
             found.push(Function { name, section, start, end, own: own(code), calls: Vec::new() });
         }
     }
-    for section in all.iter().filter(|section| section.kind == SHT_REL) {
-        let symbols = all.get(section.link).context("relocations without symbols")?;
-        let names = all.get(symbols.link).context("symbols without names")?;
-        for entry in section.range.clone().step_by(16) {
-            if number(bytes, entry + 8, 4)? != R_BPF_64_32 {
-                continue;
-            }
-            let symbol = symbols.range.start + usize::try_from(number(bytes, entry + 12, 4)?)? * 24;
-            let name = text(bytes, names.range.start + usize::try_from(number(bytes, symbol, 4)?)?)?;
-            let at = number(bytes, entry, 8)?;
-            let caller =
-                found.iter_mut().find(|one| one.section == section.of && (one.start..one.end).contains(&at));
-            caller.context("a call in no function")?.calls.push(name);
-        }
+    for Call { section, at, to } in calls(bytes, &all)? {
+        let caller =
+            found.iter_mut().find(|one| one.section == section && (one.start..one.end).contains(&at));
+        caller.context("a call in no function")?.calls.push(to);
     }
     Ok(found)
 }

@@ -4,6 +4,7 @@
 //! broker is foreign: every length is checked against what is really there before anything is made of it.
 
 use super::errors::Malformed;
+use crate::varint;
 
 /// What is asked of a broker, by its number in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,16 +81,7 @@ impl Writer {
 
     /// A number in as few bytes as it takes, small negative ones too.
     pub(super) fn varint(&mut self, value: i64) {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        loop {
-            let [low, ..] = rest.to_le_bytes();
-            rest >>= 7;
-            if rest == 0 {
-                self.0.push(low & 0x7f);
-                return;
-            }
-            self.0.push(low | 0x80);
-        }
+        varint::put(&mut self.0, varint::zigzag(value));
     }
 
     /// Bytes behind their length, as they stand in a record.

@@ -1,15 +1,7 @@
-//! Numbers in bytes: seven bits a byte, the smallest first, the last without its eighth.
+//! Numbers in bytes, as [`varint`](crate::varint) writes them.
 
 use super::Flaw;
-
-/// Writes one.
-pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number.to_le_bytes()[0]);
-}
+pub(super) use crate::varint::put;
 
 /// Bytes that are read from their beginning.
 #[derive(Clone, Copy, Debug)]

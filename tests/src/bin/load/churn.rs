@@ -15,7 +15,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::unistd::{ForkResult, fork};
 use serde::Serialize;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
@@ -160,15 +160,5 @@ fn serve(group: &Path, credential: &Path, to: SocketAddr) -> Result<()> {
     let read = fs::File::open(credential)?.read(&mut [0; 16])?;
     ensure!(read > 0, "nothing in the credential");
     drop(TcpStream::connect(to)?);
-    // SAFETY: one thread, as its maker.
-    match unsafe { fork() }? {
-        // SAFETY: ends at once.
-        ForkResult::Child => unsafe { nix::libc::_exit(0) },
-        ForkResult::Parent { child } => ended(child),
-    }
-}
-
-fn ended(child: Pid) -> Result<()> {
-    waitpid(child, None)?;
-    Ok(())
+    super::forked()
 }

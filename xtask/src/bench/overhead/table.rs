@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Block, NOBODY, Run};
+use crate::bench::number;
 use crate::bench::statistics::{Interval, median, ratio};
 
 /// What of a block is looked at.
@@ -32,11 +33,6 @@ pub(super) fn page(cell: &str, run: &Run) -> String {
 
 fn each(count: f64, block: &Block) -> f64 {
     count / f64::from(block.times)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn number(count: u64) -> f64 {
-    count as f64
 }
 
 /// A row for each work: what it takes alone, how far nobody differs from nobody, and what each collector makes of it.
