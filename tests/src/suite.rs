@@ -94,7 +94,8 @@ pub const CASES: [(&str, Case); 36] = [
 
 /// Those that are the same in every tier: above all what forks, executions and exits show, which are tracepoints in each. On a
 /// kernel of the matrix they run once, where it boots with everything it has.
-pub const ONCE: [&str; 8] = ["twins", "written", "threads", "signal", "script", "balance", "flood", "doctor"];
+pub const ONCE: [&str; 9] =
+    ["twins", "written", "threads", "signal", "script", "balance", "flood", "noisy", "doctor"];
 
 /// Those of what the agent makes of events, and of its files and words: no kernel has a part in them. They run on this machine
 /// and in one cell.

@@ -138,7 +138,7 @@ pub(super) fn early(
         error: std::io::Error::other(error),
     })?;
     if scan.unread != 0 {
-        tracing::debug!("{} processes ended while they were looked at", scan.unread);
+        tracing::debug!("{} processes of /proc cannot be read", scan.unread);
     }
     ledger.descriptors_passed_by.add(scan.descriptors_passed_by);
     let mut events = scan.events;

@@ -23,7 +23,7 @@ const OPEN_MAX: usize = 64;
 pub struct Scan {
     /// One event a process, oldest process first.
     pub events: Vec<Event>,
-    /// Processes that could not be read.
+    /// Processes that are there and could not be read.
     pub unread: u64,
     /// Descriptors beyond what is looked at of one process, and credentials beyond what it is told to hold.
     pub descriptors_passed_by: u64,
@@ -48,6 +48,7 @@ pub fn seed(
                 scan.events.push(Event { time_ns, what: What::Seeded(Box::new(seeded)) });
             }
             Ok(None) => {}
+            Err(error) if has_ended(&error) => {}
             Err(_) => scan.unread += 1,
         }
     }
@@ -63,6 +64,18 @@ pub fn seed(
         | What::Tick => 0,
     });
     Ok(scan)
+}
+
+/// Whether a process is gone, as most of those are that cannot be read.
+fn has_ended(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) => true,
+        ProcError::Io(error, _) => error.raw_os_error() == Some(nix::libc::ESRCH),
+        ProcError::PermissionDenied(_)
+        | ProcError::Incomplete(_)
+        | ProcError::Other(_)
+        | ProcError::InternalError(_) => false,
+    }
 }
 
 /// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
@@ -94,7 +107,9 @@ fn read(
     // A kernel thread has no program.
     let kthread = stat.flags & 0x0020_0000 != 0;
     let own = u32::try_from(stat.pid).is_ok_and(|pid| pid == std::process::id());
-    if kthread || own || stat.state == 'Z' {
+    // Of a process whose first thread ended before the others, that one is a zombie.
+    let ended = stat.state == 'Z' && stat.num_threads <= 1;
+    if kthread || own || ended {
         return Ok(None);
     }
     let mut paths = process.cgroups()?;

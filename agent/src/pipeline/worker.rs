@@ -4,6 +4,7 @@ mod gather;
 mod glance;
 mod keep;
 mod reload;
+mod roll;
 mod sign;
 mod turn;
 
@@ -20,6 +21,7 @@ pub use reload::{Fresh, Reload, Settings};
 pub use turn::{Spare, Turn, catch_up};
 
 use self::gather::Gather;
+use self::roll::Roll;
 use super::Desk;
 use super::resting::Rest;
 use crate::actor::Host;
@@ -28,9 +30,7 @@ use crate::chain::{GapKind, MarkWish};
 use crate::credential::{Catalogue, Describe, Resting};
 use crate::event::{Event, Fault, ProcessKey, What, tells_who_is_there};
 use crate::evidence::Signing;
-use crate::kernel::{
-    Cgroups, Control, Counters, Landed, MissWatch, MountWatch, Patrol, ScopeWatch, boot_ns, seed,
-};
+use crate::kernel::{Cgroups, Control, Counters, Landed, MissWatch, MountWatch, Patrol, ScopeWatch, boot_ns};
 use crate::record::{Coverage, Record};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Ledger, Own};
@@ -105,6 +105,7 @@ pub struct Worker<D, H> {
     next_heartbeat_ns: u64,
     /// When `/proc` is to be read again, after a loss.
     reconcile_ns: Option<u64>,
+    roll: Roll,
     /// Marks and connections for which the kernel had no room, so far, and when that was last looked at.
     crowded: (u64, u64),
 }
@@ -123,6 +124,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             next_rescan_ns: now,
             next_heartbeat_ns: now + HEARTBEAT_NS,
             reconcile_ns: None,
+            roll: Roll::default(),
             crowded: (0, now),
         }
     }
@@ -156,7 +158,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     self.spare();
                     // Between two batches: all of one is judged by the same set.
                     let mut records = self.reload();
-                    records.extend(self.digest(&batch));
+                    records.extend(self.read(&batch));
                     let ticks = batch.iter().any(|event| event.what == What::Tick);
                     if ticks {
                         self.upkeep(&mut records)?;
@@ -182,6 +184,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
     fn close(mut self) -> Result<(), StoreError> {
         let now = boot_ns();
         let mut records = self.gather.rest();
+        self.close_the_roll(&mut records);
         self.crowding(now, &mut records);
         self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();
@@ -225,20 +228,24 @@ impl<D: Describe, H: Host> Worker<D, H> {
     fn digest(&mut self, batch: &[Event]) -> Vec<Record> {
         let mut records = Vec::new();
         for event in batch {
-            self.around.patrol.see(event);
-            if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
-                && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
-            {
-                self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));
-            }
-            if !self.around.turn.is_ours(event) {
-                continue;
-            }
-            // What is captured is what the stages get, so that a replay cannot differ.
-            let event = if self.around.tape.is_some() { plain(event) } else { Cow::Borrowed(event) };
-            self.enter(&Input::Event { event, listed: self.rest.listed() }, &mut records);
+            self.see(event, &mut records);
         }
         records
+    }
+
+    fn see(&mut self, event: &Event, records: &mut Vec<Record>) {
+        self.around.patrol.see(event);
+        if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
+            && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
+        {
+            self.reconcile_ns = Some(event.time_ns.saturating_add(RECONCILE_NS));
+        }
+        if !self.around.turn.is_ours(event) {
+            return;
+        }
+        // What is captured is what the stages get, so that a replay cannot differ.
+        let event = if self.around.tape.is_some() { plain(event) } else { Cow::Borrowed(event) };
+        self.enter(&Input::Event { event, listed: self.rest.listed() }, records);
     }
 
     /// What is due from time to time.
@@ -255,7 +262,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         }
         if self.reconcile_ns.is_some_and(|at| now >= at) {
             self.reconcile_ns = None;
-            records.extend(self.reconcile(now));
+            self.call_the_roll(now);
         }
         // Probes go one after the other when the agent stops: a canary that is sent out then is half seen.
         let stopping = self.around.stopping.load(Ordering::Relaxed);
@@ -274,31 +281,6 @@ impl<D: Describe, H: Host> Worker<D, H> {
             self.retain(now, records)?;
         }
         Ok(())
-    }
-
-    /// After a loss of forks, executions or exits: `/proc` tells who is there.
-    fn reconcile(&mut self, now: u64) -> Vec<Record> {
-        let scan = match seed(self.around.cgroups.as_ref(), &self.around.watched, &|_| None) {
-            Ok(scan) => scan,
-            Err(error) => {
-                tracing::warn!("/proc cannot be read again after a loss: {error}");
-                return Vec::new();
-            }
-        };
-        self.around.ledger.rescans.one();
-        let mut events = scan.events;
-        let mut present: Vec<ProcessKey> = Vec::new();
-        for event in &mut events {
-            if let What::Seeded(seeded) = &mut event.what {
-                seeded.again = true;
-                present.push(seeded.process.key);
-            }
-        }
-        // A row that could not be read is of a process that ended, or is hidden: then nobody is taken for gone.
-        if scan.unread == 0 {
-            events.push(Event { time_ns: now, what: What::Present(present) });
-        }
-        self.digest(&events)
     }
 
     /// A canary showed other than what was shown before.

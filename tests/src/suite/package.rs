@@ -65,13 +65,21 @@ pub fn package(place: &Place) -> Result<()> {
     verdict(place, "package-chain", life::chain(&mut records));
     verdict(place, "package-capabilities", unit::each_is_needed(&mut records));
     verdict(place, "package-reload", unit::reload(&mut records));
-    verdict(place, "package-watchdog", unit::watchdog());
+    // In these the agent has its part, and no release of a distribution another.
+    let once = place.cell.as_deref() == Some("6.1-package");
+    if once {
+        verdict(place, "package-watchdog", unit::watchdog());
+    }
     verdict(place, "package-upgrade", with_the_managers_word(life::upgrade(&mut records)));
-    verdict(place, "package-downgrade", life::downgrade());
+    if once {
+        verdict(place, "package-downgrade", life::downgrade());
+    }
     verdict(place, "package-switched-off", life::switched_off_stays_off());
     verdict(place, "package-remove", life::remove());
     verdict(place, "package-purge", life::purge());
-    verdict(place, "package-rpm", with_the_managers_word(redhat::life()));
+    if once {
+        verdict(place, "package-rpm", with_the_managers_word(redhat::life()));
+    }
     Ok(())
 }
 

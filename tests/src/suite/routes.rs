@@ -123,7 +123,7 @@ pub(super) fn routes(place: &Place) -> Result<()> {
             Err(error) => Err(error.context("the act failed")),
         };
         if let Err(error) = told.and_then(|verdict| compare(place, row, &tier, &verdict)) {
-            wrong.push(format!("{} ({tier}): {error:#}", route.id));
+            wrong.push(format!("{} ({tier}): {error:#}\n{}", route.id, evidence.left_by(ground)));
         }
     }
     no_value_left(&place.directory("routes")?.join("agent"))?;

@@ -8,9 +8,8 @@ use anyhow::{Context, Result, ensure};
 use super::life::STORE;
 use super::{Before, CONFIG, property, shell};
 
-/// Debian 12's rpm wants to be told that it is meant; Debian 13's does not know that word.
-const RPM: &str =
-    "rpm $(rpm --force-debian --version > /dev/null 2>&1 && echo --force-debian) --nodeps --nosignature";
+/// Debian's rpm wants to be told that it is meant.
+const RPM: &str = "rpm --force-debian --nodeps --nosignature";
 const OLD: &str = "/spoor/spoor_1.rpm";
 const NEW: &str = "/spoor/spoor_2.rpm";
 

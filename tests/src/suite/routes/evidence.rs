@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::ground::Ground;
-use crate::records::text;
+use crate::records::{at, text};
+
+/// Lines about a route that failed.
+const LEFT_MAX: usize = 40;
 
 /// Every record of the agent.
 pub(super) struct Evidence<'a> {
@@ -23,6 +26,24 @@ impl<'a> Evidence<'a> {
     pub(super) fn chain(&self, ground: &Ground<'_>) -> Result<&'a str> {
         let found = self.records.iter().find(|record| ground.is_program("", record));
         found.map(|record| text(record, "chain")).with_context(|| format!("no record of {}", ground.exe("")))
+    }
+
+    /// What there is all the same of a route that was not seen as declared: its program's records in short, gaps, and what the
+    /// agent counted that it should not have to.
+    pub(super) fn left_by(&self, ground: &Ground<'_>) -> String {
+        let acts = self.records.iter().filter(|record| ground.is_program("", record));
+        let acts = acts
+            .map(|act| format!("  it left {} of process {}", text(act, "action"), at(act, "process.pid")));
+        let gaps = self.records.iter().filter(|record| text(record, "type") == "gap");
+        let gaps = gaps.map(|gap| format!("  gap {}: {}", text(gap, "kind"), at(gap, "counts")));
+        let last = self.records.iter().rfind(|record| text(record, "type") == "heartbeat");
+        let counters = last.and_then(|last| at(last, "counters").as_object()).into_iter().flatten();
+        let counters = counters.filter(|(name, count)| {
+            let odd = ["probe_", "fault", "lost", "dropped", "passed", "refused", "unread"];
+            count.as_u64() != Some(0) && odd.iter().any(|part| name.contains(part))
+        });
+        let counters = counters.map(|(name, count)| format!("  {name} {count}"));
+        acts.chain(gaps).chain(counters).take(LEFT_MAX).collect::<Vec<_>>().join("\n")
     }
 
     /// The twin did nothing that is worth a record.
