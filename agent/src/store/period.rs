@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use super::error::At as _;
@@ -155,6 +156,8 @@ pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).at(path)?;
     connection.busy_timeout(Duration::from_secs(5)).at(path)?;
+    // A plan is made once: else a question for other numbers is prepared anew, which costs more than its answer.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).at(path)?;
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).at(path);
     let (application, found) = (number("application_id")?, number("user_version")?);
     if application != APPLICATION {

@@ -38,7 +38,8 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     in such a guest, and under valgrind; --from LOG draws a run of the guest before, `stages` leaves the guest out\n\
     soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \
     red where something does; --from LOG judges a run before\n    \
-    flood   only what a running agent reads and loses of floods of connections, openings and processes, at paces up to twice its ceiling\n\
+    flood [ACTS...]  only what a running agent reads and loses of floods, at paces up to twice its ceiling: of connections, openings,\n            \
+    forks and executions, or of those that are named\n\
     Other arguments are handed on to it.";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
@@ -50,7 +51,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         _ => {}
     }
     let object = probes::ensure()?;
-    let busy = args == ["busy"] || args == ["flood"];
+    let busy = args == ["busy"] || args.first().is_some_and(|first| first == "flood");
     if !busy {
         step!("bench: spoor, stages");
         Cmd::cargo()

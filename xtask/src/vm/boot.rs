@@ -49,8 +49,8 @@ pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
     let memory = match boot.cell.system.suite() {
         // Ten thousand processes.
         _ if boot.grows() => "4096",
-        "measured" => "2048",
-        "package" | "overhead" => "1536",
+        "measured" | "overhead" => "2048",
+        "package" => "1536",
         _ => "1024",
     };
     let more = match &disk {

@@ -62,8 +62,9 @@ const OF_MEMORY: Base = Base {
 /// No systemd, no cron: whatever runs there is measured.
 static MEASURED: Base = Base {
     folder: "debian-overhead",
-    about: "with auditd and laurel (a minute, once)",
+    about: "with auditd, laurel, and programs that are watched at work (some minutes, once)",
     packages: "auditd,laurel",
+    more: "gcc libc6-dev redis-server redis-tools nginx-light apache2-utils",
     ..OF_MEMORY
 };
 

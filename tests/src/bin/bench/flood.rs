@@ -59,12 +59,15 @@ impl Outcome {
     }
 }
 
-pub(crate) fn flood(place: &Place) -> Result<()> {
+/// Of all acts, or of those that are named.
+pub(crate) fn flood(place: &Place, named: &[&str]) -> Result<()> {
+    let strange = named.iter().find(|name| ACTS.iter().all(|act| act.name != **name));
+    ensure!(strange.is_none(), "no such acts: {strange:?}");
     let directory = place.directory("flood")?;
     fs::write(directory.join("0"), "no secret\n")?;
     println!("| acts | pace asked for, a second | pace | samples | made | read | refused | add up |");
     println!("|---|---|---|---|---|---|---|---|");
-    for act in &ACTS {
+    for act in ACTS.iter().filter(|act| named.is_empty() || named.contains(&act.name)) {
         let config = format!("[credentials]\npaths = [\"{}/0\"]\n", directory.display());
         let agent = Agent::start(place, &format!("flood-{}", act.name), &config)?;
         pass(SETTLE);

@@ -39,14 +39,14 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => measure(&[starts, acts, busy, rest]),
+        [] => measure(&[&starts, &acts, &busy, &rest]),
         ["cgroup", group, "open", path] => {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             drop(fs::File::open(path)?);
             Ok(())
         }
-        ["busy"] => measure(&[acts, busy]),
-        ["flood"] => measure(&[flood::flood]),
+        ["busy"] => measure(&[&acts, &busy]),
+        ["flood", acts @ ..] => measure(&[&|place| flood::flood(place, acts)]),
         ["cgroup", group, "flood", act, pace, made, directory] => {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             flood::work_off(act, pace.parse()?, made.parse()?, Path::new(directory))
@@ -55,7 +55,7 @@ fn main() -> Result<()> {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             work_off(work, Duration::from_micros(apart_us.parse()?), Path::new(directory))
         }
-        _ => bail!("usage: bench [busy | flood]"),
+        _ => bail!("usage: bench [busy | flood [ACTS...]]"),
     }
 }
 
@@ -76,7 +76,10 @@ fn hierarchy() -> Result<PathBuf> {
     Ok(place.into())
 }
 
-fn measure(parts: &[fn(&Place) -> Result<()>]) -> Result<()> {
+/// Something that is measured.
+type Part<'a> = &'a dyn Fn(&Place) -> Result<()>;
+
+fn measure(parts: &[Part<'_>]) -> Result<()> {
     let work = tempfile::Builder::new().prefix("spoor-bench-").tempdir()?;
     let path = format!("/spoor-bench-{}", std::process::id());
     let group = OwnCgroup(hierarchy()?.join(path.trim_start_matches('/')));

@@ -8,11 +8,13 @@
 //! of a file of DIRECTORY: no credential, none at all, one credential, many in turns); `fork` (and wait), `exec` (of the
 //! smallest program there is), `exec-true` (of `/bin/true`); `connect` and `send` (TCP and UDP on loopback, both ends here),
 //! by a user's process, `connect-service` by one without a login, `connect-held` and `send-held` by one that holds a credential.
+//! `tree-walk`, `archive`, `compile`, `redis-service` and `nginx-service` are the work of other programs (mix.rs).
 //! `churn` goes on for as long as its input does (churn.rs), and `crowd` is no work: TIMES processes that sleep until the input ends.
 
 #![expect(unsafe_code, reason = "fork, and calls that a library would answer from memory")]
 
 mod churn;
+mod mix;
 
 use std::fs::File;
 use std::hint::black_box;
@@ -112,6 +114,9 @@ type Step = Box<dyn FnMut(u32) -> Result<()>>;
 
 fn step(work: &str, directory: &Path) -> Result<Step> {
     let secret = directory.join("secrets/0");
+    if let Some(step) = mix::step(work, directory)? {
+        return Ok(step);
+    }
     Ok(match work {
         "loop" => Box::new(|turn| {
             black_box((0..1_000).fold(turn, |sum, more| black_box(sum).wrapping_add(more)));
