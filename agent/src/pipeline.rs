@@ -224,9 +224,10 @@ impl<D: Describe, H: Host> Stages<D, H> {
             self.hello(event, bytes, notes);
             return;
         }
-        let Some(process) = applied.process.as_ref().filter(|_| !applied.late) else {
-            return;
-        };
+        let Some(process) = applied.process.as_ref() else { return };
+        if applied.late {
+            return self.came_late(event, seen, notes);
+        }
         self.deed(event, seen, (process, applied.child.as_ref()), notes, wishes);
         self.forget(&applied);
     }

@@ -8,7 +8,7 @@ use super::{Cast, Stages};
 use crate::actor::Host;
 use crate::chain::{MarkWish, Note, Subject};
 use crate::credential::{Credential, Describe};
-use crate::event::{Deed, Endpoint, Event, OpenedFile, Seen};
+use crate::event::{Deed, Endpoint, Event, Loss, OpenedFile, Seen, What};
 use crate::lineage::Process;
 
 impl<D: Describe, H: Host> Stages<D, H> {
@@ -83,6 +83,18 @@ impl<D: Describe, H: Host> Stages<D, H> {
             Deed::Identity(_) | Deed::Exit(_) => self.changed_or_ended(event, seen, process, notes),
             Deed::ConnectEnd { .. } | Deed::AcceptEnd { .. } | Deed::Hello { .. } => {}
         }
+    }
+
+    /// What a process did that is known to have ended: nobody knows any more in whose name, so it is not told, and that is a gap.
+    /// (Of two threads that end together, each may be told as the last.)
+    pub(super) fn came_late(&mut self, event: &Event, seen: &Seen, notes: &mut Vec<Note>) {
+        if let Deed::Exit(_) = seen.deed {
+            return;
+        }
+        self.ledger.acts_late.one();
+        let loss = Loss { since_ns: event.time_ns, counts: Vec::new(), cpus: Vec::new() };
+        let lost = Event { time_ns: event.time_ns, what: What::Lost(loss) };
+        self.observe(&lost, Cast::default(), notes);
     }
 
     /// Whoever changes is who it was; some attach points tell who it is then.

@@ -404,6 +404,22 @@ fn a_run_whose_end_passed_by_ends_when_proc_is_read_again() {
 }
 
 #[test]
+fn what_a_process_does_after_its_end_is_a_gap() {
+    let (mut story, shell) = Scenario::begin();
+    let other = story.run(shell, 200, BACKUP, "/usr/bin/other");
+    story.open(other, AWS);
+    let job = story.run(shell, 201, BACKUP, "/usr/bin/job");
+    story.push(What::Present(vec![shell, other]));
+    story.exit(job, 0);
+    let quiet = story.play();
+    assert_eq!(quiet.counter("acts_late"), 0, "an end that was known is nothing new");
+    story.open(job, PGPASS);
+    let played = story.play();
+    assert_eq!(played.counter("acts_late"), 1);
+    assert_eq!(played.lines()[quiet.lines().len()..], ["gap lost [A]"].map(str::to_owned));
+}
+
+#[test]
 fn a_canary_leaves_no_trace() {
     let (mut story, shell) = Scenario::begin();
     let canary = story.fork(shell, 200);

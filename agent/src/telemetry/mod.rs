@@ -106,6 +106,8 @@ ledger! {
     environments_cut,
     /// Openings and readings that a stacked file system did beneath one that was seen: merged into that.
     opens_merged,
+    /// Acts of processes that are known to have ended before: not told, and a gap.
+    acts_late,
     /// Times that a list of pods was had, from the kubelet or a file.
     pod_lists,
     /// Times that no list of pods could be had: pods are named by their tokens and their bundles alone.

@@ -74,7 +74,7 @@ pub(super) fn crowd(place: &Place) -> Result<()> {
     }
     // Each has opened its credential, or that passed by and is told; and each run of those that did has ended.
     let (mut open, mut opened, mut missed) = (BTreeSet::new(), 0, 0);
-    agent.records.wait("the end of each run", |record| {
+    let ended = agent.records.wait("the end of each run", |record| {
         let chain = text(record, "chain");
         if is_action(record, "secret.open") && text(record, "file.path") == secret {
             opened += u64::from(open.insert(chain.to_owned()));
@@ -84,7 +84,8 @@ pub(super) fn crowd(place: &Place) -> Result<()> {
             missed += at(record, "counts").get("secret.open").and_then(Value::as_u64).unwrap_or(0);
         }
         open.is_empty() && opened + missed >= RUNS
-    })?;
+    });
+    ended.with_context(|| format!("{opened} of {RUNS} opened, {missed} missed, open still: {open:?}"))?;
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
     let last =
