@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -167,6 +167,9 @@ impl Agent {
         let status = self.end()?;
         let mut records = std::mem::replace(&mut self.records, Records::of(Path::new("")));
         records.refresh()?;
+        let last = records.all.iter().rfind(|record| text(record, "type") == "heartbeat");
+        let late = last.and_then(|last| at(last, "counters.acts_late").as_u64()).unwrap_or(0);
+        ensure!(late == 0, "{late} acts were told of processes after their end, and lost");
         Ok((status, records))
     }
 

@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::load::SECRETS;
+use super::load::{DISK_SECRETS, SECRETS};
 use crate::agent::{Agent, Samples};
 use crate::records::text;
 use crate::{PATIENCE, Place};
@@ -58,7 +58,7 @@ impl Collector {
         Ok(match self {
             Self::Nobody => Running::Nobody,
             Self::Spoor => {
-                let config = format!("[credentials]\npaths = [\"{SECRETS}/**\"]\n");
+                let config = format!("[credentials]\npaths = [\"{SECRETS}/**\", \"{DISK_SECRETS}/**\"]\n");
                 Running::Spoor(Box::new(Agent::start(place, &format!("visit-{visit}"), &config)?))
             }
             Self::Auditd | Self::Laurel => Running::Audit(self, audit(self)?),
@@ -122,7 +122,7 @@ fn audit(collector: Collector) -> Result<Child> {
         ensure!(Instant::now() < deadline, "auditd does not get ready");
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    let rules = format!("{RULES}-w {SECRETS} -p r -k secret\n");
+    let rules = format!("{RULES}-w {SECRETS} -p r -k secret\n-w {DISK_SECRETS} -p r -k secret\n");
     fs::write("/run/audit.rules", rules)?;
     auditctl(&["-R", "/run/audit.rules"])?;
     auditctl(&["-e", "1"])?;

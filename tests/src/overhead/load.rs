@@ -3,14 +3,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::mount::{MsFlags, mount};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::Place;
+use crate::{PATIENCE, Place};
 
 /// A fixed piece of work.
 pub(super) struct Load {
@@ -28,7 +30,7 @@ const fn load(name: &'static str, times: u32, told: &'static [(&'static str, u32
 const SERVED: &[(&str, u32)] = &[("accept", 1), ("accept.end", 1), ("connect", 1), ("connect.end", 1)];
 
 /// All of it. Each takes some ten million instructions without a collector, and those of others some hundred million.
-pub(super) const LOADS: [Load; 19] = [
+pub(super) const LOADS: [Load; 22] = [
     load("loop", 2_000, &[]),
     load("getpid", 50_000, &[]),
     load("open-plain", 2_000, &[]),
@@ -43,17 +45,26 @@ pub(super) const LOADS: [Load; 19] = [
     load("connect-held", 300, SERVED),
     load("send", 3_000, &[]),
     load("send-held", 3_000, &[]),
+    // The same where hosts have their files.
+    load("open-plain-disk", 2_000, &[]),
+    load("open-secret-disk", 500, &[("secret.open", 1)]),
     // Programs of others, of which nobody says how many samples they are to be told in.
     load("tree-walk", 1, &[]),
     load("archive", 1, &[]),
+    load("archive-disk", 1, &[]),
     load("compile", 1, &[]),
     load("redis-service", 1, &[]),
     load("nginx-service", 1, &[]),
 ];
 
+/// In memory, as all of the guest's files.
 const DIRECTORY: &str = "/srv/load";
 /// Where the credentials are that are opened.
 pub(super) const SECRETS: &str = "/srv/load/secrets";
+/// A file system on a disk, and a directory as deep in it as many are.
+const MOUNTED: &str = "/srv/disk";
+const DISK_DIRECTORY: &str = "/srv/disk/opt/app/data";
+pub(super) const DISK_SECRETS: &str = "/srv/disk/opt/app/data/secrets";
 
 /// A program that ends with success, and has no more than that takes: an ELF header, one segment, one call.
 const SMALLEST: &[u8] = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\
@@ -79,6 +90,34 @@ pub(super) fn make_ready(place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// The same on a disk that is empty when the guest boots.
+pub(super) fn make_disk_ready() -> Result<()> {
+    const DISK: &str = "/dev/nvme0n1";
+    let begun = Instant::now();
+    while !Path::new(DISK).exists() {
+        ensure!(begun.elapsed() < PATIENCE, "no {DISK}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    // Nothing is left to be done in the background.
+    let now = ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", DISK];
+    run(Command::new("mkfs.ext4").args(now))?;
+    fs::create_dir_all(MOUNTED)?;
+    mount(Some(DISK), MOUNTED, Some("ext4"), MsFlags::MS_NOATIME, None::<&str>).context("mount the disk")?;
+    fs::create_dir_all(DISK_SECRETS)?;
+    fs::write(format!("{DISK_SECRETS}/0"), "no secret\n")?;
+    fs::write(format!("{DISK_DIRECTORY}/plain"), "no secret\n")?;
+    run(Command::new("cp").args(["-a", "/usr/share", &format!("{DISK_DIRECTORY}/tree")]))?;
+    nix::unistd::sync();
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").status();
+    let status = status.with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
 pub(super) fn program(place: &Place) -> PathBuf {
     place.act.with_file_name("spoor-load")
 }
@@ -99,8 +138,12 @@ pub(super) struct AtWork {
 impl Load {
     /// Starts it, and waits until it is ready and warm.
     pub(super) fn start(&self, place: &Place) -> Result<AtWork> {
+        let (work, directory) = match self.name.strip_suffix("-disk") {
+            Some(work) => (work, DISK_DIRECTORY),
+            None => (self.name, DIRECTORY),
+        };
         let mut child = Command::new(program(place))
-            .args([self.name, &self.times.to_string(), DIRECTORY])
+            .args([work, &self.times.to_string(), directory])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

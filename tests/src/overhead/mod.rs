@@ -32,6 +32,7 @@ const ROUNDS: usize = 3;
 /// Where work fails, a collector cannot be started or stopped, or the machine does not come to rest.
 pub fn overhead(place: &Place) -> Result<()> {
     load::make_ready(place)?;
+    load::make_disk_ready().context("make the disk ready")?;
     collector::make_ready().context("make audit ready")?;
     let mut visit = 0;
     let mut pass = |collector: Collector| -> Result<()> {

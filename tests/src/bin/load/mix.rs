@@ -25,7 +25,12 @@ pub(super) fn step(work: &str, directory: &Path) -> Result<Option<Step>> {
         |line: String| -> Step { Box::new(move |_| run(Command::new("/bin/sh").args(["-c", &line]))) };
     Ok(Some(match work {
         "tree-walk" => shell("find /usr /etc -xdev -type f -size +1k > /dev/null".to_owned()),
-        "archive" => shell(format!("tar -cPf {at}/archive.tar /etc /usr/share")),
+        "archive" => {
+            let tree = directory.join("tree");
+            let what = if tree.exists() { tree.display().to_string() } else { "/etc /usr/share".to_owned() };
+            // Into memory: what is written to a disk goes there later.
+            shell(format!("tar -cPf /tmp/archive.tar {what}"))
+        }
         "compile" => {
             sources(directory)?;
             shell(format!(
