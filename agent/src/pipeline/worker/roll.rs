@@ -1,7 +1,6 @@
 //! The roll: after a loss `/proc` tells who is there. That takes a while, and what happened before and during it is still on
-//! its way through the rings: a process whose execution, opening and exit are there is not in `/proc` any more, and taken for
-//! gone it would be told of under the name of its maker, in a chain that nobody ends. So what `/proc` told takes its place in
-//! the order of kernel time.
+//! its way through the rings: a process whose execution, opening and exit are there is not in `/proc` any more, and once it is
+//! taken for gone, what it did cannot be told. So what `/proc` told takes its place in the order of kernel time.
 
 use super::Worker;
 use crate::actor::Host;
@@ -20,7 +19,7 @@ pub(super) struct Roll {
 }
 
 impl Roll {
-    /// `/proc` was read from one time to another. What is told anew is more than what was told before.
+    /// `/proc` was read from one time to another. What was told before and waits still is superseded.
     fn call(&mut self, (began_ns, ended_ns): (u64, u64), rows: Vec<Event>, present: Option<Vec<ProcessKey>>) {
         self.rows = (began_ns, rows);
         let event = |present| Event { time_ns: began_ns, what: What::Present(present) };
