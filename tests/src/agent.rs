@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::records::{Records, at, seq, text};
+use crate::records::{Records, at, last_heartbeat, seq, text};
 use crate::{PATIENCE, Place};
 
 /// A running agent.
@@ -167,7 +167,7 @@ impl Agent {
         let status = self.end()?;
         let mut records = std::mem::replace(&mut self.records, Records::of(Path::new("")));
         records.refresh()?;
-        let last = records.all.iter().rfind(|record| text(record, "type") == "heartbeat");
+        let last = last_heartbeat(&records.all);
         let late = last.and_then(|last| at(last, "counters.acts_late").as_u64()).unwrap_or(0);
         ensure!(late == 0, "{late} acts were told of processes after their end, and lost");
         Ok((status, records))

@@ -89,3 +89,9 @@ pub fn text<'a>(record: &'a Value, path: &str) -> &'a str {
 pub fn seq(record: &Value) -> u64 {
     at(record, "seq").as_u64().unwrap_or(0)
 }
+
+/// The newest record in which the agent says that it is there, with its counters.
+#[must_use]
+pub fn last_heartbeat(records: &[Value]) -> Option<&Value> {
+    records.iter().rfind(|record| text(record, "type") == "heartbeat")
+}

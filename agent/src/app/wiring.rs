@@ -155,7 +155,7 @@ pub(super) fn early(
     events.append(&mut watching.covered.kept);
     if watching.covered.not_kept != 0 {
         // Of what kinds they were, nobody counted: it is a gap without numbers.
-        let loss = Loss { since_ns: watching.since_ns, counts: Vec::new(), cpus: Vec::new() };
+        let loss = Loss::uncounted(watching.since_ns);
         events.push(Event { time_ns: boot_ns(), what: What::Lost(loss) });
     }
     let coverage = coverage(host, &watching.covered, scope);

@@ -223,8 +223,7 @@ impl Machine {
             What::Refused { loss, whose } => self.refused(time_ns, loss, (whose, input.table), out),
             What::Missed(loss) => self.lost(time_ns, GapKind::Missed, loss, out),
             What::Silent { since_ns } => {
-                let loss = Loss { since_ns: *since_ns, counts: Vec::new(), cpus: Vec::new() };
-                self.lost(time_ns, GapKind::ProbeSilent, &loss, out);
+                self.lost(time_ns, GapKind::ProbeSilent, &Loss::uncounted(*since_ns), out);
             }
             What::Seeded(_) => {
                 if let Some(by) = input.by {

@@ -8,6 +8,7 @@ mod convert;
 mod file;
 mod identity;
 mod keys;
+mod loss;
 mod network;
 
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ pub use convert::{ConvertError, convert};
 pub use file::{Matched, OpenedFile};
 pub use identity::{IdentityChange, Ids};
 pub use keys::{KernelKey, KeyWay};
+pub use loss::{Loss, Whose, tells_of_ends, tells_who_is_there};
 pub use network::{Endpoint, SendOutcome, Transport};
 pub use spoor_wire::{Fault, Kind, Source};
 
@@ -362,37 +364,4 @@ pub struct Seeded {
     pub open: Vec<OpenedFile>,
     /// Read after a loss: what was known before may be wrong.
     pub again: bool,
-}
-
-/// Whether events of a kind tell which processes there are: without one of them `/proc` has to.
-#[must_use]
-pub const fn tells_who_is_there(kind: Kind) -> bool {
-    matches!(kind, Kind::Fork | Kind::Exec | Kind::Exit)
-}
-
-/// Whether events of a kind tell, or their probe does, that connections ended: without one of them a server seems to serve for
-/// ever.
-#[must_use]
-pub const fn tells_of_ends(kind: Kind) -> bool {
-    matches!(kind, Kind::ConnectEnd | Kind::AcceptEnd)
-}
-
-/// Whose samples were refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Whose {
-    /// Of a process.
-    Process(ProcessKey),
-    /// Of processes in a cgroup, by its id in the default hierarchy.
-    Cgroup(u64),
-}
-
-/// What did not arrive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// From when on, ns of `CLOCK_BOOTTIME`.
-    pub since_ns: u64,
-    /// How many of each kind.
-    pub counts: Vec<(Kind, u64)>,
-    /// How many on each CPU.
-    pub cpus: Vec<(u32, u64)>,
 }

@@ -78,7 +78,6 @@ fn has_ended(error: &ProcError) -> bool {
     }
 }
 
-/// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
 fn key(pid: i32, start: u64, ticks: u64) -> ProcessKey {
     ProcessKey {
         tgid: u32::try_from(pid).unwrap_or(0),
@@ -96,6 +95,7 @@ pub fn process_key(pid: u32) -> std::io::Result<ProcessKey> {
     Ok(key(stat.pid, stat.starttime, procfs::ticks_per_second()))
 }
 
+/// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
 fn read(
     process: &Process,
     ticks: u64,

@@ -92,8 +92,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
             return;
         }
         self.ledger.acts_late.one();
-        let loss = Loss { since_ns: event.time_ns, counts: Vec::new(), cpus: Vec::new() };
-        let lost = Event { time_ns: event.time_ns, what: What::Lost(loss) };
+        let lost = Event { time_ns: event.time_ns, what: What::Lost(Loss::uncounted(event.time_ns)) };
         self.observe(&lost, Cast::default(), notes);
     }
 

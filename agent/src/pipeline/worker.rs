@@ -141,7 +141,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         self.store(&first)?;
         self.show_itself();
         let mut records = self.damaged(boot_ns());
-        records.extend(self.digest(early));
+        early.iter().for_each(|event| self.see(event, &mut records));
         self.store(&records)?;
         self.sign_in_time(boot_ns())
     }
@@ -224,15 +224,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         records
     }
 
-    /// Events to records, and marks into the kernel.
-    fn digest(&mut self, batch: &[Event]) -> Vec<Record> {
-        let mut records = Vec::new();
-        for event in batch {
-            self.see(event, &mut records);
-        }
-        records
-    }
-
+    /// An event to records, and marks into the kernel.
     fn see(&mut self, event: &Event, records: &mut Vec<Record>) {
         self.around.patrol.see(event);
         if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
@@ -258,7 +250,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             self.crowding(now, records);
         }
         for loss in self.around.misses.look(now) {
-            records.extend(self.digest(&[Event { time_ns: now, what: What::Missed(loss) }]));
+            self.see(&Event { time_ns: now, what: What::Missed(loss) }, records);
         }
         if self.reconcile_ns.is_some_and(|at| now >= at) {
             self.reconcile_ns = None;
@@ -305,7 +297,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let mut records = self.cover(now);
         if silent {
             let since_ns = self.around.patrol.since_ns();
-            records.extend(self.digest(&[Event { time_ns: now, what: What::Silent { since_ns } }]));
+            self.see(&Event { time_ns: now, what: What::Silent { since_ns } }, &mut records);
         }
         records
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::load::{DISK_SECRETS, SECRETS};
 use crate::agent::{Agent, Samples};
-use crate::records::text;
+use crate::records::last_heartbeat;
 use crate::{PATIENCE, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl Running {
                 let (directory, log) = (agent.directory.clone(), agent.log());
                 let (status, records) = agent.stop()?;
                 ensure!(status.success(), "the agent ended with {status}:\n{log}");
-                let last = records.all.iter().rev().find(|record| text(record, "type") == "heartbeat");
+                let last = last_heartbeat(&records.all);
                 let mut counters =
                     last.and_then(|last| last.get("counters")).context("no last heartbeat")?.clone();
                 counters["bytes"] = stored(&directory.join("store"))?.into();

@@ -100,20 +100,19 @@ pub(super) fn make_disk_ready() -> Result<()> {
     }
     // Nothing is left to be done in the background.
     let now = ["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", DISK];
-    run(Command::new("mkfs.ext4").args(now))?;
+    run(Command::new("/sbin/mkfs.ext4").args(now))?;
     fs::create_dir_all(MOUNTED)?;
     mount(Some(DISK), MOUNTED, Some("ext4"), MsFlags::MS_NOATIME, None::<&str>).context("mount the disk")?;
     fs::create_dir_all(DISK_SECRETS)?;
     fs::write(format!("{DISK_SECRETS}/0"), "no secret\n")?;
     fs::write(format!("{DISK_DIRECTORY}/plain"), "no secret\n")?;
-    run(Command::new("cp").args(["-a", "/usr/share", &format!("{DISK_DIRECTORY}/tree")]))?;
+    run(Command::new("/bin/cp").args(["-a", "/usr/share", &format!("{DISK_DIRECTORY}/tree")]))?;
     nix::unistd::sync();
     Ok(())
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let status = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").status();
-    let status = status.with_context(|| format!("{command:?}"))?;
+    let status = command.status().with_context(|| format!("{command:?}"))?;
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(())
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{BACKUP, act_well, home, is_action, is_chain, of_chain, one, path, refusing_port};
 use crate::Place;
 use crate::agent::Agent;
-use crate::records::{at, text};
+use crate::records::{at, last_heartbeat, text};
 
 /// The coverage record says which tier is in use, and every signal is proven.
 pub(super) fn tiers(place: &Place) -> Result<()> {
@@ -53,8 +53,7 @@ pub(super) fn balance(place: &Place) -> Result<()> {
     act_well(place, &steps)?;
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    let last =
-        records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     let count = |name: &str| at(last, &format!("counters.{name}")).as_u64();
     let (produced, read) = (count("samples_produced"), count("samples_read"));
     ensure!(produced.is_some() && produced == read, "produced {produced:?}, read {read:?}: {last}");
@@ -100,8 +99,7 @@ pub(super) fn flood(place: &Place) -> Result<()> {
     ensure!(at(&gap, "chains").as_array().is_some_and(|chains| !chains.is_empty()), "whose gap? {gap}");
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    let last =
-        records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     let count = |name: &str| at(last, &format!("counters.{name}")).as_u64().unwrap_or(u64::MAX);
     let (produced, read, dropped) =
         (count("samples_produced"), count("samples_read"), count("samples_dropped"));
@@ -167,8 +165,7 @@ pub(super) fn ceiling(place: &Place) -> Result<()> {
     ensure!(lost("connect") > 0, "no connection was lost of {CONNECTIONS}: {gap}");
     let all: u64 = told.iter().copied().map(losses).sum();
     ensure!(all == lost("connect") + lost("connect.end"), "more is lost than connections: {told:?}");
-    let last =
-        records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     ensure!(at(last, "counters.samples_dropped").as_u64() == Some(all), "gaps tell of {all}: {last}");
     let id = text(&chain, "chain");
     ensure!(at(&gap, "chains").as_array().is_some_and(|of| of.iter().any(|of| of == id)), "whose gap? {gap}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{BACKUP, act, act_well, home, is_action, is_chain, of_chain, one, path, port_is, refusing_port};
 use crate::agent::{Agent, Samples};
-use crate::records::{at, seq, text};
+use crate::records::{at, last_heartbeat, seq, text};
 use crate::{PATIENCE, Place};
 
 /// Runs of the service beside each noise, and how far they are apart.
@@ -95,7 +95,7 @@ pub(super) fn noisy(place: &Place) -> Result<()> {
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    let last = records.all.iter().rfind(|r| text(r, "type") == "heartbeat").context("no last heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     let count = |name: &str| at(last, &format!("counters.{name}")).as_u64().unwrap_or(u64::MAX);
     let (produced, read, dropped) =
         (count("samples_produced"), count("samples_read"), count("samples_dropped"));

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{act_well, home, is_action, of_chain, one, path};
 use crate::agent::Agent;
-use crate::records::{at, seq, text};
+use crate::records::{at, last_heartbeat, seq, text};
 use crate::{PATIENCE, Place};
 
 /// Openings whose samples must be counted.
@@ -75,7 +75,7 @@ pub(super) fn status(place: &Place) -> Result<()> {
 
     let (ended, records) = agent.stop()?;
     ensure!(ended.success(), "the agent ended with {ended}");
-    let last = records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no heartbeat")?;
     for name in ["samples_read", "records_stored", "samples_dropped", "askers_refused"] {
         let (asked, told) = (
             at(&status, &format!("counters.{name}")).as_u64(),
@@ -175,7 +175,7 @@ pub(super) fn reload(place: &Place) -> Result<()> {
     ensure!(opened(&of, &secret) == 0 && opened(&of, &known) == 1, "taken away: {of:#?}");
     let (ended, records) = agent.stop()?;
     ensure!(ended.success(), "the agent ended with {ended}");
-    let last = records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no heartbeat")?;
     let counted = (at(last, "counters.configs_taken"), at(last, "counters.configs_refused"));
     ensure!(counted.0 == 2 && counted.1 == 1, "counted {counted:?}");
     Ok(())

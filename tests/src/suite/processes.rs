@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{act, act_well, closed, home, is_action, is_chain, of_chain, one, path};
 use crate::Place;
 use crate::agent::Agent;
-use crate::records::{at, text};
+use crate::records::{at, last_heartbeat, text};
 
 /// One thread opens, another connects: one process.
 pub(super) fn threads(place: &Place) -> Result<()> {
@@ -88,8 +88,7 @@ pub(super) fn crowd(place: &Place) -> Result<()> {
     ended.with_context(|| format!("{opened} of {RUNS} opened, {missed} missed, open still: {open:?}"))?;
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    let last =
-        records.all.iter().rfind(|record| text(record, "type") == "heartbeat").context("a heartbeat")?;
+    let last = last_heartbeat(&records.all).context("a heartbeat")?;
     let told = |kind: &str| {
         let gaps = records.all.iter().filter(|record| is_gap(record));
         gaps.filter_map(|gap| at(gap, "counts").get(kind)?.as_u64()).sum::<u64>()

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{act, home, is_action, is_chain, of_chain, one, path};
 use crate::Place;
 use crate::agent::Agent;
-use crate::records::{Records, at, seq, text};
+use crate::records::{Records, at, last_heartbeat, seq, text};
 
 /// How long a job may run again and again until the digest of its program is known: it is taken when nothing else is to do.
 const DIGEST_WITHIN: Duration = Duration::from_mins(1);
@@ -83,7 +83,7 @@ pub(super) fn purposes(place: &Place) -> Result<()> {
     let store = agent.directory.join("store");
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    let last = records.all.iter().rev().find(|r| text(r, "type") == "heartbeat").context("no heartbeat")?;
+    let last = last_heartbeat(&records.all).context("no heartbeat")?;
     let told = outside(&records);
     ensure!(told.len() == 2, "what is within or undeclared was found: {told:#?}");
     let counted = (at(last, "counters.purposes_taken"), at(last, "counters.purposes_refused"));

@@ -39,10 +39,9 @@ pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
     let counted: &[&str] = &["-smp", "1", "-icount", "shift=0,sleep=off"];
     let processors: &[&str] = if boot.cell.system == System::Overhead { counted } else { &["-smp", "2"] };
     // What the guest writes to the disk is thrown away.
-    let disk = debian::disk_file(boot.cell.system);
     // Where costs are measured there is an empty one beside the system's files, which are in memory.
     let empty = boot.cell.system == System::Overhead && !boot.grows();
-    let disk = if empty { Some(empty_disk()?) } else { disk };
+    let disk = if empty { Some(empty_disk()?) } else { debian::disk_file(boot.cell.system) };
     let disk = disk.map(|file| format!("file={},format=raw,if=none,id=disk,snapshot=on", file.display()));
     // A second serial line beside the console takes out what is no text.
     let capture = format!("file:{}", capture_file().display());
@@ -52,7 +51,7 @@ pub(super) fn command(boot: &Boot, initramfs: &Path) -> Result<Cmd> {
     let memory = match boot.cell.system.suite() {
         // Ten thousand processes.
         _ if boot.grows() => "4096",
-        "measured" | "overhead" => "2048",
+        "measured" => "2048",
         "package" => "1536",
         _ => "1024",
     };

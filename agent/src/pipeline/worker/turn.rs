@@ -92,7 +92,7 @@ pub fn catch_up(feed: &Receiver<Vec<Event>>, now_ns: u64) -> Vec<Event> {
         }
     }
     if left_out {
-        let loss = Loss { since_ns: now_ns, counts: Vec::new(), cpus: Vec::new() };
+        let loss = Loss::uncounted(now_ns);
         kept.push(Event { time_ns: now_ns, what: What::Lost(loss) });
     }
     kept
@@ -142,7 +142,7 @@ mod tests {
                 assert_eq!(newer.is_ours(event), event.time_ns > cut || descent);
             }
         }
-        let loss = || Loss { since_ns: 0, counts: Vec::new(), cpus: Vec::new() };
+        let loss = || Loss::uncounted(0);
         for (time_ns, ours) in [(last, false), (last + 1, true)] {
             let lost = Event { time_ns, what: What::Lost(loss()) };
             let newer =

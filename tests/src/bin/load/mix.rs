@@ -29,7 +29,8 @@ pub(super) fn step(work: &str, directory: &Path) -> Result<Option<Step>> {
             let tree = directory.join("tree");
             let what = if tree.exists() { tree.display().to_string() } else { "/etc /usr/share".to_owned() };
             // Into memory: what is written to a disk goes there later.
-            shell(format!("tar -cPf /tmp/archive.tar {what}"))
+            let archive = std::env::temp_dir().join("archive.tar");
+            shell(format!("tar -cPf {} {what}", archive.display()))
         }
         "compile" => {
             sources(directory)?;
@@ -95,10 +96,13 @@ impl Drop for Server {
         use nix::sys::signal::{Signal, kill};
         // As its service manager would, so that it ends its workers.
         let pid = i32::try_from(self.0.id()).map(nix::unistd::Pid::from_raw);
-        if let Err(error) = pid.map_err(anyhow::Error::from).and_then(|pid| Ok(kill(pid, Signal::SIGTERM)?)) {
+        let ended = pid.map_err(anyhow::Error::from).and_then(|pid| {
+            kill(pid, Signal::SIGTERM)?;
+            Ok(self.0.wait()?)
+        });
+        if let Err(error) = ended {
             eprintln!("a server is not ended: {error}");
         }
-        let _ = self.0.wait();
     }
 }
 

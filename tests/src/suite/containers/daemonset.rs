@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::pod::Pod;
 use super::running::{IMAGE, Running, filter};
 use super::{PUBLIC, SECRETS, WAYS, take};
-use crate::records::{Records, at, seq, text};
+use crate::records::{Records, at, last_heartbeat, seq, text};
 use crate::suite::house::shell;
 use crate::suite::{KEY_ID, SECRET, is_action, port_is, verdict};
 use crate::{PATIENCE, Place};
@@ -142,7 +142,7 @@ fn whole(place: &Place, pod: &Pod, port: u16, records: &mut Records) -> Result<(
     reload(pod, records)?;
     running.stop()?;
     records.refresh()?;
-    let last = records.all.iter().rev().find(|record| text(record, "type") == "heartbeat");
+    let last = last_heartbeat(&records.all);
     ensure!(last.is_some_and(|last| last.to_string().contains("stopped")), "the last heartbeat: {last:?}");
     let after = fs::read_to_string("/proc/self/mountinfo")?;
     let of_pods = |table: &str| {

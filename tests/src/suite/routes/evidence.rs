@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::ground::Ground;
-use crate::records::{at, text};
+use crate::records::{at, last_heartbeat, text};
 
 /// Lines about a route that failed.
 const LEFT_MAX: usize = 40;
@@ -36,7 +36,7 @@ impl<'a> Evidence<'a> {
             .map(|act| format!("  it left {} of process {}", text(act, "action"), at(act, "process.pid")));
         let gaps = self.records.iter().filter(|record| text(record, "type") == "gap");
         let gaps = gaps.map(|gap| format!("  gap {}: {}", text(gap, "kind"), at(gap, "counts")));
-        let last = self.records.iter().rfind(|record| text(record, "type") == "heartbeat");
+        let last = last_heartbeat(self.records);
         let counters = last.and_then(|last| at(last, "counters").as_object()).into_iter().flatten();
         let counters = counters.filter(|(name, count)| {
             let odd = ["probe_", "fault", "lost", "dropped", "passed", "refused", "unread"];
