@@ -5,6 +5,9 @@ use core::mem::size_of;
 /// An offset the running kernel does not have.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Names of so many bytes, and none that are longer, lie in their directory entry.
+pub const NAME_SHORT: u32 = 31;
+
 /// Bytes of an inode that are read at once, where the kernel keeps there what is told of a file.
 pub const INODE_HEAD: u32 = 80;
 
@@ -85,6 +88,8 @@ pub struct Offsets {
     pub dentry__d_inode: u32,
     pub dentry__d_name_name: u32,
     pub dentry__d_name_len: u32,
+    /// Short names lie in the entry itself; [`ABSENT`] where there is no room there for [`NAME_SHORT`] bytes.
+    pub dentry__d_iname: u32,
     pub inode__i_mode: u32,
     pub inode__i_uid: u32,
     pub inode__i_ino: u32,
@@ -237,6 +242,8 @@ pub mod names {
     pub const MARKS: &str = "MARKS";
     /// Hash, LRU: `InodeKey` of a file that was found to be a credential, to its rule.
     pub const KNOWN: &str = "KNOWN";
+    /// Array of `u32` by `found_slot`: not 0 where a file of [`KNOWN`] may have its place.
+    pub const FOUND: &str = "FOUND";
     /// Programs that look after system calls, by slot.
     pub const SYSCALLS: &str = "SYSCALLS";
     /// Array of one `u32`: not 0 while the agent's next child is its canary.

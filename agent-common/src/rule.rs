@@ -31,9 +31,30 @@ pub fn hash_name(mut hash: u64, name: &[u64; NAME_WORDS], len: u32) -> u64 {
         if start >= len {
             break;
         }
-        hash = mixed(hash ^ *word);
+        hash = hash_word(hash, *word);
     }
+    hash_end(hash, len)
+}
+
+/// Rolls eight bytes of a name into the hash, the first of them lowest.
+#[inline(always)]
+#[must_use]
+pub fn hash_word(hash: u64, word: u64) -> u64 {
+    mixed(hash ^ word)
+}
+
+/// Rolls in the length of a name whose bytes are in the hash.
+#[inline(always)]
+#[must_use]
+pub fn hash_end(hash: u64, len: u32) -> u64 {
     mixed(hash ^ (0x100 | u64::from(len)))
+}
+
+/// A word of a name of which so many bytes are left, without those behind its end.
+#[inline(always)]
+#[must_use]
+pub fn word_of_name(word: u64, left: u32) -> u64 {
+    if left < 8 { word & ((1 << (left * 8)) - 1) } else { word }
 }
 
 /// Carries each bit up by the product, and down by the shift.
@@ -90,6 +111,18 @@ pub fn sieve_dir(ino: u64) -> (u32, u64) {
 #[must_use]
 pub fn sieve_mounted(name: u64) -> (u32, u64) {
     sieve(!name)
+}
+
+/// Places for files that were found to be credentials: what has no mark there was never found to be one.
+pub const FOUND_SLOTS: u32 = 1 << FOUND_BITS;
+/// Bits of a place's number.
+const FOUND_BITS: u32 = 14;
+
+/// The place of a file.
+#[inline(always)]
+#[must_use]
+pub fn found_slot(ino: u64) -> u32 {
+    (ino.wrapping_mul(SPREAD) >> (64 - FOUND_BITS)) as u32
 }
 
 #[inline(always)]
@@ -194,6 +227,31 @@ mod tests {
         assert_eq!(hash_name(HASH_START, &words, 11), hash_bytes(HASH_START, b"credentials"));
         assert_ne!(hash_bytes(HASH_START, b"credentials"), hash_bytes(HASH_START, b"credentialS"));
         assert_ne!(hash_bytes(HASH_START, b"a"), hash_bytes(HASH_START, b"a\0"));
+    }
+
+    #[test]
+    fn a_short_name_is_hashed_as_it_lies_among_what_was_there_before() {
+        for len in 1..=31 {
+            let mut name = [b'x'; 32];
+            name[..len].copy_from_slice(&b"abcdefghijklmnopqrstuvwxyz01234"[..len]);
+            let mut hash = HASH_START;
+            for (start, bytes) in (0..).step_by(8).zip(name.chunks(8)).take_while(|(start, _)| *start < len) {
+                let word = u64::from_le_bytes(bytes.try_into().unwrap());
+                hash = hash_word(hash, word_of_name(word, u32::try_from(len - start).unwrap()));
+            }
+            let len_u32 = u32::try_from(len).unwrap();
+            assert_eq!(hash_end(hash, len_u32), hash_bytes(HASH_START, &name[..len]), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn files_have_places_that_are_apart() {
+        let mut taken = [false; FOUND_SLOTS as usize];
+        for ino in (0..1_000).chain([u64::MAX, 1 << 63]) {
+            taken[found_slot(ino) as usize] = true;
+        }
+        let apart = taken.iter().filter(|taken| **taken).count();
+        assert!(apart > 990, "{apart} of 1,002 are apart");
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn layout_is_the_golden_one() {
             mnt_namespace__ns_inum, css_set__dfl_cgrp, css_set__subsys_pids, css__cgroup, cgroup__kn,
             kernfs_node__parent, kernfs_node__name, kernfs_node__id, mm__arg_start, mm__arg_end, mm__exe_file,
             bprm__filename, file__f_inode, file__f_mode, file__f_flags, file__f_path_mnt, file__f_path_dentry,
-            file__private_data, path__mnt, dentry__d_parent, dentry__d_inode, dentry__d_name_name, dentry__d_name_len,
+            file__private_data, path__mnt, dentry__d_parent, dentry__d_inode, dentry__d_name_name, dentry__d_name_len, dentry__d_iname,
             inode__i_mode, inode__i_uid, inode__i_ino, inode__i_nlink, inode__i_generation, inode__i_sb,
             super_block__s_dev, super_block__s_magic, proc_inode__vfs_inode, proc_inode__pid, mount__mnt,
             mount__mnt_parent, mount__mnt_mountpoint, vfsmount__mnt_root, files_struct__fdt, fdtable__max_fds,

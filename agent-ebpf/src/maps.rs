@@ -3,7 +3,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf};
 use spoor_wire::control::{Mark, Offsets, Owner, SCOPE_MAX, Settings, Share};
-use spoor_wire::rule::{EntryKey, InodeKey, NameKey, RULES_MAX, SIEVE_WORDS};
+use spoor_wire::rule::{EntryKey, FOUND_SLOTS, InodeKey, NameKey, RULES_MAX, SIEVE_WORDS};
 use spoor_wire::{Fault, Kind, Lane, Source};
 
 use crate::again::{AtWork, Twins};
@@ -77,13 +77,20 @@ pub static RULE_DIR: HashMap<InodeKey, u32> = HashMap::with_max_entries(RULES_MA
 #[map]
 pub static RULE_NAME: HashMap<NameKey, u32> = HashMap::with_max_entries(4_096, 0);
 
-/// A bit for each rule of a file, by leaf, directory and inode: what has none is no credential.
+/// A bit for each rule of a file, by leaf, directory and inode: what has none is no credential. One value, so that it is
+/// looked up once for all bits that are asked for.
 #[map]
-pub static SIEVE: Array<u64> = Array::with_max_entries(SIEVE_WORDS, 0);
+pub static SIEVE: Array<[u64; SIEVE_WORDS as usize]> = Array::with_max_entries(1, 0);
 
 /// Files that were found to be credentials, with their rule. An LRU: what it pushes out is matched anew at its next opening.
 #[map]
 pub static KNOWN: LruHashMap<InodeKey, u32> = LruHashMap::with_max_entries(16_384, 0);
+
+/// Not 0 where a file of [`KNOWN`] may have its place, by its inode number. A place each, and not a bit: it is set here and by the
+/// agent, and of two bits of one word that are set at a time one would be lost. Never taken back: a file that has a place for no
+/// reason is looked up in [`KNOWN`].
+#[map]
+pub static FOUND: Array<u32> = Array::with_max_entries(FOUND_SLOTS, 0);
 
 /// A process that has read a file.
 #[derive(Clone, Copy)]

@@ -111,13 +111,14 @@ pub fn find_sifted(file: u64, inode: &Inode, may: Sifted) -> Result<Option<Hit>,
 /// Matches by the directories above alone, by those that the sieve knows.
 #[inline(always)]
 fn below(mut dentry: u64, dev: u32) -> u64 {
+    let Some(table) = sieve::Table::get() else { return u64::MAX };
     for _ in 0..DEPTH_MAX {
         let parent = load::<u64>(dentry, off!(dentry__d_parent));
         if parent == dentry {
             return 0;
         }
         let ino = load(load(parent, off!(dentry__d_inode)), off!(inode__i_ino));
-        if sieve::is_dir(ino)
+        if table.is_dir(ino)
             // SAFETY: as in `find_at`.
             && let Some(rule) = unsafe { RULE_DIR.get(InodeKey { ino, dev, generation: 0 }) }
         {

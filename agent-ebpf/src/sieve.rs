@@ -1,14 +1,18 @@
-//! Whether a file that is opened may be a credential at all. Most are not, and every one of them pays for the question: so it
-//! is asked by plain loads, which the verifier allows of the typed pointer that LSM and fentry programs are given, and of a
-//! table of bits, before anything is read by a helper or looked up.
+//! Whether a file that is opened may be a credential at all, and whether one that is read may be. Most are not, and every one of
+//! them pays for the question: so it is asked by plain loads, which the verifier allows of the typed pointer that LSM and
+//! fentry programs are given, and of tables of bits, before anything is read by a helper or looked up.
 //!
 //! Each rule of a file has a bit: by the name of its leaf, by its directory, or by its inode. A file none of whose bits is
 //! set meets no rule. One that has some, and what lies in `/proc`, is asked about anew and in full.
 
-use spoor_wire::rule::{DEPTH_MAX, HASH_START, sieve_dir, sieve_file, sieve_leaf, sieve_mounted};
+use spoor_wire::control::{ABSENT, NAME_SHORT};
+use spoor_wire::rule::{
+    DEPTH_MAX, HASH_START, SIEVE_WORDS, found_slot, hash_end, hash_word, sieve_dir, sieve_file, sieve_leaf,
+    sieve_mounted, word_of_name,
+};
 
-use crate::file::{FILE_TYPE, FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, RAMFS_MAGIC, REGULAR, TMPFS_MAGIC};
-use crate::maps::SIEVE;
+use crate::file::{FILE_TYPE, PROC_SUPER_MAGIC, RAMFS_MAGIC, REGULAR, TMPFS_MAGIC};
+use crate::maps::{FOUND, SIEVE};
 use crate::matcher::{above_mount, hashed};
 use crate::read::{Unreadable, load, off};
 
@@ -40,12 +44,33 @@ impl Sifted {
     }
 }
 
+/// The bits.
+#[derive(Clone, Copy)]
+pub struct Table(&'static [u64; SIEVE_WORDS as usize]);
+
+impl Table {
+    /// `None` never, which verifiers do not know.
+    #[inline(always)]
+    pub fn get() -> Option<Self> {
+        SIEVE.get(0).map(Self)
+    }
+
+    /// Whether a directory may be marked.
+    #[inline(always)]
+    pub fn is_dir(self, ino: u64) -> bool {
+        self.of(sieve_dir(ino), BY_DIR) != 0
+    }
+
+    #[inline(always)]
+    fn of(self, (word, bit): (u32, u64), by: u32) -> u32 {
+        // A word that is not there says of nothing that it is none.
+        if self.0.get(word as usize).is_none_or(|word| *word & bit != 0) { by } else { 0 }
+    }
+}
+
 /// By what it may be one. `file` is the typed pointer, as the program was given it.
 #[inline(always)]
 pub fn sift(file: u64) -> Sifted {
-    if load::<u32>(file, off!(file__f_mode)) & (FMODE_READ | FMODE_WRITE) == 0 {
-        return Sifted::NOTHING;
-    }
     let inode = load::<u64>(file, off!(file__f_inode));
     if load::<u16>(inode, off!(inode__i_mode)) & FILE_TYPE != REGULAR {
         return Sifted::NOTHING;
@@ -55,38 +80,61 @@ pub fn sift(file: u64) -> Sifted {
         return Sifted::ANYTHING;
     }
     let dentry = load::<u64>(file, off!(file__f_path_dentry));
-    let (len, name) =
-        (load::<u32>(dentry, off!(dentry__d_name_len)), load::<u64>(dentry, off!(dentry__d_name_name)));
     // What cannot be read is asked about in full, and counted there.
-    let Ok(leaf) = hashed(HASH_START, name, len) else { return Sifted::ANYTHING };
-    let mut by = of(sieve_file(load(inode, off!(inode__i_ino))), BY_FILE)
-        | of(sieve_leaf(leaf), BY_NAME)
-        | if is_below(dentry) { BY_DIR } else { 0 };
+    let (Some(table), Ok(leaf)) = (Table::get(), name_of(dentry)) else { return Sifted::ANYTHING };
+    let mut by = table.of(sieve_file(load(inode, off!(inode__i_ino))), BY_FILE)
+        | table.of(sieve_leaf(leaf), BY_NAME)
+        | if is_below(dentry, table) { BY_DIR } else { 0 };
     if magic == TMPFS_MAGIC || magic == RAMFS_MAGIC {
         // Dear, and not to be known yet where it is asked about anyway.
-        by |=
-            if by == 0 { mounted(load(file, off!(file__f_path_mnt))).unwrap_or(BY_MOUNT) } else { BY_MOUNT };
+        by |= if by == 0 {
+            mounted(load(file, off!(file__f_path_mnt)), table).unwrap_or(BY_MOUNT)
+        } else {
+            BY_MOUNT
+        };
     }
     Sifted(by)
+}
+
+/// The hash of an entry's name. One that is short lies in the entry, where it is loaded; to have a helper copy another takes as
+/// long as all the rest.
+#[inline(always)]
+fn name_of(dentry: u64) -> Result<u64, Unreadable> {
+    let len = load::<u32>(dentry, off!(dentry__d_name_len));
+    let at = off!(dentry__d_iname);
+    if at == ABSENT || len > NAME_SHORT {
+        return hashed(HASH_START, load::<u64>(dentry, off!(dentry__d_name_name)), len);
+    }
+    let mut hash = HASH_START;
+    // Counted by words, and their last not among them: so it becomes four steps and no loop.
+    for word in 0..NAME_SHORT.div_ceil(8) {
+        let start = word * 8;
+        if start >= len {
+            break;
+        }
+        hash = hash_word(hash, word_of_name(load(dentry, at.wrapping_add(start)), len.wrapping_sub(start)));
+    }
+    Ok(hash_end(hash, len))
 }
 
 /// Whether the directory may be named whose child the file's own file system is mounted on. A mount lies in front of what
 /// points to it: no plain load goes there.
 #[inline(always)]
-fn mounted(vfsmount: u64) -> Result<u32, Unreadable> {
-    Ok(of(sieve_mounted(above_mount(vfsmount)?), BY_MOUNT))
+fn mounted(vfsmount: u64, table: Table) -> Result<u32, Unreadable> {
+    Ok(table.of(sieve_mounted(above_mount(vfsmount)?), BY_MOUNT))
 }
 
 /// Whether a directory above an entry may be marked.
 #[inline(always)]
-fn is_below(mut dentry: u64) -> bool {
+fn is_below(mut dentry: u64, table: Table) -> bool {
+    // Once for all levels: each is itself a load.
+    let (parent_at, inode_at, ino_at) = (off!(dentry__d_parent), off!(dentry__d_inode), off!(inode__i_ino));
     for _ in 0..DEPTH_MAX {
-        let parent = load::<u64>(dentry, off!(dentry__d_parent));
+        let parent = load::<u64>(dentry, parent_at);
         if parent == dentry {
             return false;
         }
-        let dir = load::<u64>(parent, off!(dentry__d_inode));
-        if is_dir(load(dir, off!(inode__i_ino))) {
+        if table.is_dir(load(load(parent, inode_at), ino_at)) {
             return true;
         }
         dentry = parent;
@@ -94,14 +142,18 @@ fn is_below(mut dentry: u64) -> bool {
     false
 }
 
-/// Whether a directory may be marked.
+/// Whether a file that is read may have been found to be a credential when it was opened. `file` is the typed pointer.
 #[inline(always)]
-pub fn is_dir(ino: u64) -> bool {
-    of(sieve_dir(ino), BY_DIR) != 0
+pub fn may_be_found(file: u64) -> bool {
+    let inode = load::<u64>(file, off!(file__f_inode));
+    FOUND.get(found_slot(load(inode, off!(inode__i_ino)))).is_none_or(|found| *found != 0)
 }
 
+/// That it may be from now on.
 #[inline(always)]
-fn of((word, bit): (u32, u64), by: u32) -> u32 {
-    // Every word is there; of one that were not, nothing would be known.
-    if SIEVE.get(word).is_none_or(|word| *word & bit != 0) { by } else { 0 }
+pub fn found(ino: u64) {
+    if let Some(found) = FOUND.get_ptr_mut(found_slot(ino)) {
+        // SAFETY: a number in a map, which is only ever set.
+        unsafe { found.write_volatile(1) };
+    }
 }

@@ -206,9 +206,30 @@ fn a_description_of_nothing() {
     let missing = resolve(&btf).unwrap_err();
     assert!(missing.0.iter().all(|error| matches!(error, BtfError::NoStruct(_))), "{missing}");
     // All but those that kernels may be built without.
-    assert_eq!(missing.0.len(), Offsets::COUNT - 25, "{missing}");
+    assert_eq!(missing.0.len(), Offsets::COUNT - 26, "{missing}");
     assert_eq!(btf.size("upid"), Err(BtfError::NoStruct("upid".into())));
     assert_eq!(btf.enum_value("pids_cgrp_id"), Err(BtfError::NoValue("pids_cgrp_id".into())));
+}
+
+/// Room for short names in the directory entry: under the newest name of it, and not under one that there is not, or in what is
+/// no array.
+#[test]
+fn an_array_has_its_elements() {
+    for ((major, minor), bytes) in fixtures() {
+        let btf = Btf::parse(&bytes).unwrap();
+        let member = if (major, minor) < (6, 14) { "d_iname" } else { "d_shortname.string" };
+        assert!(btf.elements("dentry", member) >= Some(32), "{major}.{minor}");
+        for none in ["d_inode", "d_name", "d_name.len", "d_short", ""] {
+            assert_eq!(btf.elements("dentry", none), None, "{major}.{minor}: {none}");
+        }
+        assert_eq!(btf.elements("dentri", member), None);
+        let other = renamed(
+            &bytes,
+            member.split('.').next().unwrap(),
+            if member == "d_iname" { "d_inami" } else { "d_shortnamX" },
+        );
+        assert_eq!(resolve(&Btf::parse(&other).unwrap()).unwrap().dentry__d_iname, ABSENT);
+    }
 }
 
 #[test]

@@ -178,6 +178,8 @@ pub fn hold(tgid: u32, inode: &Inode, hit: &Hit, source: Source) -> u32 {
     // An LRU: what it pushes out is read without that being told, and opened as before. To ask is cheaper than to write.
     // SAFETY: a number, copied at once.
     if unsafe { KNOWN.get(key) }.copied() != Some(hit.rule) {
+        // First: who finds it known does not do this again, and may read it at once.
+        sieve::found(inode.ino);
         let _ = KNOWN.insert(key, hit.rule, 0);
     }
     marked

@@ -3,7 +3,8 @@
 //! Kernel contract: `security_file_permission(struct file *file, int mask)`, asked by everything that copies bytes out of a
 //! file (the family of `read`, `sendfile`, `splice`, `copy_file_range`, asynchronous reads, io_uring), each time; and
 //! `security_mmap_file(struct file *file, unsigned long prot, unsigned long flags)`, whose file may be null. Hot as nothing
-//! else is, so the first question is whether the process holds a credential at all. Tracepoint: the return of the calls.
+//! else is, so the first question is whether the file was ever found to be a credential, where that is known by two loads, and
+//! the second whether the process holds one at all. Tracepoint: the return of the calls.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use aya_ebpf::macros::{btf_tracepoint, fentry, kprobe, lsm};
@@ -23,6 +24,7 @@ use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
 use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
 use crate::share::Adding;
+use crate::sieve;
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, started};
 
@@ -140,7 +142,7 @@ fn descriptor(call: Syscall) -> (u32, u32) {
 
 #[inline(always)]
 fn read<R: Read>(file: u64, how: u32, source: Source) {
-    if file == 0 || muted("file_permission") {
+    if file == 0 || (R::IS_PLAIN && !sieve::may_be_found(file)) || muted("file_permission") {
         return;
     }
     if try_read::<R>(file, how, source).is_err() {

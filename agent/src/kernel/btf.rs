@@ -202,18 +202,19 @@ impl<'a> Btf<'a> {
         None
     }
 
-    fn path(&self, of: Type, path: &str) -> Option<u32> {
+    /// A member by a path. Gives its type and its offset in bits.
+    fn path(&self, of: Type, path: &str) -> Option<(u32, u32)> {
         let mut at = of;
         let mut total = 0u32;
         let mut names = path.split('.').peekable();
-        while let Some(name) = names.next() {
-            let (found, bits) = self.member(at, name.as_bytes(), 0, &mut { MEMBERS_MAX })?;
+        loop {
+            let (found, bits) = self.member(at, names.next()?.as_bytes(), 0, &mut { MEMBERS_MAX })?;
             total = total.checked_add(bits)?;
-            if names.peek().is_some() {
-                at = self.bare(found)?;
+            if names.peek().is_none() {
+                return Some((found, total));
             }
+            at = self.bare(found)?;
         }
-        Some(total)
     }
 
     /// Offset in bytes of a member, named by a path such as `f_path.dentry`. Where several structs have the name, the
@@ -223,12 +224,21 @@ impl<'a> Btf<'a> {
     /// [`BtfError`] says what is missing.
     pub fn offset(&self, strukt: &str, path: &str) -> Result<u32, BtfError> {
         let ids = self.structs.get(strukt.as_bytes()).ok_or_else(|| BtfError::NoStruct(strukt.into()))?;
-        let bits = ids.iter().filter_map(|id| self.path(self.get(*id)?, path)).next();
-        match bits {
+        match ids.iter().find_map(|id| self.path(self.get(*id)?, path)).map(|(_, bits)| bits) {
             Some(bits) if bits.is_multiple_of(8) => Ok(bits / 8),
             Some(_) => Err(BtfError::BitField { strukt: strukt.into(), member: path.into() }),
             None => Err(BtfError::NoMember { strukt: strukt.into(), member: path.into() }),
         }
+    }
+
+    /// Elements of a member that is an array, named as in [`Self::offset`]. `None`: there is no such member, or it is none.
+    #[must_use]
+    pub fn elements(&self, strukt: &str, path: &str) -> Option<u32> {
+        let ids = self.structs.get(strukt.as_bytes())?;
+        let (of, _) = ids.iter().find_map(|id| self.path(self.get(*id)?, path))?;
+        let array = self.bare(of).filter(|found| found.kind == kind::ARRAY)?;
+        // Type of the elements, type of the index, number.
+        read_u32(self.types, array.more + 8)
     }
 
     /// Size of a struct in bytes.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use spoor_wire::control::{MARK_CANARY, Mark, names};
 use spoor_wire::rule::{
-    EntryKey, InodeKey, MOUNTED, NameKey, RULES_MAX, sieve_dir, sieve_file, sieve_leaf, sieve_mounted,
+    EntryKey, InodeKey, MOUNTED, NameKey, RULES_MAX, found_slot, sieve_dir, sieve_file, sieve_leaf,
+    sieve_mounted,
 };
 use spoor_wire::{Fault, Kind, Lane, Source};
 
@@ -27,6 +28,7 @@ pub struct Control {
     dirs: Rules<InodeKey>,
     names: Rules<NameKey>,
     known: Rules<InodeKey>,
+    found: Array<MapData, u32>,
     sieve: Sieve,
     /// What is in the rule maps now, so that a rescan writes only what changed.
     written: Written,
@@ -125,6 +127,7 @@ impl Control {
             dirs: kernel.take(names::RULE_DIR)?,
             names: kernel.take(names::RULE_NAME)?,
             known: kernel.take(names::KNOWN)?,
+            found: kernel.take(names::FOUND)?,
             sieve: Sieve::new(kernel.take(names::SIEVE)?),
             written: Written::default(),
             lapsed: Lapsed::default(),
@@ -222,6 +225,7 @@ impl Control {
     /// # Errors
     /// [`MapError`]
     pub fn know(&mut self, key: InodeKey, rule: u32) -> Result<(), MapError> {
+        self.found.set(found_slot(key.ino), 1, 0)?;
         self.known.insert(AsPod(key), rule, 0)
     }
 

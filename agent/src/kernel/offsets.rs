@@ -1,7 +1,7 @@
 //! Which field of which struct each offset is, with the names it has had over the years.
 
 use spoor_wire::Offsets;
-use spoor_wire::control::{ABSENT, INODE_HEAD};
+use spoor_wire::control::{ABSENT, INODE_HEAD, NAME_SHORT};
 
 use super::btf::{Btf, BtfError};
 
@@ -28,6 +28,12 @@ impl Finder<'_> {
     /// A field that kernels may be built without.
     fn want(&self, strukt: &str, member: &str) -> u32 {
         self.btf.offset(strukt, member).unwrap_or(ABSENT)
+    }
+
+    /// An array of so many bytes or more, under one of its names.
+    fn room(&self, strukt: &str, members: &[&str], bytes: u32) -> u32 {
+        let member = members.iter().find(|member| self.btf.elements(strukt, member) >= Some(bytes));
+        member.map_or(ABSENT, |member| self.want(strukt, member))
     }
 }
 
@@ -150,6 +156,8 @@ fn all(f: &mut Finder<'_>, upid_size: u32, subsys_pids: u32) -> Offsets {
         dentry__d_inode: f.need(&[("dentry", "d_inode")]),
         dentry__d_name_name: f.need(&[("dentry", "d_name.name")]),
         dentry__d_name_len: f.need(&[("dentry", "d_name.len")]),
+        // Renamed in 6.14.
+        dentry__d_iname: f.room("dentry", &["d_iname", "d_shortname.string"], NAME_SHORT + 1),
         inode__i_mode: f.need(&[("inode", "i_mode")]),
         inode__i_uid: f.need(&[("inode", "i_uid")]),
         inode__i_ino: f.need(&[("inode", "i_ino")]),

@@ -4,22 +4,27 @@
 use aya::maps::{Array, MapData};
 use spoor_wire::rule::SIEVE_WORDS;
 
+use super::pod::AsPod;
+
 /// Word and bit.
 pub(super) type Bit = (u32, u64);
 
 /// The table, and what is in it.
 pub(super) struct Sieve {
-    map: Array<MapData, u64>,
+    map: Array<MapData, AsPod<Table>>,
     words: Words,
 }
 
+/// As the kernel has it.
+pub(super) type Table = [u64; SIEVE_WORDS as usize];
+
 /// As it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Words(Vec<u64>);
+struct Words(Box<Table>);
 
 impl Words {
     fn none() -> Self {
-        Words(vec![0; SIEVE_WORDS as usize])
+        Words(Box::new([0; SIEVE_WORDS as usize]))
     }
 
     fn of(bits: impl IntoIterator<Item = Bit>) -> Self {
@@ -34,14 +39,14 @@ impl Words {
 }
 
 impl Sieve {
-    pub(super) fn new(map: Array<MapData, u64>) -> Self {
+    pub(super) fn new(map: Array<MapData, AsPod<Table>>) -> Self {
         Sieve { map, words: Words::none() }
     }
 
-    /// Adds bits: before the rules they stand for are there. Gives how many could not be.
+    /// Adds bits: before the rules they stand for are there. Gives how many words of them could not be.
     pub(super) fn raise(&mut self, bits: impl IntoIterator<Item = Bit>) -> u64 {
         let mut wanted = Words::of(bits);
-        for (word, had) in wanted.0.iter_mut().zip(&self.words.0) {
+        for (word, had) in wanted.0.iter_mut().zip(self.words.0.iter()) {
             *word |= had;
         }
         self.write(wanted)
@@ -53,17 +58,17 @@ impl Sieve {
     }
 
     fn write(&mut self, wanted: Words) -> u64 {
-        let mut refused = 0;
-        for (index, (had, word)) in (0..).zip(self.words.0.iter_mut().zip(wanted.0)) {
-            if *had == word {
-                continue;
-            }
-            match self.map.set(index, word, 0) {
-                Ok(()) => *had = word,
-                Err(_) => refused += 1,
-            }
+        let others = wanted.0.iter().zip(self.words.0.iter()).filter(|(word, had)| word != had).count();
+        if others == 0 {
+            return 0;
         }
-        refused
+        match self.map.set(0, AsPod(*wanted.0), 0) {
+            Ok(()) => {
+                self.words = wanted;
+                0
+            }
+            Err(_) => others as u64,
+        }
     }
 }
 
