@@ -14,6 +14,7 @@ mod loader;
 pub mod offsets;
 mod order;
 mod others;
+mod pace;
 mod passed;
 mod patrol;
 mod pod;
