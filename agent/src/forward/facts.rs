@@ -1,10 +1,7 @@
 //! What envelopes and filters need to know of a record.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
 use crate::config::Severity;
-use crate::record::{View, nanoseconds};
+use crate::record::{Members, Strange, Value, View, nanoseconds};
 use crate::schema;
 
 /// What envelopes and filters need to know of a record.
@@ -43,29 +40,34 @@ impl Facts {
     /// The same of a record's bytes, without a tree of all that is in it. `None` where only a [`View`] can tell: what is no
     /// record, and the few records that are not as the others.
     pub(super) fn at_a_glance(body: &[u8]) -> Option<Self> {
-        let seen: Glance<'_> = serde_json::from_str(std::str::from_utf8(body).ok()?).ok()?;
-        let Glance { seq: _, time, kind, action, status, state, chain, host, actor, process, .. } = seen;
-        if seen.signals.is_some() || seen.severity.is_some() || kind == "gap" {
-            return None;
+        Self::as_written(body).ok().flatten()
+    }
+
+    fn as_written(body: &[u8]) -> Result<Option<Self>, Strange> {
+        let Some(seen) = Glance::of(body)? else { return Ok(None) };
+        let (Some(_), Some(time), Some(kind)) = (seen.seq, seen.time, seen.kind) else { return Ok(None) };
+        if kind == "gap" {
+            return Ok(None);
         }
-        let host = host.unwrap_or_default();
-        let label = match (action, status.or(state)) {
+        let label = match (seen.action, seen.status.or(seen.state)) {
             (Some(action), _) => action.to_owned(),
             (None, Some(status)) => format!("{kind}.{status}"),
             (None, None) => kind.to_owned(),
         };
-        Some(Self {
-            time_ns: nanoseconds(time)?,
-            host_id: host.id.unwrap_or_default().to_owned(),
-            host_name: host.name.unwrap_or_default().to_owned(),
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let facts = |time_ns| Self {
+            time_ns,
+            host_id: owned(seen.host_id).unwrap_or_default(),
+            host_name: owned(seen.host_name).unwrap_or_default(),
             kind: kind.to_owned(),
-            action: action.map(str::to_owned),
+            action: owned(seen.action),
             label,
-            chain: chain.map(str::to_owned),
-            actor: actor.and_then(|actor| actor.id).map(str::to_owned),
-            pid: process.and_then(|process| process.pid),
+            chain: owned(seen.chain),
+            actor: owned(seen.actor),
+            pid: seen.pid,
             severity: Severity::Informational,
-        })
+        };
+        Ok(nanoseconds(time).map(facts))
     }
 
     /// What names the record everywhere and for ever.
@@ -74,36 +76,63 @@ impl Facts {
     }
 }
 
-/// The fields of a record that facts are made of. All else is read over.
-#[derive(Deserialize)]
+/// What facts are made of, as it stands in a record.
+#[derive(Default)]
 struct Glance<'a> {
-    #[expect(dead_code, reason = "what has no number is no record")]
-    seq: u64,
-    time: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
+    seq: Option<u64>,
+    time: Option<&'a str>,
+    kind: Option<&'a str>,
     action: Option<&'a str>,
     status: Option<&'a str>,
     state: Option<&'a str>,
     chain: Option<&'a str>,
-    #[serde(borrow)]
-    host: Option<Named<'a>>,
-    #[serde(borrow)]
-    actor: Option<Named<'a>>,
-    process: Option<Numbered>,
-    severity: Option<IgnoredAny>,
-    signals: Option<IgnoredAny>,
-}
-
-#[derive(Default, Deserialize)]
-struct Named<'a> {
-    id: Option<&'a str>,
-    name: Option<&'a str>,
-}
-
-#[derive(Deserialize)]
-struct Numbered {
+    host_id: Option<&'a str>,
+    host_name: Option<&'a str>,
+    actor: Option<&'a str>,
     pid: Option<u64>,
+}
+
+impl<'a> Glance<'a> {
+    /// Reads over all else. `None` where a record has what others have not.
+    fn of(body: &'a [u8]) -> Result<Option<Self>, Strange> {
+        let (mut seen, mut members) = (Self::default(), Members::of(body)?);
+        while let Some((name, value)) = members.next()? {
+            match name {
+                b"seq" => seen.seq = Some(value.number()?),
+                b"time" => seen.time = Some(value.text()?),
+                b"type" => seen.kind = Some(value.text()?),
+                b"action" => seen.action = Some(value.text()?),
+                b"status" => seen.status = Some(value.text()?),
+                b"state" => seen.state = Some(value.text()?),
+                b"chain" => seen.chain = Some(value.text()?),
+                b"host" => {
+                    let mut host = value.members()?;
+                    while let Some((name, value)) = host.next()? {
+                        match name {
+                            b"id" => seen.host_id = Some(value.text()?),
+                            b"name" => seen.host_name = Some(value.text()?),
+                            _ => {}
+                        }
+                    }
+                }
+                b"actor" => seen.actor = member(value.members()?, b"id")?.map(Value::text).transpose()?,
+                b"process" => seen.pid = member(value.members()?, b"pid")?.map(Value::number).transpose()?,
+                b"severity" | b"signals" => return Ok(None),
+                _ => {}
+            }
+        }
+        Ok(Some(seen))
+    }
+}
+
+/// The value of a name.
+fn member<'a>(mut members: Members<'a>, wanted: &[u8]) -> Result<Option<Value<'a>>, Strange> {
+    while let Some((name, value)) = members.next()? {
+        if name == wanted {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

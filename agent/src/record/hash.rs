@@ -1,5 +1,7 @@
 //! The chain of hashes: what a record says of the one before it, and what it is worth with all before it.
 
+use std::sync::LazyLock;
+
 use crate::hex;
 
 /// Hash of a record and, through it, of all before it.
@@ -14,9 +16,12 @@ const CONTEXT: &str = "spoor 2026-01-01 record chain v1";
 /// Comes last in a record, so that it is found without reading JSON.
 const STAMP: &str = ",\"prev\":\"";
 
+/// The context, hashed once.
+static OF_CONTEXT: LazyLock<blake3::Hasher> = LazyLock::new(|| blake3::Hasher::new_derive_key(CONTEXT));
+
 /// The hash of a record after `before`.
 pub(crate) fn next_hash(before: &Hash, body: &[u8]) -> Hash {
-    let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+    let mut hasher = OF_CONTEXT.clone();
     hasher.update(before);
     hasher.update(body);
     *hasher.finalize().as_bytes()

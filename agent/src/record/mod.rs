@@ -13,6 +13,7 @@ mod hash;
 mod identifiers;
 mod inventory;
 mod kept;
+mod members;
 mod parts;
 mod reference;
 mod shape;
@@ -29,6 +30,7 @@ pub use finding::recall_finding;
 pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
+pub(crate) use members::{Members, Strange, Value};
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

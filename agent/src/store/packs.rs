@@ -14,7 +14,7 @@ use super::pack::{self, Flaw, Pack};
 use super::period::{number, signed};
 use super::{StoreError, Stored};
 use crate::evidence::Mark;
-use crate::record::nanoseconds;
+use crate::record::{Members, Strange, nanoseconds};
 
 /// Version of the schema of files with these tables. Those of version 1 have none.
 pub(super) const VERSION: i64 = 2;
@@ -138,6 +138,30 @@ struct Glance {
 impl Found {
     /// Reads over all else. `None` where it is no record of that number.
     pub(super) fn at_a_glance(seq: u64, body: &[u8]) -> Option<Self> {
+        Self::as_written(seq, body).ok().flatten().or_else(|| Self::parsed(seq, body))
+    }
+
+    /// Of what the agent wrote, no further than where the last of these stands. What is not found there is looked for in all of it.
+    fn as_written(number: u64, body: &[u8]) -> Result<Option<Self>, Strange> {
+        let (mut seq, mut time, mut kind, mut chain) = (None, None, None, None);
+        let mut members = Members::of(body)?;
+        while chain.is_none()
+            && let Some((name, value)) = members.next()?
+        {
+            match name {
+                b"seq" => seq = Some(value.number()?),
+                b"time" => time = Some(value.text()?),
+                b"type" => kind = Some(value.text()?),
+                b"chain" => chain = Some(value.text()?),
+                _ => {}
+            }
+        }
+        let (Some(time), Some(kind)) = (time, kind) else { return Ok(None) };
+        let found = nanoseconds(time).filter(|_| seq == Some(number));
+        Ok(found.map(|time_ns| Self { time_ns, kind: kind.to_owned(), chain: chain.map(str::to_owned) }))
+    }
+
+    fn parsed(seq: u64, body: &[u8]) -> Option<Self> {
         let Glance { seq: own, time, kind, chain } = serde_json::from_slice(body).ok()?;
         (own == seq).then_some(Self { time_ns: nanoseconds(&time)?, kind, chain })
     }
@@ -248,4 +272,51 @@ pub(super) fn verify_index(
 pub(super) fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
     let select = "SELECT (SELECT count(*) FROM pack_chains) + (SELECT count(*) FROM pack_types)";
     connection.query_row(select, [], |row| row.get(0)).map(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of all records of the goldens.
+    fn goldens() -> Vec<String> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/records");
+        let files = std::fs::read_dir(folder).unwrap();
+        let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn what_is_found_as_it_is_written_is_what_is_parsed() {
+        let mut seen = 0;
+        for line in goldens().iter().filter(|line| line.starts_with('{')) {
+            let Ok(view) = crate::record::View::parse(line.as_bytes()) else { continue };
+            let parsed = Found::parsed(view.seq(), line.as_bytes());
+            assert!(parsed.is_some(), "{line}");
+            assert_eq!(Found::as_written(view.seq(), line.as_bytes()), Ok(parsed), "{line}");
+            assert_eq!(Found::at_a_glance(view.seq() + 1, line.as_bytes()), None);
+            seen += 1;
+        }
+        assert!(seen > 20, "{seen}");
+    }
+
+    #[test]
+    fn what_is_written_otherwise_is_parsed() {
+        let of = |body: &str| Found::at_a_glance(7, body.as_bytes());
+        let plain = of(r#"{"seq":7,"time":"2026-01-02T00:00:00Z","type":"action","chain":"A"}"#);
+        assert!(plain.as_ref().is_some_and(|found| found.chain.as_deref() == Some("A")));
+        for same in [
+            r#"{ "seq":7,"time":"2026-01-02T00:00:00Z","type":"action","chain":"A"}"#,
+            r#"{"seq":7,"time":"2026-01-02T00:00:00Z","type":"action","chain":"\u0041"}"#,
+            r#"{"chain":"A","type":"action","time":"2026-01-02T00:00:00Z","seq":7}"#,
+        ] {
+            assert_eq!(of(same), plain, "{same}");
+        }
+        let none = of(r#"{"seq":7,"time":"2026-01-02T00:00:00Z","type":"action","chain":null}"#);
+        assert!(none.is_some_and(|found| found.chain.is_none()));
+        for other in ["", "{}", r#"{"seq":7,"type":"action"}"#, r#"{"seq":7,"time":"soon","type":"action"}"#]
+        {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 }
