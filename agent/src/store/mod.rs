@@ -29,6 +29,7 @@ mod packs;
 mod period;
 mod reader;
 mod retain;
+mod seals;
 mod sinks;
 mod snapshot;
 mod state;

@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use super::error::At as _;
 use super::packs::{self, Found, Index};
 use super::period::{self, Name, Period, number, signed};
+use super::seals::{self, Seals};
 use super::{Store, StoreError, mend};
 use crate::evidence::Mark;
 
@@ -33,6 +34,8 @@ pub(super) struct Packing {
     rows: u64,
     /// One of its rows is not as it was stored.
     stuck: bool,
+    /// By which they are known.
+    pub(super) seals: Seals,
     /// Finished files with rows.
     finished: VecDeque<Name>,
 }
@@ -76,6 +79,7 @@ impl Packing {
     pub(super) fn next_file(&mut self, finished: Name) {
         self.finished.push_back(finished);
         (self.rows, self.stuck) = (0, false);
+        self.seals.clear();
     }
 }
 
@@ -118,7 +122,7 @@ impl Store {
 
     fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
         let Some(period) = &mut self.current else { return Ok(()) };
-        match step(period, keep, PACK) {
+        match step(period, keep, PACK, &mut self.packing.seals) {
             Ok(Step::Packed(rows)) => self.packing.rows = self.packing.rows.saturating_sub(rows),
             Ok(Step::Done) => self.packing.rows = 0,
             Ok(Step::Stuck(seq)) => {
@@ -137,7 +141,7 @@ impl Store {
     #[cfg(test)]
     pub(super) fn pack_some(&mut self, records: usize) {
         if let Some(period) = &mut self.current
-            && let Step::Packed(rows) = step(period, 0, records).unwrap()
+            && let Step::Packed(rows) = step(period, 0, records, &mut self.packing.seals).unwrap()
         {
             self.packing.rows -= rows;
         }
@@ -159,7 +163,7 @@ impl Store {
 /// One pack of a finished file. Whether there is nothing more to do.
 fn finish(dir: &Path, name: Name) -> Result<bool, StoreError> {
     let mut period = Period::open(dir, name)?;
-    match step(&mut period, 0, PACK)? {
+    match step(&mut period, 0, PACK, &mut Seals::default())? {
         Step::Packed(_) => return Ok(false),
         Step::Done => give_back(&period.connection).at(&period.path)?,
         Step::Stuck(seq) => tell(name, seq),
@@ -182,14 +186,14 @@ fn tell(name: Name, seq: u64) {
 }
 
 /// One pack of at most so many of the oldest rows, where more than `keep` are left.
-fn step(period: &mut Period, keep: u64, most: usize) -> Result<Step, StoreError> {
+fn step(period: &mut Period, keep: u64, most: usize, seals: &mut Seals) -> Result<Step, StoreError> {
     let path = &period.path;
     let transaction = period.connection.transaction().at(path)?;
     let before = match packs::end(&transaction).at(path)? {
         Some(end) => end,
         None => period::start(&transaction, path)?,
     };
-    let (taken, index, stuck) = take(&transaction, before, keep, most).at(path)?;
+    let (taken, index, stuck) = take(&transaction, before, (keep, most), seals).at(path)?;
     let (Some((first, _)), Some((last, _))) = (taken.first(), taken.last()) else {
         return Ok(stuck.map_or(Step::Done, Step::Stuck));
     };
@@ -199,13 +203,19 @@ fn step(period: &mut Period, keep: u64, most: usize) -> Result<Step, StoreError>
     transaction.execute(delete, params![signed(first.seq), signed(last.seq)]).at(path)?;
     let rows = taken.len() as u64;
     transaction.commit().at(path)?;
+    seals.packed(last.seq);
     Ok(Step::Packed(rows))
 }
 
 type Taken = (Vec<(Mark, Vec<u8>)>, Index, Option<u64>);
 
-/// The oldest rows, as long as each follows from the one before; and which does not.
-fn take(connection: &Connection, before: Mark, keep: u64, most: usize) -> rusqlite::Result<Taken> {
+/// The oldest rows, as long as each is as it was stored; and which is not.
+fn take(
+    connection: &Connection,
+    before: Mark,
+    (keep, most): (u64, usize),
+    seals: &Seals,
+) -> rusqlite::Result<Taken> {
     let until = "SELECT seq FROM records ORDER BY seq DESC LIMIT 1 OFFSET ?";
     let until: Option<i64> = connection.query_row(until, [signed(keep)], |row| row.get(0)).optional()?;
     let select =
@@ -214,27 +224,44 @@ fn take(connection: &Connection, before: Mark, keep: u64, most: usize) -> rusqli
     let mut rows = select.query(params![until, i64::try_from(most).unwrap_or(i64::MAX)])?;
     let (mut taken, mut last, mut index, mut size) = (Vec::new(), before, Index::default(), 0);
     while let Some(row) = rows.next()? {
-        let found = period::mark(row)?;
-        let body: Vec<u8> = row.get(5)?;
+        let body = row.get_ref(5)?.as_blob()?;
         size += body.len();
         if size > PACK_BYTES && !taken.is_empty() {
             break;
         }
-        let known = Found::at_a_glance(found.seq, &body).filter(|known| {
-            row.get(2) == Ok(known.time_ns)
-                && row.get_ref(3).is_ok_and(|kind| kind.as_str() == Ok(&known.kind))
-                && row.get(4) == Ok(known.chain.clone())
-        });
-        let follows = found.seq > last.seq && last.then(found.seq, &body) == found;
-        let fits = body.len() <= super::pack::TEXT_MAX;
-        let Some(known) = known.filter(|_| follows && fits) else {
-            return Ok((taken, index, Some(found.seq)));
+        let mark = period::mark(row)?;
+        let Some(known) = known(row, last, seals, taken.len())? else {
+            return Ok((taken, index, Some(mark.seq)));
         };
-        index.add(found.seq, known);
-        taken.push((found, body));
-        last = found;
+        index.add(mark.seq, known);
+        taken.push((mark, body.to_vec()));
+        last = mark;
     }
     Ok((taken, index, None))
+}
+
+/// What a row is found by, where it is as it was stored: by its seal, or since it follows from the one before it and is found by
+/// what it says itself. `place` is how many are not packed before it.
+fn known(row: &Row<'_>, before: Mark, seals: &Seals, place: usize) -> rusqlite::Result<Option<Found>> {
+    let (mark, body) = (period::mark(row)?, row.get_ref(5)?.as_blob()?);
+    if mark.seq <= before.seq || body.len() > super::pack::TEXT_MAX {
+        return Ok(None);
+    }
+    // Of another type than it was stored with, it is another.
+    let columns = || {
+        Some((
+            row.get(2).ok()?,
+            row.get_ref(3).ok()?.as_str().ok()?,
+            row.get_ref(4).ok()?.as_str_or_null().ok()?,
+        ))
+    };
+    let Some((time_ns, kind, chain)) = columns() else { return Ok(None) };
+    let found = Found { time_ns, kind: kind.to_owned(), chain: chain.map(str::to_owned) };
+    if seals.know(place, &seals::Row { mark, time_ns, kind, chain, body }) {
+        return Ok(Some(found));
+    }
+    let follows = before.then(mark.seq, body) == mark;
+    Ok(Some(found).filter(|found| follows && Found::at_a_glance(mark.seq, body).as_ref() == Some(found)))
 }
 
 /// Gives the pages that packing has freed back to the file system.

@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use super::error::At as _;
+use super::seals::{self, Seals};
 use super::{StoreError, packs};
 use crate::evidence::Mark;
 use crate::hex;
@@ -27,8 +28,6 @@ CREATE TABLE records (
   seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, type TEXT NOT NULL, chain TEXT,
   body BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
-CREATE INDEX records_by_chain ON records (chain, seq) WHERE chain IS NOT NULL;
-CREATE INDEX records_by_type ON records (type, time_ns);
 CREATE TABLE gaps (chain TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (chain, seq)) STRICT, WITHOUT ROWID;
 ";
 
@@ -217,8 +216,13 @@ impl Period {
     }
 
     /// Appends records after `after`, all or none. Each is stamped with the hash before it.
-    pub(super) fn append(&mut self, records: &[Record], after: Mark) -> Result<Mark, StoreError> {
-        let path = &self.path;
+    pub(super) fn append(
+        &mut self,
+        records: &[Record],
+        after: Mark,
+        seals: &mut Seals,
+    ) -> Result<Mark, StoreError> {
+        let (path, mut sealed) = (&self.path, Vec::with_capacity(records.len()));
         let transaction = self.connection.transaction().at(path)?;
         let mut last = after;
         {
@@ -232,12 +236,15 @@ impl Period {
                 last = last.then(record.seq, &body);
                 let (seq, kind) = (signed(record.seq), record.kind.name());
                 insert.execute(params![seq, record.time_ns, kind, record.chain, body, last.hash]).at(path)?;
+                let (time_ns, chain, body) = (record.time_ns, record.chain.as_deref(), body.as_slice());
+                sealed.push(seals.of(&seals::Row { mark: last, time_ns, kind, chain, body }));
                 for chain in &record.gap_chains {
                     gap.execute(params![chain, seq]).at(path)?;
                 }
             }
         }
         transaction.commit().at(path)?;
+        seals.stored(sealed);
         Ok(last)
     }
 }

@@ -133,7 +133,7 @@ impl Store {
                 period
             }
         };
-        let appended = period.append(records, self.last);
+        let appended = period.append(records, self.last, &mut self.packing.seals);
         if let Err(StoreError::Corrupt { path, .. }) = &appended {
             mend::suspect(path);
         }
