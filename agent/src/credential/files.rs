@@ -4,7 +4,6 @@
 //! credentials of every program. What that would take is refused, and such a file is known by its name only.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -67,31 +66,24 @@ impl Scanner {
             return Vec::new();
         }
         // What cannot be listed was told when the directories were looked for.
-        let (Ok(names), Ok(entries)) = (Names::of(wild), std::fs::read_dir(dir)) else {
+        let (Ok(names), Ok(entries)) = (Names::of(wild), self.asked.list(dir)) else {
             return Vec::new();
         };
         let mut found = Vec::new();
-        for entry in entries.flatten() {
+        for (name, _) in entries.iter() {
             if !self.may_look() {
                 break;
             }
-            if names.is_match(&entry.file_name()) {
-                found.push(entry.path());
+            if names.is_match(name) {
+                found.push(dir.join(name));
             }
         }
         found
     }
 
-    /// Whether there is such a directory, or that cannot be told. Most places of the catalogue do not exist on a host, and
-    /// many lie beneath one directory: of one that is not there, nobody asks what is in it.
+    /// Whether there is such a directory, or that cannot be told.
     pub(super) fn there(&mut self, dir: &Path) -> bool {
-        if let Some(there) = self.there.get(dir) {
-            return *there;
-        }
-        let above = dir.parent().is_none_or(|above| self.there(above));
-        let there = above && std::fs::metadata(dir).map_or_else(|io| !is_nothing(&io), |meta| meta.is_dir());
-        self.there.insert(dir.to_owned(), there);
-        there
+        self.asked.there(dir)
     }
 
     fn may_look(&mut self) -> bool {
@@ -104,7 +96,7 @@ impl Scanner {
 
     fn candidate(&mut self, catalogue: &Catalogue, path: &Path, home: Option<&Path>) {
         let there = path.parent().is_none_or(|dir| self.there(dir));
-        if !there || std::fs::symlink_metadata(path).is_err() {
+        if !there || self.asked.lacks(path) || std::fs::symlink_metadata(path).is_err() {
             return;
         }
         // What the patterns except is no secret, and what the config names has its rule.
@@ -139,11 +131,6 @@ impl Scanner {
             self.add(Key::Inode(key), true);
         }
     }
-}
-
-/// Whether there is nothing of that name.
-pub(super) fn is_nothing(io: &io::Error) -> bool {
-    matches!(io.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The file of exactly this path, without a link anywhere in it: its owner may swap directories while we look.

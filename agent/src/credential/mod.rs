@@ -1,5 +1,6 @@
 //! Credentials: where they lie (catalogue and watch set), and what may be said of them without telling the secret.
 
+mod asked;
 mod carried;
 mod catalogue;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Names alone do not do: a mount point hides the names above it, a hard link has another name, a wildcard has none. The
 //! scan is bounded, and what it could not do is told.
 
-use std::collections::HashMap;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -12,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
+use super::asked::Asked;
+use super::asked::is_nothing;
 use super::catalogue::{Catalogue, rule};
-use super::files::is_nothing;
 use super::generation::generation_of;
 use super::marks::{KEYS_MAX, Key, Marks};
 use super::mounts::{self, Mount};
@@ -98,16 +98,18 @@ impl Catalogue {
         if homes.len() > HOMES_MAX {
             scanner.problem(ScanProblem::TooMany { what: "home directories", most: HOMES_MAX });
         }
+        let homes: Vec<PathBuf> =
+            homes.iter().take(HOMES_MAX).filter(|home| scanner.there(home)).cloned().collect();
         for (index, kind) in self.kinds.iter().enumerate() {
             scanner.kind = self.number(index);
             // The first kind is the config's: what it names may be a directory, or missing, and links are followed.
             scanner.declared = index == 0;
             for watch in &kind.watches {
-                scanner.watch(watch, homes);
+                scanner.watch(watch, &homes);
             }
             scanner.mark_mounts(&kind.mounts);
         }
-        scanner.look(self, homes.get(..HOMES_MAX).unwrap_or(homes));
+        scanner.look(self, &homes);
         scanner.finish()
     }
 }
@@ -138,8 +140,8 @@ pub(super) struct Scanner {
     missing: Vec<String>,
     problems: Vec<ScanProblem>,
     full: bool,
-    /// Directories that were looked for, and whether they are there.
-    pub(super) there: HashMap<PathBuf, bool>,
+    /// What one scan need not ask twice.
+    pub(super) asked: Asked,
     pub(super) resting: RestingFiles,
 }
 
@@ -154,7 +156,7 @@ impl Scanner {
                 }
             }
             Watch::Below { home: true, base, whole } => {
-                for home in homes.iter().take(HOMES_MAX) {
+                for home in homes {
                     for dir in self.expand(home, base) {
                         self.dir(&dir, Some(home), *whole);
                     }
@@ -305,7 +307,7 @@ impl Scanner {
         let Ok(names) = Names::of(wild) else {
             return Vec::new();
         };
-        let entries = match std::fs::read_dir(dir) {
+        let entries = match self.asked.list(dir) {
             Ok(entries) => entries,
             Err(io) => {
                 self.unreadable(dir, io);
@@ -313,7 +315,7 @@ impl Scanner {
             }
         };
         let mut found = Vec::new();
-        for entry in entries {
+        for (name, is_dir) in entries.iter() {
             self.visited += 1;
             if self.visited > VISITED_MAX {
                 if self.visited == VISITED_MAX + 1 {
@@ -321,12 +323,8 @@ impl Scanner {
                 }
                 break;
             }
-            let Ok(entry) = entry else {
-                continue;
-            };
-            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_dir && names.is_match(&entry.file_name()) {
-                found.push(entry.path());
+            if *is_dir && names.is_match(name) {
+                found.push(dir.join(name));
             }
         }
         found
@@ -337,13 +335,7 @@ impl Scanner {
         if path.parent().is_some_and(|dir| !self.there(dir)) {
             return None;
         }
-        match std::fs::canonicalize(path) {
-            Ok(real) => Some(real),
-            Err(io) => {
-                self.unreadable(path, io);
-                None
-            }
-        }
+        self.asked.resolve(path).map_err(|io| self.unreadable(path, io)).ok()
     }
 
     pub(super) fn inode_key(&self, real: &Path, meta: &Metadata) -> InodeKey {
