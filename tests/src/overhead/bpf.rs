@@ -41,10 +41,9 @@ pub(super) fn ids(kind: Kind) -> impl Iterator<Item = Result<u32>> {
 pub(super) fn open(kind: Kind, id: u32) -> Result<Option<OwnedFd>> {
     let mut attributes: Attributes = [0; 32];
     attributes[0] = id;
-    match call(kind.by_id, &mut attributes) {
-        // SAFETY: the kernel has just made it, for us.
-        Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })),
-        Err(Errno::ENOENT) => Ok(None),
+    match made(kind.by_id, &mut attributes) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => Ok(None),
         Err(error) => Err(error).context("what BPF has, by its id"),
     }
 }
@@ -77,6 +76,13 @@ pub(super) fn put(attributes: &mut Attributes, at: usize, address: usize) {
 /// A name that is filled up with zeros.
 pub(super) fn name(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+}
+
+/// What a command makes.
+pub(super) fn made(command: libc::c_long, attributes: &mut Attributes) -> Result<OwnedFd> {
+    let fd = call(command, attributes).context("bpf(2)")?;
+    // SAFETY: the kernel has just made it, for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
 }
 
 pub(super) fn call(command: libc::c_long, attributes: &mut Attributes) -> nix::Result<libc::c_long> {

@@ -1,4 +1,5 @@
-//! Who watches meanwhile: nobody, spoor, auditd, or auditd that hands on to laurel.
+//! Who watches meanwhile: nobody, programs that do nothing on the hooks of an opening and a reading, spoor, auditd, or auditd that
+//! hands on to laurel.
 
 use std::fs;
 use std::path::Path;
@@ -10,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
+use super::hooks::Hooks;
 use super::load::{DISK_SECRETS, SECRETS};
 use crate::agent::{Agent, Samples};
 use crate::records::last_heartbeat;
@@ -18,6 +20,7 @@ use crate::{PATIENCE, Place};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Collector {
     Nobody,
+    Hooks,
     Spoor,
     Auditd,
     Laurel,
@@ -26,6 +29,7 @@ pub(super) enum Collector {
 /// One that is at it.
 pub(super) enum Running {
     Nobody,
+    Hooks(Hooks),
     Spoor(Box<Agent>),
     Audit(Collector, Child),
 }
@@ -36,7 +40,7 @@ const RULES: &str = "-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n\
     -a always,exit -F arch=b64 -S execve,execveat -k exec\n-a always,exit -F arch=b64 -S connect -k connect\n";
 
 impl Collector {
-    pub(super) const ALL: [Self; 4] = [Self::Nobody, Self::Spoor, Self::Auditd, Self::Laurel];
+    pub(super) const ALL: [Self; 5] = [Self::Nobody, Self::Hooks, Self::Spoor, Self::Auditd, Self::Laurel];
 
     /// Each comes once a round, in an order that changes with the round.
     pub(super) fn in_turn(round: usize, turn: usize) -> Self {
@@ -48,6 +52,7 @@ impl Collector {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Nobody => "nobody",
+            Self::Hooks => "hooks",
             Self::Spoor => "spoor",
             Self::Auditd => "auditd",
             Self::Laurel => "laurel",
@@ -57,6 +62,7 @@ impl Collector {
     pub(super) fn start(self, place: &Place, visit: usize) -> Result<Running> {
         Ok(match self {
             Self::Nobody => Running::Nobody,
+            Self::Hooks => Running::Hooks(Hooks::attach()?),
             Self::Spoor => {
                 let config = format!("[credentials]\npaths = [\"{SECRETS}/**\", \"{DISK_SECRETS}/**\"]\n");
                 Running::Spoor(Box::new(Agent::start(place, &format!("visit-{visit}"), &config)?))
@@ -133,6 +139,7 @@ impl Running {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Nobody => "nobody",
+            Self::Hooks(_) => "hooks",
             Self::Spoor(_) => "spoor",
             Self::Audit(collector, _) => collector.name(),
         }
@@ -141,7 +148,7 @@ impl Running {
     /// What it has told so far, as it says itself.
     pub(super) fn told(&self) -> Result<Value> {
         match self {
-            Self::Nobody => Ok(json!({})),
+            Self::Nobody | Self::Hooks(_) => Ok(json!({})),
             Self::Spoor(agent) => status(agent),
             Self::Audit(..) => {
                 let status = auditctl(&["-s"])?;
@@ -174,6 +181,10 @@ impl Running {
     pub(super) fn stop(self) -> Result<Value> {
         match self {
             Self::Nobody => Ok(json!({})),
+            Self::Hooks(hooks) => {
+                drop(hooks);
+                Ok(json!({}))
+            }
             Self::Spoor(agent) => {
                 let (directory, log) = (agent.directory.clone(), agent.log());
                 let (status, records) = agent.stop()?;

@@ -7,6 +7,7 @@
 mod bpf;
 mod collector;
 mod growth;
+mod hooks;
 mod load;
 mod machine;
 mod maps;
