@@ -14,7 +14,6 @@ mod loader;
 pub mod offsets;
 mod order;
 mod others;
-mod pace;
 mod passed;
 mod patrol;
 mod pod;

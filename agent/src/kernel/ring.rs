@@ -17,7 +17,6 @@ use spoor_wire::control::names;
 use super::control::{Counters, LossWatch};
 use super::loader::{Kernel, LoadError};
 use super::order::Order;
-use super::pace::Pace;
 use super::positions::Positions;
 use super::privileges;
 use super::shares::Shares;
@@ -29,12 +28,11 @@ const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
 /// How long nothing is read while something is held back anyway, at most: one waking is then for all that comes meanwhile.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(2);
 /// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
 /// because somebody was awake.
 const UNFINISHED_MS: u64 = 5;
-/// Where a reading found as many samples as that, the next one does not pause, nor is a batch waited for: a host with many CPUs
-/// may fill a ring meanwhile.
+/// Where a reading found as many samples as that, the next one does not pause: a host with many CPUs may fill a ring meanwhile.
 const FLOOD: usize = 64;
 /// Most samples taken from one ring in one go before what is due is handed on.
 const BURST: usize = 4_096;
@@ -65,7 +63,6 @@ pub struct Reader {
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
-    pace: Pace,
 }
 
 /// A running reader.
@@ -110,7 +107,6 @@ impl Reader {
             shares,
             order: Order::new(),
             found: 0,
-            pace: Pace::default(),
         })
     }
 
@@ -153,15 +149,8 @@ impl Reader {
                 return;
             }
             next_tick = self.tick(next_tick);
-            let now = boot_ns();
-            if self.found >= FLOOD || self.pace.may(now) {
-                let batch = self.order.ready();
-                if !batch.is_empty() {
-                    self.pace.handed_on(now);
-                }
-                if !hand_on(sender, batch) {
-                    return;
-                }
+            if !hand_on(sender, self.order.ready()) {
+                return;
             }
         }
     }
@@ -178,7 +167,7 @@ impl Reader {
 
     /// Sleeps until there is something to do. True when it is time to stop.
     fn wait(&self, epoll: &Epoll) -> bool {
-        let left = || self.order.due_ns().map(|at| self.pace.not_before(at).saturating_sub(boot_ns()));
+        let left = || self.order.due_ns().map(|at| at.saturating_sub(boot_ns()));
         if let Some(ns) = left().filter(|_| self.found < FLOOD) {
             std::thread::sleep(PAUSE.min(Duration::from_nanos(ns)));
         }

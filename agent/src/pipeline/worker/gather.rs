@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use crate::record::Record;
 
-/// Least time between two batches, ns. The first after some rest is stored at once. Less than the reader lets pass between two of
-/// its own: these wait for nothing again, and only where it hands on without a pause are they put together.
-const GATHER_NS: u64 = 4_000_000;
+/// Least time between two batches, ns. The first after some rest is stored at once.
+const GATHER_NS: u64 = 5_000_000;
 /// Most records that wait for that.
 const GATHER_MAX: usize = 1_024;
 
