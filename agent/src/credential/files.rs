@@ -62,7 +62,7 @@ impl Scanner {
     }
 
     fn names_in(&mut self, dir: &Path, wild: &str) -> Vec<PathBuf> {
-        if !self.there(dir) {
+        if !self.asked.there(dir) {
             return Vec::new();
         }
         // What cannot be listed was told when the directories were looked for.
@@ -81,11 +81,6 @@ impl Scanner {
         found
     }
 
-    /// Whether there is such a directory, or that cannot be told.
-    pub(super) fn there(&mut self, dir: &Path) -> bool {
-        self.asked.there(dir)
-    }
-
     fn may_look(&mut self) -> bool {
         self.looked += 1;
         if self.looked == LOOKED_MAX + 1 {
@@ -95,7 +90,7 @@ impl Scanner {
     }
 
     fn candidate(&mut self, catalogue: &Catalogue, path: &Path, home: Option<&Path>) {
-        let there = path.parent().is_none_or(|dir| self.there(dir));
+        let there = path.parent().is_none_or(|dir| self.asked.there(dir));
         if !there || self.asked.lacks(path) || std::fs::symlink_metadata(path).is_err() {
             return;
         }

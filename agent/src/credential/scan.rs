@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use spoor_wire::rule::{EntryKey, HASH_START, InodeKey, hash_bytes};
 
-use super::asked::Asked;
-use super::asked::is_nothing;
+use super::asked::{Asked, is_nothing};
 use super::catalogue::{Catalogue, rule};
 use super::generation::generation_of;
 use super::marks::{KEYS_MAX, Key, Marks};
@@ -99,7 +98,7 @@ impl Catalogue {
             scanner.problem(ScanProblem::TooMany { what: "home directories", most: HOMES_MAX });
         }
         let homes: Vec<PathBuf> =
-            homes.iter().take(HOMES_MAX).filter(|home| scanner.there(home)).cloned().collect();
+            homes.iter().take(HOMES_MAX).filter(|home| scanner.asked.there(home)).cloned().collect();
         for (index, kind) in self.kinds.iter().enumerate() {
             scanner.kind = self.number(index);
             // The first kind is the config's: what it names may be a directory, or missing, and links are followed.
@@ -301,7 +300,7 @@ impl Scanner {
     }
 
     fn list(&mut self, dir: &Path, wild: &str) -> Vec<PathBuf> {
-        if !self.there(dir) {
+        if !self.asked.there(dir) {
             return Vec::new();
         }
         let Ok(names) = Names::of(wild) else {
@@ -332,7 +331,7 @@ impl Scanner {
 
     /// The real path, or [`None`] where there is nothing.
     pub(super) fn resolve(&mut self, path: &Path) -> Option<PathBuf> {
-        if path.parent().is_some_and(|dir| !self.there(dir)) {
+        if path.parent().is_some_and(|dir| !self.asked.there(dir)) {
             return None;
         }
         self.asked.resolve(path).map_err(|io| self.unreadable(path, io)).ok()
@@ -448,13 +447,16 @@ mod tests {
         let (gone, file) = (dir.path().join("gone"), dir.path().join("file"));
         std::fs::write(&file, "").unwrap();
         let mut scanner = Scanner::default();
-        assert!(scanner.there(dir.path()) && !scanner.there(&gone.join("a/b")));
-        assert!(!scanner.there(&file.join("a")), "there is nothing in a file");
+        assert!(scanner.asked.there(dir.path()) && !scanner.asked.there(&gone.join("a/b")));
+        assert!(!scanner.asked.there(&file.join("a")), "there is nothing in a file");
         std::fs::create_dir_all(gone.join("a/b")).unwrap();
-        assert!(!scanner.there(&gone.join("a/c")), "what is known of the directory above is not asked again");
-        assert!(Scanner::default().there(&gone.join("a/b")));
+        assert!(
+            !scanner.asked.there(&gone.join("a/c")),
+            "what is known of the directory above is not asked again"
+        );
+        assert!(Scanner::default().asked.there(&gone.join("a/b")));
         std::os::unix::fs::symlink(&gone, dir.path().join("link")).unwrap();
-        assert!(scanner.there(&dir.path().join("link")), "a link is what it leads to");
+        assert!(scanner.asked.there(&dir.path().join("link")), "a link is what it leads to");
     }
 
     #[test]

@@ -230,7 +230,7 @@ fn take(
             break;
         }
         let mark = period::mark(row)?;
-        let Some(known) = known(row, last, seals, taken.len())? else {
+        let Some(known) = known(row, (mark, body), last, seals, taken.len()) else {
             return Ok((taken, index, Some(mark.seq)));
         };
         index.add(mark.seq, known);
@@ -242,26 +242,26 @@ fn take(
 
 /// What a row is found by, where it is as it was stored: by its seal, or since it follows from the one before it and is found by
 /// what it says itself. `place` is how many are not packed before it.
-fn known(row: &Row<'_>, before: Mark, seals: &Seals, place: usize) -> rusqlite::Result<Option<Found>> {
-    let (mark, body) = (period::mark(row)?, row.get_ref(5)?.as_blob()?);
+fn known(
+    row: &Row<'_>,
+    (mark, body): (Mark, &[u8]),
+    before: Mark,
+    seals: &Seals,
+    place: usize,
+) -> Option<Found> {
     if mark.seq <= before.seq || body.len() > super::pack::TEXT_MAX {
-        return Ok(None);
+        return None;
     }
     // Of another type than it was stored with, it is another.
-    let columns = || {
-        Some((
-            row.get(2).ok()?,
-            row.get_ref(3).ok()?.as_str().ok()?,
-            row.get_ref(4).ok()?.as_str_or_null().ok()?,
-        ))
-    };
-    let Some((time_ns, kind, chain)) = columns() else { return Ok(None) };
+    let time_ns = row.get(2).ok()?;
+    let kind = row.get_ref(3).ok()?.as_str().ok()?;
+    let chain = row.get_ref(4).ok()?.as_str_or_null().ok()?;
     let found = Found { time_ns, kind: kind.to_owned(), chain: chain.map(str::to_owned) };
     if seals.know(place, &seals::Row { mark, time_ns, kind, chain, body }) {
-        return Ok(Some(found));
+        return Some(found);
     }
     let follows = before.then(mark.seq, body) == mark;
-    Ok(Some(found).filter(|found| follows && Found::at_a_glance(mark.seq, body).as_ref() == Some(found)))
+    Some(found).filter(|found| follows && Found::at_a_glance(mark.seq, body).as_ref() == Some(found))
 }
 
 /// Gives the pages that packing has freed back to the file system.

@@ -43,7 +43,7 @@ pub(super) fn open(kind: Kind, id: u32) -> Result<Option<OwnedFd>> {
     attributes[0] = id;
     match made(kind.by_id, &mut attributes) {
         Ok(fd) => Ok(Some(fd)),
-        Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => Ok(None),
+        Err(Errno::ENOENT) => Ok(None),
         Err(error) => Err(error).context("what BPF has, by its id"),
     }
 }
@@ -79,10 +79,10 @@ pub(super) fn name(bytes: &[u8]) -> String {
 }
 
 /// What a command makes.
-pub(super) fn made(command: libc::c_long, attributes: &mut Attributes) -> Result<OwnedFd> {
-    let fd = call(command, attributes).context("bpf(2)")?;
+pub(super) fn made(command: libc::c_long, attributes: &mut Attributes) -> nix::Result<OwnedFd> {
+    let fd = i32::try_from(call(command, attributes)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made it, for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 pub(super) fn call(command: libc::c_long, attributes: &mut Attributes) -> nix::Result<libc::c_long> {

@@ -62,7 +62,7 @@ fn attached(way: &Way, function: u32) -> Result<OwnedFd> {
     let program = bpf::made(LOAD, &mut attributes)?;
     let mut attributes: Attributes = [0; 32];
     attributes[2] = u32::try_from(program.as_raw_fd())?;
-    bpf::made(ATTACH, &mut attributes)
+    Ok(bpf::made(ATTACH, &mut attributes)?)
 }
 
 /// The number of a function among the kernel's types.
