@@ -245,12 +245,13 @@ mod tests {
 
     #[test]
     fn each_comes_once_a_round_and_each_may_be_the_first() {
-        let rounds: Vec<[Collector; 4]> =
-            (0..8).map(|round| std::array::from_fn(|turn| Collector::in_turn(round, turn))).collect();
+        const COUNT: usize = Collector::ALL.len();
+        let rounds: Vec<[Collector; COUNT]> =
+            (0..2 * COUNT).map(|round| std::array::from_fn(|turn| Collector::in_turn(round, turn))).collect();
         for collector in Collector::ALL {
-            let once = |round: &[Collector; 4]| round.iter().filter(|one| **one == collector).count() == 1;
+            let once = |round: &[Collector; COUNT]| round.iter().filter(|one| **one == collector).count() == 1;
             assert!(rounds.iter().all(once), "{rounds:?}");
-            for place in 0..4 {
+            for place in 0..COUNT {
                 assert_eq!(rounds.iter().filter(|round| round[place] == collector).count(), 2, "{rounds:?}");
             }
         }
