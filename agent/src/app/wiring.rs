@@ -21,7 +21,7 @@ use crate::evidence::Signer;
 use crate::kernel::probes::Tier;
 use crate::kernel::{
     Cgroups, Control, Counters, Covered, Feed, Host, Kernel, MissWatch, MountWatch, Options, Passed, Patrol,
-    Proof, Reader, ReaderHandle, ScopeWatch, boot_ns, establish, seed,
+    Proof, Reader, ReaderHandle, ScopeWatch, Wanted, boot_ns, establish, seed,
 };
 use crate::pipeline::worker::{Glance, Reload, Show, Surroundings, Turn, Worker};
 use crate::pipeline::{Desk, Digests, Outside};
@@ -133,10 +133,9 @@ pub(super) fn early(
 ) -> Result<Early, Failure> {
     let scope = &options.config.scope.cgroups;
     let credential = |path: &[u8]| catalogue.rule_of(path);
-    let scan = seed(watching.cgroups.as_ref(), scope, &credential).map_err(|error| Failure::System {
-        what: "scan /proc".into(),
-        error: std::io::Error::other(error),
-    })?;
+    let cgroups = watching.cgroups.as_ref();
+    let wanted = Wanted { cgroups, scope, credential: &credential, starting: true };
+    let scan = seed(&wanted).map_err(Failure::system("scan /proc"))?;
     if scan.unread != 0 {
         tracing::debug!("{} processes of /proc cannot be read", scan.unread);
     }

@@ -27,6 +27,17 @@ impl From<ProgramError> for Why {
 }
 
 impl Why {
+    /// Whether the kernel did not permit it: not what the program does, for which the verifier has other numbers, but to
+    /// have one there.
+    pub(super) fn is_forbidden(&self) -> bool {
+        let error = match self {
+            Why::Program(ProgramError::SyscallError(error)) => &error.io_error,
+            Why::Program(ProgramError::LoadError { io_error, .. }) => io_error,
+            Why::Program(_) | Why::Slot(_) | Why::Cgroup(_) => return false,
+        };
+        error.raw_os_error() == Some(nix::libc::EPERM)
+    }
+
     /// As the loader tells it.
     pub(super) fn of(self, program: &'static str) -> LoadError {
         match self {
@@ -51,53 +62,49 @@ pub(super) fn unload(program: &mut AyaProgram) {
     });
 }
 
-/// Loads a program and puts it in its place.
+/// Whether the kernel has a program.
+pub(super) fn is_loaded(program: &AyaProgram) -> bool {
+    program.fd().is_ok()
+}
+
+/// Has the kernel verify a program and take it.
+pub(super) fn load(program: &mut AyaProgram, to: Attach, btf: &aya::Btf) -> Result<(), ProgramError> {
+    match to {
+        Attach::Lsm(hook) => <&mut Lsm>::try_from(program)?.load(hook, btf),
+        Attach::Fentry(function) => <&mut FEntry>::try_from(program)?.load(function, btf),
+        Attach::Fexit(function) => <&mut FExit>::try_from(program)?.load(function, btf),
+        Attach::Kprobe(_) | Attach::Kretprobe(_) => <&mut KProbe>::try_from(program)?.load(),
+        Attach::TpBtf(tracepoint) => <&mut BtfTracePoint>::try_from(program)?.load(tracepoint, btf),
+        Attach::SysExit(_) => <&mut BtfTracePoint>::try_from(program)?.load("sys_exit", btf),
+        Attach::SkbIngress | Attach::SkbEgress => <&mut CgroupSkb>::try_from(program)?.load(),
+    }
+}
+
+/// Puts a program that is loaded in its place.
 pub(super) fn attach(
     program: &mut AyaProgram,
     to: Attach,
-    (btf, syscalls, cgroups): (&aya::Btf, &mut ProgramArray<MapData>, Option<&Path>),
+    (syscalls, cgroups): (&mut ProgramArray<MapData>, Option<&Path>),
 ) -> Result<(), Why> {
     match to {
-        Attach::Lsm(hook) => {
-            let program = <&mut Lsm>::try_from(program)?;
-            program.load(hook, btf)?;
-            program.attach()?;
-        }
-        Attach::Fentry(function) => {
-            let program = <&mut FEntry>::try_from(program)?;
-            program.load(function, btf)?;
-            program.attach()?;
-        }
-        Attach::Fexit(function) => {
-            let program = <&mut FExit>::try_from(program)?;
-            program.load(function, btf)?;
-            program.attach()?;
-        }
+        Attach::Lsm(_) => drop(<&mut Lsm>::try_from(program)?.attach()?),
+        Attach::Fentry(_) => drop(<&mut FEntry>::try_from(program)?.attach()?),
+        Attach::Fexit(_) => drop(<&mut FExit>::try_from(program)?.attach()?),
         Attach::Kprobe(function) | Attach::Kretprobe(function) => {
-            let program = <&mut KProbe>::try_from(program)?;
-            program.load()?;
-            program.attach(function, 0)?;
+            drop(<&mut KProbe>::try_from(program)?.attach(function, 0)?);
         }
-        Attach::TpBtf(tracepoint) => {
-            let program = <&mut BtfTracePoint>::try_from(program)?;
-            program.load(tracepoint, btf)?;
-            program.attach()?;
-        }
+        Attach::TpBtf(_) => drop(<&mut BtfTracePoint>::try_from(program)?.attach()?),
         Attach::SysExit(slot) => {
-            let program = <&mut BtfTracePoint>::try_from(program)?;
-            program.load("sys_exit", btf)?;
-            let program = program.fd()?;
+            let program = <&mut BtfTracePoint>::try_from(program)?.fd()?;
             syscalls.set(slot as u32, program, 0).map_err(Why::Slot)?;
         }
         Attach::SkbIngress | Attach::SkbEgress => {
             let root = cgroups.ok_or_else(|| Why::Cgroup("no cgroup v2 hierarchy is mounted".into()))?;
             let root =
                 File::open(root).map_err(|error| Why::Cgroup(format!("{}: {error}", root.display())))?;
-            let program = <&mut CgroupSkb>::try_from(program)?;
-            program.load()?;
             let way = if to == Attach::SkbIngress { Ingress } else { Egress };
             // A link, beside which others may have programs there, too: the kernel takes no other mode of it.
-            program.attach(root, way, CgroupAttachMode::Single)?;
+            <&mut CgroupSkb>::try_from(program)?.attach(root, way, CgroupAttachMode::Single)?;
         }
     }
     Ok(())

@@ -88,11 +88,20 @@ impl Trial {
         self.need.ways.get(self.way?)
     }
 
+    fn is_allowed(&self, way: &Way, allowed: &[Tier]) -> bool {
+        allowed.contains(&way.tier) || self.need.ways.len() == 1
+    }
+
+    /// The first way that will be tried.
+    fn first(&self, kernel: &Kernel, allowed: &[Tier]) -> Option<&'static Way> {
+        self.need.ways.iter().find(|way| self.is_allowed(way, allowed) && !kernel.lacks(way))
+    }
+
     /// Attaches the next way that loads, starting at `from`.
     fn advance(&mut self, kernel: &mut Kernel, from: usize, allowed: &[Tier]) {
         self.way = None;
         for (index, way) in self.need.ways.iter().enumerate().skip(from) {
-            if !allowed.contains(&way.tier) && self.need.ways.len() > 1 {
+            if !self.is_allowed(way, allowed) {
                 Refusal { tier: way.tier, why: "not allowed by the options".into() }.say(&mut self.refused);
                 continue;
             }
@@ -137,9 +146,7 @@ pub fn establish(
     allowed: &[Tier],
 ) -> std::io::Result<Covered> {
     let mut trials: Vec<Trial> = needs().map(|need| Trial { need, way: None, refused: Vec::new() }).collect();
-    for trial in &mut trials {
-        trial.advance(kernel, 0, allowed);
-    }
+    begin(&mut trials, kernel, allowed);
     let mut found = Covered {
         signals: Vec::new(),
         proofs: BTreeSet::new(),
@@ -164,6 +171,21 @@ pub fn establish(
     let ways = trials.iter().filter_map(Trial::current);
     found.proofs = ways.flat_map(|way| way.proof.iter().copied()).collect();
     Ok(found)
+}
+
+/// Attaches the first way that loads, of each.
+fn begin(trials: &mut [Trial], kernel: &mut Kernel, allowed: &[Tier]) {
+    // Up to the first on a function by themselves: where the kernel lets none be there, the others need not be verified.
+    let on_function = |way: &Way| way.programs.iter().any(|program| program.attach.is_function());
+    let first = trials.iter().position(|trial| trial.first(kernel, allowed).is_some_and(on_function));
+    let (before, rest) = trials.split_at_mut(first.map_or(0, |first| first + 1));
+    for trials in [before, rest] {
+        let ways: Vec<&Way> = trials.iter().filter_map(|trial| trial.first(kernel, allowed)).collect();
+        kernel.load_ahead(ways.into_iter());
+        for trial in trials {
+            trial.advance(kernel, 0, allowed);
+        }
+    }
 }
 
 fn report(trial: &Trial) -> impl Iterator<Item = SignalCoverage> + '_ {

@@ -1,6 +1,7 @@
 //! Loads the probe object and attaches its programs. The object is one for all kernels; which of its programs are
 //! loaded is decided by [`super::coverage`].
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
@@ -13,11 +14,12 @@ use flate2::read::GzDecoder;
 use spoor_wire::Settings;
 use spoor_wire::control::names;
 
-use super::attach::{attach, unload};
+use super::attach::{Why, attach, is_loaded, load, unload};
 use super::btf::{Btf, BtfError};
 use super::cgroups::Cgroups;
 use super::keys;
 use super::offsets::{self, Missing};
+use super::parallel;
 use super::passed::Passed;
 use super::pod::AsPod;
 use super::preflight::Host;
@@ -73,10 +75,12 @@ pub enum LoadError {
         error: aya::maps::MapError,
     },
     /// The kernel would load it, and never run it: known beforehand, so that the verifier need not be asked.
-    #[error("{program}: bpf is not among the active security modules (`lsm=`)")]
-    Inactive {
+    #[error("{program}: {lack}")]
+    Lacking {
         /// Which.
         program: &'static str,
+        /// What is not there to run it.
+        lack: Lack,
     },
     /// A program sees packets of cgroups, and there is no hierarchy to attach it to.
     #[error("{program}: {why}")]
@@ -94,6 +98,20 @@ pub enum LoadError {
         /// Why; carries the verifier's log.
         error: ProgramError,
     },
+}
+
+/// What a kernel does not have, so that programs of a kind need not be tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lack {
+    /// Programs of security modules load and stay silent.
+    #[error("bpf is not among the active security modules (`lsm=`)")]
+    Lsm,
+    /// There are no breakpoints.
+    #[error("the kernel has no kprobes (CONFIG_KPROBE_EVENTS)")]
+    Kprobes,
+    /// It let no program be put on a function.
+    #[error("the kernel permits no program on a function")]
+    Functions,
 }
 
 /// The program at the return of system calls.
@@ -148,10 +166,11 @@ pub struct Kernel {
     dispatching: bool,
     /// Root of the v2 hierarchy, for programs that see packets.
     cgroups: Option<PathBuf>,
-    /// Security modules of this kind load and stay silent.
-    lsm_inactive: bool,
+    lacks: Vec<Lack>,
     /// Programs on functions have twins.
     twins: bool,
+    /// What the verifier refused ahead, until it is asked for.
+    refused: BTreeMap<String, ProgramError>,
     /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
     btf: Option<aya::Btf>,
 }
@@ -181,9 +200,11 @@ impl Kernel {
         let syscalls = ProgramArray::try_from(syscalls)
             .map_err(|error| LoadError::Map { name: names::SYSCALLS, error })?;
         let cgroups = Cgroups::find().ok().map(|cgroups| cgroups.directory(""));
-        let lsm_inactive = host.lsms.as_ref().is_some_and(|active| active.iter().all(|name| name != "bpf"));
-        let twins = host.preempted;
-        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lsm_inactive, twins, btf: Some(btf) })
+        let inactive = host.lsms.as_ref().is_some_and(|active| active.iter().all(|name| name != "bpf"));
+        let lacks = [(Lack::Lsm, inactive), (Lack::Kprobes, !host.kprobes)];
+        let lacks = lacks.into_iter().filter_map(|(lack, lacking)| lacking.then_some(lack)).collect();
+        let (twins, refused) = (host.preempted, BTreeMap::new());
+        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lacks, twins, refused, btf: Some(btf) })
     }
 
     /// Takes a map out of the object.
@@ -204,6 +225,44 @@ impl Kernel {
     /// Gives up the kernel's type description: no more programs will be loaded.
     pub fn forget_btf(&mut self) {
         self.btf = None;
+    }
+
+    /// What the kernel has nothing for, so that a way need not be tried.
+    pub(super) fn lacks(&self, way: &Way) -> bool {
+        way.programs.iter().any(|program| self.lack(program).is_some())
+    }
+
+    fn lack(&self, program: &Program) -> Option<Lack> {
+        let lack = match program.attach {
+            Attach::Lsm(_) => Lack::Lsm,
+            Attach::Kprobe(_) | Attach::Kretprobe(_) => Lack::Kprobes,
+            Attach::Fentry(_) | Attach::Fexit(_) => Lack::Functions,
+            Attach::TpBtf(_) | Attach::SysExit(_) | Attach::SkbIngress | Attach::SkbEgress => return None,
+        };
+        self.lacks.contains(&lack).then_some(lack)
+    }
+
+    /// Loads what some ways consist of, on several CPUs: the verifier takes most of a start. What it refuses is told by
+    /// [`Kernel::attach`].
+    pub(super) fn load_ahead(&mut self, ways: impl Iterator<Item = &'static Way>) {
+        let Some(btf) = &self.btf else { return };
+        let mut wanted = BTreeMap::new();
+        for program in ways.flat_map(|way| way.programs) {
+            wanted.insert(program.name.to_owned(), program.attach);
+            if matches!(program.attach, Attach::SysExit(_)) {
+                wanted.insert(DISPATCHER.to_owned(), Attach::TpBtf("sys_exit"));
+            }
+            if self.twins && program.attach.is_function() {
+                wanted.insert(program.twin(), program.attach);
+            }
+        }
+        let programs = self.ebpf.programs_mut().filter(|(_, program)| !is_loaded(program));
+        let jobs = programs.filter_map(|(name, program)| Some((name, program, *wanted.get(name)?))).collect();
+        // The verifier takes no lock for whom the kernel trusts.
+        let refused = parallel::all(parallel::cpus(), jobs, |(name, program, to)| {
+            load(program, to, btf).err().map(|error| (name.to_owned(), error))
+        });
+        self.refused.extend(refused.into_iter().flatten());
     }
 
     /// Loads and attaches all programs of a way; on failure none of them stays.
@@ -264,29 +323,46 @@ impl Kernel {
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
-        let Kernel { ebpf, btf, syscalls, dispatching, cgroups, lsm_inactive, twins } = self;
-        if *lsm_inactive && matches!(program.attach, Attach::Lsm(_)) {
-            return Err(LoadError::Inactive { program: program.name });
+        if let Some(lack) = self.lack(program) {
+            return Err(LoadError::Lacking { program: program.name, lack });
         }
-        let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
-        if matches!(program.attach, Attach::SysExit(_)) && !*dispatching {
-            let dispatcher = ebpf.program_mut(DISPATCHER).ok_or(LoadError::Absent(DISPATCHER))?;
-            attach(dispatcher, Attach::TpBtf("sys_exit"), (btf, syscalls, cgroups.as_deref()))
-                .map_err(|why| why.of(DISPATCHER))?;
-            *dispatching = true;
+        if matches!(program.attach, Attach::SysExit(_)) && !self.dispatching {
+            self.put(DISPATCHER, DISPATCHER, Attach::TpBtf("sys_exit"))?;
+            self.dispatching = true;
         }
-        let twin = (*twins && program.attach.is_function()).then(|| program.twin());
         // Before the first: of two on a function the later comes first.
-        if let Some(twin) = twin.as_deref().and_then(|twin| ebpf.program_mut(twin))
-            && let Err(why) = attach(twin, program.attach, (btf, syscalls, cgroups.as_deref()))
+        if self.twins
+            && program.attach.is_function()
+            && self.ebpf.program(&program.twin()).is_some()
+            && let Err(why) = self.put(&program.twin(), program.name, program.attach)
         {
+            if let Some(lack) = self.lack(program) {
+                return Err(LoadError::Lacking { program: program.name, lack });
+            }
             // What passes the first by is counted then, and a gap says so.
-            let why = why.of(program.name);
             tracing::warn!(program = program.name, error = %why, "a probe has no twin");
         }
-        let loaded = ebpf.program_mut(program.name).ok_or(LoadError::Absent(program.name))?;
-        attach(loaded, program.attach, (btf, syscalls, cgroups.as_deref()))
-            .map_err(|why| why.of(program.name))
+        self.put(program.name, program.name, program.attach)
+    }
+
+    /// Loads the program of that name, where that is not done yet, and puts it in its place. An error names what it is for.
+    fn put(&mut self, name: &str, of: &'static str, to: Attach) -> Result<(), LoadError> {
+        let Kernel { ebpf, btf, syscalls, cgroups, refused, lacks, .. } = self;
+        let program = ebpf.program_mut(name).ok_or(LoadError::Absent(of))?;
+        let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
+        let loaded = match refused.remove(name) {
+            Some(error) => Err(error),
+            None if is_loaded(program) => Ok(()),
+            None => load(program, to, btf),
+        };
+        let put = loaded.map_err(Why::Program);
+        let put = put.and_then(|()| attach(program, to, (syscalls, cgroups.as_deref())));
+        put.map_err(|why| {
+            if to.is_function() && why.is_forbidden() {
+                lacks.push(Lack::Functions);
+            }
+            why.of(of)
+        })
     }
 }
 

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 /// Oldest kernel whose BPF has what the probes need (ring buffers; `CAP_BPF`).
 const KERNEL_MIN: (u32, u32) = (5, 8);
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// Where the kernel says how breakpoints of functions are asked for, if it has them; the loader looks there, too.
+const KPROBES_PATH: &str = "/sys/bus/event_source/devices/kprobe/type";
 /// Inode number of the initial pid namespace, a constant of the kernel.
 const INIT_PID_NS: u64 = 0xEFFF_FFFC;
 pub(super) const CAP_SYS_ADMIN: u32 = 21;
@@ -108,6 +110,8 @@ pub struct Host {
     pub btf: Vec<u8>,
     /// Tasks in the kernel are preempted.
     pub preempted: bool,
+    /// Functions can have breakpoints.
+    pub kprobes: bool,
 }
 
 /// Looks.
@@ -140,7 +144,8 @@ pub fn inspect() -> Result<Host, PreflightError> {
     let lsms = fs::read_to_string("/sys/kernel/security/lsm").ok();
     let lsms = lsms.map(|list| list.trim().split(',').map(str::to_owned).collect());
     let preempted = super::preemption::preempted(version(&release));
-    Ok(Host { release, lockdown, lsms, boot_id: boot_id()?, btf, preempted })
+    let kprobes = Path::new(KPROBES_PATH).exists();
+    Ok(Host { release, lockdown, lsms, boot_id: boot_id()?, btf, preempted, kprobes })
 }
 
 fn read(path: &str) -> Result<String, PreflightError> {

@@ -6,11 +6,12 @@
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
-use procfs::process::{FDInfo, FDPermissions, FDTarget, Process, all_processes};
+use procfs::process::{FDInfo, FDPermissions, FDTarget, Process};
 use procfs::{ProcError, ProcResult};
 
 use super::canary::kernel_dev;
 use super::cgroups::Cgroups;
+use super::parallel;
 use super::ring::boot_ns;
 use crate::event::{Event, Facts, Matched, OpenedFile, ProcessKey, Seeded, Text, What};
 
@@ -29,40 +30,48 @@ pub struct Scan {
     pub descriptors_passed_by: u64,
 }
 
-/// Scans `/proc`. With a scope, only processes in those cgroups are looked at.
+/// What decides which processes are told, and what of them.
+pub struct Wanted<'a> {
+    /// Where processes are named by their cgroups; `None` without a hierarchy.
+    pub cgroups: Option<&'a Cgroups>,
+    /// Only processes in these are looked at, if there are any.
+    pub scope: &'a [String],
+    /// The rule by which a path is a credential.
+    pub credential: &'a (dyn Fn(&[u8]) -> Option<u32> + Sync),
+    /// Whether it is for a start, which waits for it: then several CPUs are taken.
+    pub starting: bool,
+}
+
+/// Scans `/proc`.
 ///
 /// # Errors
 /// Where `/proc` itself cannot be listed.
-pub fn seed(
-    cgroups: Option<&Cgroups>,
-    scope: &[String],
-    credential: &dyn Fn(&[u8]) -> Option<u32>,
-) -> Result<Scan, ProcError> {
+pub fn seed(wanted: &Wanted<'_>) -> std::io::Result<Scan> {
     let time_ns = boot_ns();
     let ticks = procfs::ticks_per_second();
+    let numbers =
+        std::fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let cpus = if wanted.starting { parallel::cpus() } else { 1 };
+    let found = parallel::all(cpus, numbers.collect(), |pid: i32| {
+        Process::new(pid).and_then(|process| read(&process, ticks, wanted))
+    });
     let mut scan = Scan { events: Vec::new(), unread: 0, descriptors_passed_by: 0 };
-    for process in all_processes()? {
-        match process.and_then(|process| read(&process, ticks, cgroups, scope, credential)) {
+    let mut there = Vec::new();
+    for process in found {
+        match process {
             Ok(Some((seeded, passed_by))) => {
                 scan.descriptors_passed_by += passed_by;
-                scan.events.push(Event { time_ns, what: What::Seeded(Box::new(seeded)) });
+                there.push(seeded);
             }
             Ok(None) => {}
             Err(error) if has_ended(&error) => {}
             Err(_) => scan.unread += 1,
         }
     }
-    scan.events.sort_by_key(|event| match &event.what {
-        What::Seeded(seeded) => seeded.process.key.start_ns,
-        What::Seen(_)
-        | What::Lost(_)
-        | What::Refused { .. }
-        | What::Missed(_)
-        | What::Silent { .. }
-        | What::Present(_)
-        | What::Answer(_)
-        | What::Tick => 0,
-    });
+    // Of two that were made in one tick of the clock, numbers mostly say which was first.
+    there.sort_by_key(|seeded| (seeded.process.key.start_ns, seeded.process.key.tgid));
+    let events = there.into_iter().map(|seeded| Event { time_ns, what: What::Seeded(Box::new(seeded)) });
+    scan.events = events.collect();
     Ok(scan)
 }
 
@@ -96,13 +105,8 @@ pub fn process_key(pid: u32) -> std::io::Result<ProcessKey> {
 }
 
 /// Reads one process, and how many of its descriptors were not looked at. `None`: the agent itself, a kernel thread, or out of scope.
-fn read(
-    process: &Process,
-    ticks: u64,
-    cgroups: Option<&Cgroups>,
-    scope: &[String],
-    credential: &dyn Fn(&[u8]) -> Option<u32>,
-) -> ProcResult<Option<(Seeded, u64)>> {
+fn read(process: &Process, ticks: u64, wanted: &Wanted<'_>) -> ProcResult<Option<(Seeded, u64)>> {
+    let Wanted { cgroups, scope, credential, .. } = *wanted;
     let stat = process.stat()?;
     // A kernel thread has no program.
     let kthread = stat.flags & 0x0020_0000 != 0;

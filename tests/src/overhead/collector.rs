@@ -249,7 +249,8 @@ mod tests {
         let rounds: Vec<[Collector; COUNT]> =
             (0..2 * COUNT).map(|round| std::array::from_fn(|turn| Collector::in_turn(round, turn))).collect();
         for collector in Collector::ALL {
-            let once = |round: &[Collector; COUNT]| round.iter().filter(|one| **one == collector).count() == 1;
+            let once =
+                |round: &[Collector; COUNT]| round.iter().filter(|one| **one == collector).count() == 1;
             assert!(rounds.iter().all(once), "{rounds:?}");
             for place in 0..COUNT {
                 assert_eq!(rounds.iter().filter(|round| round[place] == collector).count(), 2, "{rounds:?}");

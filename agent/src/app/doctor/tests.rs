@@ -101,6 +101,7 @@ fn findings(facts: Facts, others: Others, covered: Covered) -> Findings {
         boot_id: [0; 16],
         btf: Vec::new(),
         preempted: false,
+        kprobes: true,
     };
     let verified = vec![("lsm_open".to_owned(), 20_660), ("tp_fork".to_owned(), 1_200)];
     Findings { facts, others, tried: Ok(Tried { host, covered, verified }) }

@@ -6,7 +6,7 @@ use super::Worker;
 use crate::actor::Host;
 use crate::credential::Describe;
 use crate::event::{Event, ProcessKey, What};
-use crate::kernel::{boot_ns, seed};
+use crate::kernel::{Wanted, boot_ns, seed};
 use crate::record::Record;
 
 /// What `/proc` told, until its time has come.
@@ -40,7 +40,8 @@ impl Roll {
 impl<D: Describe, H: Host> Worker<D, H> {
     /// After a loss of forks, executions or exits: `/proc` tells who is there.
     pub(super) fn call_the_roll(&mut self, now: u64) {
-        let scan = match seed(self.around.cgroups.as_ref(), &self.around.watched, &|_| None) {
+        let (cgroups, scope) = (self.around.cgroups.as_ref(), self.around.watched.as_slice());
+        let scan = match seed(&Wanted { cgroups, scope, credential: &|_| None, starting: false }) {
             Ok(scan) => scan,
             Err(error) => {
                 tracing::warn!("/proc cannot be read again after a loss: {error}");
