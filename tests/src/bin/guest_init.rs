@@ -106,6 +106,7 @@ fn measure(cell: &HashMap<String, String>) -> Result<()> {
                 collectors: word("spoor.collectors"),
                 without: word("spoor.without"),
                 work: word("spoor.work"),
+                visits: word("spoor.visits").map(str::parse).transpose()?,
             };
             spoor_tests::overhead::overhead(&place, asked)?;
         }

@@ -95,10 +95,10 @@ impl Collector {
 
     /// The agent's binary: one without a technique lies beside it.
     fn program(&self, place: &Place) -> PathBuf {
-        match self {
-            Self::Without(name) => place.spoor.with_file_name(format!("spoor-{name}")),
-            _ => place.spoor.clone(),
+        if let Self::Without(name) = self {
+            return place.spoor.with_file_name(format!("spoor-{name}"));
         }
+        place.spoor.clone()
     }
 }
 

@@ -24,10 +24,10 @@ use load::Load;
 pub use machine::used;
 pub use soak::soak;
 
-/// Visits of each collector.
-const ROUNDS: usize = 3;
+/// Visits of each collector, where nothing else is asked for.
+const VISITS: usize = 3;
 
-/// What is measured, beside all that always is: names, with commas between them.
+/// What is measured, where not what always is: names, with commas between them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
     /// Who watches, where not everybody does.
@@ -36,6 +36,8 @@ pub struct Asked<'a> {
     pub without: Option<&'a str>,
     /// The work, where not all is done.
     pub work: Option<&'a str>,
+    /// How often each comes, where not three times.
+    pub visits: Option<usize>,
 }
 
 /// Measures, and prints.
@@ -60,7 +62,7 @@ pub fn overhead(place: &Place, asked: Asked<'_>) -> Result<()> {
         visit += 1;
         Ok(())
     };
-    for round in 0..ROUNDS {
+    for round in 0..asked.visits.unwrap_or(VISITS) {
         for collector in Collector::in_turn(&collectors, round) {
             pass(&Collector::Nobody)?;
             pass(collector)?;

@@ -37,7 +37,8 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     --without NAME[,NAME...]  beside an agent, too, whose probes do without a technique: batching (each sample wakes the reader),\n            \
     filter (each opening is told, the agent decides), sieve (each opening goes through the rules), lanes (one ring for all),\n            \
     told-once (each reading and sending is told);\n            \
-    --collectors NAME[,NAME...]  of nobody, hooks, spoor, auditd and laurel only these; --work NAME[,NAME...]  only this work\n\
+    --collectors NAME[,NAME...]  of nobody, hooks, spoor, auditd and laurel only these; --work NAME[,NAME...]  only this work;\n            \
+    --visits N  so many of each, where three are not what is wanted\n\
     growth  only what it costs beside more and more credentials, processes and CPUs, as tables and the plots of docs/performance:\n            \
     in such a guest, and under valgrind; --from LOG draws a run of the guest before, `stages` leaves the guest out\n\
     soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \

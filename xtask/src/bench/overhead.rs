@@ -44,11 +44,13 @@ fn parse(args: &[String]) -> Result<(Vec<String>, Asked)> {
     let (mut cells, mut asked) = (Vec::new(), Asked::default());
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
-        let mut names = || rest.next().with_context(|| format!("{arg} wants names with commas between them"));
+        let mut value =
+            || rest.next().with_context(|| format!("{arg} says nothing; see `cargo xtask help bench`"));
         match arg.as_str() {
-            "--without" => asked.without = ablation::parse(names()?)?,
-            "--collectors" => asked.collectors = Some(names()?.clone()),
-            "--work" => asked.work = Some(names()?.clone()),
+            "--without" => asked.without = ablation::parse(value()?)?,
+            "--collectors" => asked.collectors = Some(value()?.clone()),
+            "--work" => asked.work = Some(value()?.clone()),
+            "--visits" => asked.visits = Some(value()?.parse().context("--visits wants a number")?),
             flag if flag.starts_with('-') => {
                 bail!("`bench overhead` has no option {flag}; see `cargo xtask help bench`")
             }
@@ -255,7 +257,13 @@ pub(super) mod tests {
             (Some("exec"), Some("nobody,spoor"))
         );
         assert_eq!(parse(&["6.1"]).unwrap(), (vec!["6.1".to_owned()], Asked::default()));
-        for wrong in [&["--without"][..], &["--without", "sive"], &["--work"], &["--wrok", "exec"]] {
+        for wrong in [
+            &["--without"][..],
+            &["--without", "sive"],
+            &["--work"],
+            &["--visits", "few"],
+            &["--wrok", "exec"],
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

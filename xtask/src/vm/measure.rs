@@ -18,14 +18,20 @@ pub(crate) struct Asked {
     pub(crate) collectors: Option<String>,
     /// What work is done, with commas between the pieces.
     pub(crate) work: Option<String>,
+    /// How often each comes.
+    pub(crate) visits: Option<u32>,
 }
 
 impl Asked {
     /// The words of the kernel's command line that tell a guest.
     pub(super) fn words(&self) -> String {
         let without = (!self.without.is_empty()).then(|| self.without.join(","));
-        let words =
-            [("without", without), ("collectors", self.collectors.clone()), ("work", self.work.clone())];
+        let words = [
+            ("without", without),
+            ("collectors", self.collectors.clone()),
+            ("work", self.work.clone()),
+            ("visits", self.visits.map(|visits| visits.to_string())),
+        ];
         let words = words.into_iter().filter_map(|(name, value)| Some(format!(" spoor.{name}={}", value?)));
         words.collect()
     }
@@ -81,7 +87,8 @@ mod tests {
             without: vec!["sieve", "lanes"],
             collectors: Some("nobody,spoor".to_owned()),
             work: None,
+            visits: Some(2),
         };
-        assert_eq!(asked.words(), " spoor.without=sieve,lanes spoor.collectors=nobody,spoor");
+        assert_eq!(asked.words(), " spoor.without=sieve,lanes spoor.collectors=nobody,spoor spoor.visits=2");
     }
 }
