@@ -84,6 +84,8 @@ pub unsafe fn head(to: *mut Header, head: Head, seq: u64, len: u32) {
 /// The ring of a lane, and when its reader is woken.
 #[inline(always)]
 pub fn ring(lane: Lane) -> (&'static RingBuf, Waking) {
+    #[cfg(feature = "without-lanes")]
+    let (_, lane) = (lane, Lane::Vital);
     match lane {
         Lane::Vital => (&RING_VITAL, Waking { limit: VITAL_WAKE_BYTES, place: 0 }),
         Lane::Bulk | Lane::Softirq => (&RING_BULK, Waking { limit: BULK_WAKE_BYTES, place: 1 }),
@@ -106,6 +108,8 @@ fn ask(ring: &RingBuf, what: u64) -> u64 {
 /// then, will find this sample, or see that it was begun and look again (`ring.rs` of the agent).
 #[inline(always)]
 pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
+    #[cfg(feature = "without-batching")]
+    return u64::from(BPF_RB_FORCE_WAKEUP);
     let ask = |what| ask(ring, what);
     if wake == Wake::Later && ask(AVAILABLE) <= waking.limit {
         return u64::from(BPF_RB_NO_WAKEUP);

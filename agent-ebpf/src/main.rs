@@ -5,6 +5,16 @@
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
+#![cfg_attr(
+    any(
+        feature = "without-batching",
+        feature = "without-filter",
+        feature = "without-sieve",
+        feature = "without-lanes",
+        feature = "without-told-once"
+    ),
+    allow(unused, unreachable_code, reason = "what a technique takes that is left out")
+)]
 #![expect(unsafe_code, reason = "probes read kernel memory; each block says why it may")]
 #![expect(unreachable_pub, reason = "a program has no outside; `pub` says what other modules use")]
 #![expect(clippy::cast_possible_truncation, reason = "cast values are bounded; checks are branches")]

@@ -2,6 +2,7 @@
 //!
 //! Depends on none of the workspace's other crates: it runs programs, it does not link them.
 
+mod ablation;
 mod apt;
 mod bench;
 mod build;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::elf;
 use crate::paths;
@@ -15,7 +15,8 @@ use crate::toolchain::{self, BPF_TRIPLE};
 
 pub(crate) const ABOUT: &str = "Builds the probes into target/bpf/spoor-ebpf\n\n\
     The object is replaced only when its bytes change, so that the agent is not rebuilt for nothing. With SPOOR_MUTE=NAME\n\
-    in the environment, the probe of that name does nothing and the object is target/bpf-muted/NAME/spoor-ebpf.";
+    in the environment, the probe of that name does nothing and the object is target/bpf-muted/NAME/spoor-ebpf. With\n\
+    SPOOR_WITHOUT=NAME it does without a technique (`cargo xtask help bench`) and is target/bpf-without/NAME/spoor-ebpf.";
 
 /// How the functions are called that verifiers take by themselves.
 const ALONE: &str = "spoor_";
@@ -24,39 +25,66 @@ const ALONE: &str = "spoor_";
 const STACK_MAX: u32 = 512;
 
 /// Names the probe that is to be built deaf; `spoor-ebpf` reads it with `option_env!`.
-pub(crate) const MUTE_ENV: &str = "SPOOR_MUTE";
+const MUTE_ENV: &str = "SPOOR_MUTE";
+/// Names the technique that it is to do without: a feature of `spoor-ebpf`.
+const WITHOUT_ENV: &str = "SPOOR_WITHOUT";
+
+/// What is left out of an object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LeftOut<'a> {
+    Nothing,
+    /// What a probe does.
+    Probe(&'a str),
+    /// A technique.
+    Technique(&'a str),
+}
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     crate::no_arguments("probes", args)?;
-    let object = match env::var(MUTE_ENV) {
-        Ok(probe) if !probe.is_empty() => build(Some(&probe))?,
-        Ok(_) | Err(_) => build(None)?,
+    let named = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let object = match (named(MUTE_ENV), named(WITHOUT_ENV)) {
+        (Some(_), Some(_)) => bail!("{MUTE_ENV} and {WITHOUT_ENV}: one at a time"),
+        (Some(probe), None) => build(LeftOut::Probe(&probe))?,
+        (None, Some(technique)) => build(LeftOut::Technique(&technique))?,
+        (None, None) => build(LeftOut::Nothing)?,
     };
     println!("{}", object.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// The object with every probe awake.
+/// The object with all that is in it.
 pub(crate) fn ensure() -> Result<PathBuf> {
-    build(None)
+    build(LeftOut::Nothing)
 }
 
-/// Builds the object, with one probe muted or none, and returns where it is.
-pub(crate) fn build(muted: Option<&str>) -> Result<PathBuf> {
+/// Builds the object, with one probe muted, without one technique or with all, and returns where it is.
+pub(crate) fn build(left_out: LeftOut<'_>) -> Result<PathBuf> {
     let toolchain = toolchain::ensure()?;
-    let (build, object) = match muted {
-        None => (paths::target().join("bpf-build"), paths::target().join("bpf/spoor-ebpf")),
-        Some(probe) => {
-            let all = paths::target().join("bpf-muted");
-            (all.join("build"), all.join(probe).join("spoor-ebpf"))
+    let apart = |folder: &str, name: &str| {
+        let all = paths::target().join(folder);
+        (all.join("build"), all.join(name).join("spoor-ebpf"))
+    };
+    let (build, object) = match left_out {
+        LeftOut::Nothing => (paths::target().join("bpf-build"), paths::target().join("bpf/spoor-ebpf")),
+        LeftOut::Probe(probe) => apart("bpf-muted", probe),
+        LeftOut::Technique(technique) => apart("bpf-without", technique),
+    };
+    let cmd = package(toolchain.cargo("build"), &build, "")
+        .advice("`cargo xtask toolchain` says which compiler this is");
+    let cmd = match left_out {
+        LeftOut::Nothing => {
+            step!("probes: building");
+            cmd
+        }
+        LeftOut::Probe(probe) => {
+            step!("probes: building with {probe} muted");
+            cmd.env(MUTE_ENV, probe)
+        }
+        LeftOut::Technique(technique) => {
+            step!("probes: building without {technique}");
+            cmd.args(["--features", &format!("without-{technique}")])
         }
     };
-    step!("probes: building{}", muted.map(|probe| format!(" with {probe} muted")).unwrap_or_default());
-    let mut cmd = package(toolchain.cargo("build"), &build, "")
-        .advice("`cargo xtask toolchain` says which compiler this is");
-    if let Some(probe) = muted {
-        cmd = cmd.env(MUTE_ENV, probe);
-    }
     cmd.run()?;
     let built = build.join(BPF_TRIPLE).join("release/spoor-ebpf");
     let slim = build.join("spoor-ebpf.slim");

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::probes::LeftOut;
 use crate::sh::step;
 use crate::vm::{self, Report};
 use crate::{build, paths, probes};
@@ -80,7 +81,7 @@ fn parse(args: &[String]) -> Result<(Vec<&'static str>, String)> {
 /// Builds and boots with one probe muted. The good object, agent and their build folders are not touched.
 fn muted(probe: &str, cell: &str) -> Result<Report> {
     step!("sabotage: {probe}");
-    let object = probes::build(Some(probe))?;
+    let object = probes::build(LeftOut::Probe(probe))?;
     let agent = build::agent_with(&object, &paths::target().join("static-muted"))?;
     let (report, _) = vm::with_agent(cell, &agent, &object, &format!("muted-{probe}"))?;
     Ok(report)

@@ -141,6 +141,9 @@ fn try_open<R: Read>(file: u64, may: Sifted, source: Source) -> Result<Option<u3
     let inode = matcher::inode::<R>(at)?;
     // No plain load is possible of what was not sifted.
     let hit = if R::IS_PLAIN { find_sifted(file, &inode, may)? } else { matcher::find(file, &inode)? };
+    // A rule of whose files the agent asks the path.
+    #[cfg(feature = "without-filter")]
+    let hit = hit.or(Some(Hit { rule: 0, matched: spoor_wire::body::MATCH_NAME }));
     let Some(hit) = hit else { return Ok(None) };
     let marked = if reads { hold(tgid, &inode, &hit, source) } else { marks(tgid) };
     let flags = R::get(file, off!(file__f_flags)).unwrap_or(0);

@@ -13,6 +13,7 @@ use nix::mount::{MsFlags, mount, umount};
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::unistd::chroot;
+use spoor_tests::overhead::Asked;
 use spoor_tests::{Place, suite};
 
 fn main() {
@@ -99,7 +100,16 @@ fn measure(cell: &HashMap<String, String>) -> Result<()> {
     fs::create_dir_all(&place.work)?;
     match cell.get("spoor.measure").map(String::as_str) {
         Some("growth") => spoor_tests::overhead::growth(&place)?,
-        _ => spoor_tests::overhead::overhead(&place)?,
+        _ => {
+            let word = |name: &str| cell.get(name).map(String::as_str);
+            let asked = Asked {
+                collectors: word("spoor.collectors"),
+                without: word("spoor.without"),
+                work: word("spoor.work"),
+                visits: word("spoor.visits").map(str::parse).transpose()?,
+            };
+            spoor_tests::overhead::overhead(&place, asked)?;
+        }
     }
     place.say("PASS overhead");
     Ok(())

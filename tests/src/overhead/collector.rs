@@ -1,8 +1,8 @@
 //! Who watches meanwhile: nobody, programs that do nothing on the hooks of an opening and a reading, spoor, auditd, or auditd that
-//! hands on to laurel.
+//! hands on to laurel; or a spoor that was built without one of its techniques.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,20 +17,22 @@ use crate::agent::{Agent, Samples};
 use crate::records::last_heartbeat;
 use crate::{PATIENCE, Place};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Collector {
     Nobody,
     Hooks,
     Spoor,
     Auditd,
     Laurel,
+    /// The agent without a technique: the whole name.
+    Without(String),
 }
 
 /// One that is at it.
 pub(super) enum Running {
     Nobody,
     Hooks(Hooks),
-    Spoor(Box<Agent>),
+    Agent(Collector, Box<Agent>),
     Audit(Collector, Child),
 }
 
@@ -40,35 +42,63 @@ const RULES: &str = "-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n\
     -a always,exit -F arch=b64 -S execve,execveat -k exec\n-a always,exit -F arch=b64 -S connect -k connect\n";
 
 impl Collector {
-    pub(super) const ALL: [Self; 5] = [Self::Nobody, Self::Hooks, Self::Spoor, Self::Auditd, Self::Laurel];
+    const ALL: [Self; 5] = [Self::Nobody, Self::Hooks, Self::Spoor, Self::Auditd, Self::Laurel];
 
-    /// Each comes once a round, in an order that changes with the round.
-    pub(super) fn in_turn(round: usize, turn: usize) -> Self {
-        let count = Self::ALL.len();
-        let place = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
-        Self::ALL.get((place + round / 2) % count).copied().unwrap_or(Self::Nobody)
+    /// Those of that name, with commas between them, or else all; and behind them an agent without each of those techniques.
+    pub(super) fn all_of(names: Option<&str>, without: Option<&str>) -> Result<Vec<Self>> {
+        let named = |name: &str| {
+            let known = Self::ALL.into_iter().find(|one| one.name() == name);
+            known.with_context(|| format!("there is no collector {name:?}"))
+        };
+        let mut all = match names {
+            Some(names) => names.split(',').map(named).collect::<Result<Vec<_>>>()?,
+            None => Self::ALL.to_vec(),
+        };
+        let without = without.into_iter().flat_map(|names| names.split(','));
+        all.extend(without.map(|technique| Self::Without(format!("without-{technique}"))));
+        Ok(all)
     }
 
-    pub(super) fn name(self) -> &'static str {
+    /// Each comes once a round, in an order that changes with the round.
+    pub(super) fn in_turn(all: &[Self], round: usize) -> impl Iterator<Item = &Self> {
+        let count = all.len();
+        (0..count).filter_map(move |turn| {
+            let place = if round.is_multiple_of(2) { turn } else { count - 1 - turn };
+            all.get((place + round / 2) % count)
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Nobody => "nobody",
             Self::Hooks => "hooks",
             Self::Spoor => "spoor",
             Self::Auditd => "auditd",
             Self::Laurel => "laurel",
+            Self::Without(name) => name,
         }
     }
 
-    pub(super) fn start(self, place: &Place, visit: usize) -> Result<Running> {
+    pub(super) fn start(&self, place: &Place, visit: usize) -> Result<Running> {
         Ok(match self {
             Self::Nobody => Running::Nobody,
             Self::Hooks => Running::Hooks(Hooks::attach()?),
-            Self::Spoor => {
+            Self::Spoor | Self::Without(_) => {
                 let config = format!("[credentials]\npaths = [\"{SECRETS}/**\", \"{DISK_SECRETS}/**\"]\n");
-                Running::Spoor(Box::new(Agent::start(place, &format!("visit-{visit}"), &config)?))
+                let place = Place { spoor: self.program(place), ..place.clone() };
+                let agent = Agent::start(&place, &format!("visit-{visit}"), &config)?;
+                Running::Agent(self.clone(), Box::new(agent))
             }
-            Self::Auditd | Self::Laurel => Running::Audit(self, audit(self)?),
+            Self::Auditd | Self::Laurel => Running::Audit(self.clone(), audit(self)?),
         })
+    }
+
+    /// The agent's binary: one without a technique lies beside it.
+    fn program(&self, place: &Place) -> PathBuf {
+        if let Self::Without(name) = self {
+            return place.spoor.with_file_name(format!("spoor-{name}"));
+        }
+        place.spoor.clone()
     }
 }
 
@@ -98,8 +128,8 @@ fn auditctl(arguments: &[&str]) -> Result<String> {
 
 /// Starts auditd as Debian has it, but for its log, which is neither turned over nor enriched: the least that it can do. Where
 /// it hands on to laurel it writes none at all.
-fn audit(collector: Collector) -> Result<Child> {
-    let laurel = collector == Collector::Laurel;
+fn audit(collector: &Collector) -> Result<Child> {
+    let laurel = *collector == Collector::Laurel;
     let conf = fs::read_to_string("/etc/audit/auditd.conf")?;
     let ours = |name: &str| match name {
         "log_format" => Some("RAW"),
@@ -136,12 +166,11 @@ fn audit(collector: Collector) -> Result<Child> {
 }
 
 impl Running {
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &str {
         match self {
-            Self::Nobody => "nobody",
-            Self::Hooks(_) => "hooks",
-            Self::Spoor(_) => "spoor",
-            Self::Audit(collector, _) => collector.name(),
+            Self::Nobody => Collector::Nobody.name(),
+            Self::Hooks(_) => Collector::Hooks.name(),
+            Self::Agent(collector, _) | Self::Audit(collector, _) => collector.name(),
         }
     }
 
@@ -149,7 +178,7 @@ impl Running {
     pub(super) fn told(&self) -> Result<Value> {
         match self {
             Self::Nobody | Self::Hooks(_) => Ok(json!({})),
-            Self::Spoor(agent) => status(agent),
+            Self::Agent(_, agent) => status(agent),
             Self::Audit(..) => {
                 let status = auditctl(&["-s"])?;
                 let lost =
@@ -185,7 +214,7 @@ impl Running {
                 drop(hooks);
                 Ok(json!({}))
             }
-            Self::Spoor(agent) => {
+            Self::Agent(_, agent) => {
                 let (directory, log) = (agent.directory.clone(), agent.log());
                 let (status, records) = agent.stop()?;
                 ensure!(status.success(), "the agent ended with {status}:\n{log}");
@@ -245,16 +274,37 @@ mod tests {
 
     #[test]
     fn each_comes_once_a_round_and_each_may_be_the_first() {
-        const COUNT: usize = Collector::ALL.len();
-        let rounds: Vec<[Collector; COUNT]> =
-            (0..2 * COUNT).map(|round| std::array::from_fn(|turn| Collector::in_turn(round, turn))).collect();
-        for collector in Collector::ALL {
-            let once =
-                |round: &[Collector; COUNT]| round.iter().filter(|one| **one == collector).count() == 1;
-            assert!(rounds.iter().all(once), "{rounds:?}");
-            for place in 0..COUNT {
-                assert_eq!(rounds.iter().filter(|round| round[place] == collector).count(), 2, "{rounds:?}");
+        for all in [
+            Collector::all_of(None, None).unwrap(),
+            Collector::all_of(Some("nobody,spoor"), Some("sieve,lanes")).unwrap(),
+        ] {
+            let rounds: Vec<Vec<&Collector>> =
+                (0..2 * all.len()).map(|round| Collector::in_turn(&all, round).collect()).collect();
+            for collector in &all {
+                let times = |round: &Vec<&Collector>| round.iter().filter(|one| **one == collector).count();
+                assert!(rounds.iter().all(|round| times(round) == 1), "{rounds:?}");
+                for place in 0..all.len() {
+                    assert_eq!(
+                        rounds.iter().filter(|round| round[place] == collector).count(),
+                        2,
+                        "{rounds:?}"
+                    );
+                }
             }
         }
+    }
+
+    #[test]
+    fn those_without_a_technique_come_behind_the_others() {
+        let names = |names, without| -> Result<Vec<String>> {
+            Ok(Collector::all_of(names, without)?.iter().map(|one| one.name().to_owned()).collect())
+        };
+        assert_eq!(names(None, None).unwrap(), ["nobody", "hooks", "spoor", "auditd", "laurel"]);
+        assert_eq!(
+            names(Some("nobody,spoor"), Some("sieve,told-once")).unwrap(),
+            ["nobody", "spoor", "without-sieve", "without-told-once"]
+        );
+        assert!(names(Some("nobody,auditt"), None).is_err());
+        assert!(names(Some(""), None).is_err());
     }
 }

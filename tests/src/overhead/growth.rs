@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::collector::Running;
+use super::collector::{Collector, Running};
 use super::load::{self, LOADS, Load, SECRETS};
 use super::{block, machine, say};
 use crate::Place;
@@ -60,9 +60,9 @@ fn beside(place: &Place, (what, many): (&str, u32), paths: &str, visit: &mut usi
         .with_context(|| format!("start beside {many} {what}"))?;
     // All it did until it was ready, which no waiting is in.
     let start = machine::used(agent.pid())?;
-    let running = Running::Spoor(Box::new(agent));
+    let running = Running::Agent(Collector::Spoor, Box::new(agent));
     each(*visit + 1, &running)?;
-    if let Running::Spoor(agent) = &running {
+    if let Running::Agent(_, agent) = &running {
         let resident = resident(agent.pid())?;
         say(
             &json!({ "growth": what, "many": many, "visit": *visit + 1, "start_ns": start, "resident": resident }),

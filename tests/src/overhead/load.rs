@@ -30,7 +30,7 @@ const fn load(name: &'static str, times: u32, told: &'static [(&'static str, u32
 const SERVED: &[(&str, u32)] = &[("accept", 1), ("accept.end", 1), ("connect", 1), ("connect.end", 1)];
 
 /// All of it. Each takes some ten million instructions without a collector, and those of others some hundred million.
-pub(super) const LOADS: [Load; 22] = [
+pub(super) static LOADS: [Load; 22] = [
     load("loop", 2_000, &[]),
     load("getpid", 50_000, &[]),
     load("open-plain", 2_000, &[]),
@@ -56,6 +56,13 @@ pub(super) const LOADS: [Load; 22] = [
     load("redis-service", 1, &[]),
     load("nginx-service", 1, &[]),
 ];
+
+/// The work of those names, with commas between them; or all.
+pub(super) fn named(names: Option<&str>) -> Result<Vec<&'static Load>> {
+    let Some(names) = names else { return Ok(LOADS.iter().collect()) };
+    let known = |name| LOADS.iter().find(|load| load.name == name);
+    names.split(',').map(|name| known(name).with_context(|| format!("there is no work {name:?}"))).collect()
+}
 
 /// In memory, as all of the guest's files.
 const DIRECTORY: &str = "/srv/load";
@@ -182,5 +189,18 @@ impl AtWork {
         let ended = self.child.wait()?;
         ensure!(ended.success(), "it ended with {ended}");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_chosen_by_name() {
+        let names = |names| -> Result<Vec<&str>> { Ok(named(names)?.iter().map(|load| load.name).collect()) };
+        assert_eq!(names(None).unwrap().len(), LOADS.len());
+        assert_eq!(names(Some("exec,open-plain-disk")).unwrap(), ["exec", "open-plain-disk"]);
+        assert!(names(Some("exec,opens")).is_err());
     }
 }

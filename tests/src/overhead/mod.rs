@@ -20,25 +20,41 @@ use serde_json::json;
 use crate::Place;
 use collector::{Collector, Running};
 pub use growth::growth;
-use load::{LOADS, Load};
+use load::Load;
 pub use machine::used;
 pub use soak::soak;
 
-/// Visits of each collector.
-const ROUNDS: usize = 3;
+/// Visits of each collector, where nothing else is asked for.
+const VISITS: usize = 3;
+
+/// What is measured, where not what always is: names, with commas between them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Who watches, where not everybody does.
+    pub collectors: Option<&'a str>,
+    /// Techniques without which an agent lies beside the one.
+    pub without: Option<&'a str>,
+    /// The work, where not all is done.
+    pub work: Option<&'a str>,
+    /// How often each comes, where not three times.
+    pub visits: Option<usize>,
+}
 
 /// Measures, and prints.
 ///
 /// # Errors
-/// Where work fails, a collector cannot be started or stopped, or the machine does not come to rest.
-pub fn overhead(place: &Place) -> Result<()> {
+/// Where something is asked for that is not there, work fails, a collector cannot be started or stopped, or the machine does
+/// not come to rest.
+pub fn overhead(place: &Place, asked: Asked<'_>) -> Result<()> {
+    let collectors = Collector::all_of(asked.collectors, asked.without)?;
+    let loads = load::named(asked.work)?;
     load::make_ready(place)?;
     load::make_disk_ready().context("make the disk ready")?;
     collector::make_ready().context("make audit ready")?;
     let mut visit = 0;
-    let mut pass = |collector: Collector| -> Result<()> {
+    let mut pass = |collector: &Collector| -> Result<()> {
         let running = collector.start(place, visit).with_context(|| format!("start {collector:?}"))?;
-        for load in &LOADS {
+        for load in &loads {
             block(place, load, visit, &running).with_context(|| format!("{} of {collector:?}", load.name))?;
         }
         let told = running.stop().with_context(|| format!("stop {collector:?}"))?;
@@ -46,14 +62,14 @@ pub fn overhead(place: &Place) -> Result<()> {
         visit += 1;
         Ok(())
     };
-    for round in 0..ROUNDS {
-        for turn in 0..Collector::ALL.len() {
-            pass(Collector::Nobody)?;
-            pass(Collector::in_turn(round, turn))?;
+    for round in 0..asked.visits.unwrap_or(VISITS) {
+        for collector in Collector::in_turn(&collectors, round) {
+            pass(&Collector::Nobody)?;
+            pass(collector)?;
         }
     }
-    pass(Collector::Nobody)?;
-    each_program(place).context("what each program costs")
+    pass(&Collector::Nobody)?;
+    each_program(place, &loads).context("what each program costs")
 }
 
 /// One piece of work: what it cost itself, and what everybody else on the machine had to do until all was quiet again.
@@ -78,10 +94,10 @@ fn block(place: &Place, load: &Load, visit: usize, running: &Running) -> Result<
 }
 
 /// The kernel's own account of each of the agent's programs. It reads the clock twice a run, so nothing else is measured here.
-fn each_program(place: &Place) -> Result<()> {
+fn each_program(place: &Place, loads: &[&Load]) -> Result<()> {
     let running = Collector::Spoor.start(place, usize::MAX)?;
     programs::account(true)?;
-    for load in &LOADS {
+    for load in loads {
         let mut at_work = load.start(place)?;
         machine::rest(at_work.pid())?;
         let before = programs::all()?;

@@ -42,7 +42,7 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
             vec![(String::new(), fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?)]
         }
         [only] if only == "stages" => Vec::new(),
-        _ => vm::measured(args, true)?,
+        _ => vm::measured(args, true, &vm::Asked::default())?,
     };
     for (cell, said) in consoles {
         let run = Run::parse(&said).with_context(|| format!("what {cell} said"))?;

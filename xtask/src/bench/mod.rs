@@ -33,7 +33,12 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     busy    only what a running agent takes of a core for each act, where acts follow one another\n    \
     sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
     overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
-    counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before\n\
+    counts instructions, for docs/PERFORMANCE.md; root once, to make the guest. --from CELL LOG prints the tables of a run before;\n            \
+    --without NAME[,NAME...]  beside an agent, too, whose probes do without a technique: batching (each sample wakes the reader),\n            \
+    filter (each opening is told, the agent decides), sieve (each opening goes through the rules), lanes (one ring for all),\n            \
+    told-once (each reading and sending is told);\n            \
+    --collectors NAME[,NAME...]  of nobody, hooks, spoor, auditd and laurel only these; --work NAME[,NAME...]  only this work;\n            \
+    --visits N  so many of each, where three are not what is wanted\n\
     growth  only what it costs beside more and more credentials, processes and CPUs, as tables and the plots of docs/performance:\n            \
     in such a guest, and under valgrind; --from LOG draws a run of the guest before, `stages` leaves the guest out\n\
     soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \
@@ -92,4 +97,14 @@ fn sinks(args: &[String]) -> Result<ExitCode> {
         .env(receivers::ENV, receivers)
         .run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_help_names_every_technique() {
+        for technique in crate::ablation::TECHNIQUES {
+            assert!(super::ABOUT.contains(&format!("{technique} (")), "{technique}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! `bench overhead`: what the agent costs the programs it watches, beside nobody and beside auditd.
+//! `bench overhead`: what the agent costs the programs it watches, beside nobody, beside auditd, and beside itself without a technique.
 //!
 //! The guest measures and says so on its console, a line of JSON a block (tests/src/overhead); here it becomes tables.
 
@@ -8,13 +8,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::vm;
+use crate::vm::Asked;
+use crate::{ablation, vm};
 
 /// Who watches nothing: what all others are compared with, and itself for the noise.
 const NOBODY: &str = "nobody";
+/// The agent as it ships: what those without a technique are compared with.
+const SPOOR: &str = "spoor";
+/// What their names begin with.
+const WITHOUT: &str = "without-";
 
 pub(super) fn main(args: &[String]) -> Result<ExitCode> {
     let consoles = match args {
@@ -22,13 +27,37 @@ pub(super) fn main(args: &[String]) -> Result<ExitCode> {
             let said = fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
             vec![(cell.clone(), said)]
         }
-        cells => vm::measured(cells, false)?,
+        args => {
+            let (cells, asked) = parse(args)?;
+            vm::measured(&cells, false, &asked)?
+        }
     };
     for (cell, said) in consoles {
         let run = Run::parse(&said).with_context(|| format!("what {cell} said"))?;
         println!("{}", table::page(&cell, &run));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Cells, and what is asked of them.
+fn parse(args: &[String]) -> Result<(Vec<String>, Asked)> {
+    let (mut cells, mut asked) = (Vec::new(), Asked::default());
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        let mut value =
+            || rest.next().with_context(|| format!("{arg} says nothing; see `cargo xtask help bench`"));
+        match arg.as_str() {
+            "--without" => asked.without = ablation::parse(value()?)?,
+            "--collectors" => asked.collectors = Some(value()?.clone()),
+            "--work" => asked.work = Some(value()?.clone()),
+            "--visits" => asked.visits = Some(value()?.parse().context("--visits wants a number")?),
+            flag if flag.starts_with('-') => {
+                bail!("`bench overhead` has no option {flag}; see `cargo xtask help bench`")
+            }
+            cell => cells.push(cell.to_owned()),
+        }
+    }
+    Ok((cells, asked))
 }
 
 /// All that was measured in one boot.
@@ -192,6 +221,11 @@ pub(super) mod tests {
         )
     }
 
+    /// The same, and a visit of an agent without a technique.
+    pub(in crate::bench) fn ablated() -> String {
+        format!("{}{}{}", console(), line(5, "without-sieve", 180), line(6, "nobody", 100))
+    }
+
     #[test]
     fn a_visit_is_compared_with_its_neighbours() {
         let run = Run::parse(&console()).unwrap();
@@ -202,6 +236,36 @@ pub(super) mod tests {
         assert_eq!(visits("spoor"), [[0, 1, 2]]);
         assert_eq!(visits("nobody"), [[2, 3, 4]], "what is between two others is one of nobody's visits");
         assert_eq!(visits("auditd"), [[0; 3]; 0]);
+    }
+
+    #[test]
+    fn what_is_asked_may_stand_anywhere() {
+        let parse = |args: &[&str]| parse(&args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>());
+        let (cells, asked) = parse(&[
+            "--without",
+            "sieve,lanes",
+            "6.1-overhead",
+            "--work",
+            "exec",
+            "--collectors",
+            "nobody,spoor",
+        ])
+        .unwrap();
+        assert_eq!((cells, asked.without), (vec!["6.1-overhead".to_owned()], vec!["sieve", "lanes"]));
+        assert_eq!(
+            (asked.work.as_deref(), asked.collectors.as_deref()),
+            (Some("exec"), Some("nobody,spoor"))
+        );
+        assert_eq!(parse(&["6.1"]).unwrap(), (vec!["6.1".to_owned()], Asked::default()));
+        for wrong in [
+            &["--without"][..],
+            &["--without", "sive"],
+            &["--work"],
+            &["--visits", "few"],
+            &["--wrok", "exec"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

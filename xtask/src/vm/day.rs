@@ -25,7 +25,7 @@ pub(super) fn record() -> Result<ExitCode> {
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
     let name = "initramfs-day";
-    let packed = pack(&boots, &agent, &object, name)?;
+    let packed = pack(&boots, (&agent, &[]), &object, name)?;
     let [boot] = &boots;
     step!("vm: {} is recorded; it takes some minutes", boot.name());
     let outcome = boot::boot(boot, &archive(name, boot), "");

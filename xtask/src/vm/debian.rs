@@ -118,13 +118,13 @@ fn base(system: System) -> Option<&'static Base> {
     }
 }
 
-/// Packs a system in memory with the agent and the test's programs, and the builds of the package that it is to install.
+/// Packs a system in memory with the agent and the test's programs, and what else it is to find beside them, by name.
 pub(super) fn pack(
     system: System,
     agent: &Path,
     target: &Path,
     archive: &Path,
-    packages: &[(&str, PathBuf)],
+    more: &[(String, PathBuf)],
 ) -> Result<()> {
     let base = base(system).context("the bare system is made of nothing")?.ensure()?;
     let shown = || format!("cannot write {}", archive.display());
@@ -138,8 +138,8 @@ pub(super) fn pack(
     for program in ["spoor-act", "spoor-load"] {
         ours.program(&format!("{OURS}/{program}"), &static_binary(target, GUEST, program)?)?;
     }
-    for (name, package) in packages {
-        ours.program(&format!("{OURS}/{name}"), package)?;
+    for (name, file) in more {
+        ours.program(&format!("{OURS}/{name}"), file)?;
     }
     ours.finish()?.flush().with_context(shown)
 }

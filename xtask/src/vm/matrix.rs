@@ -178,6 +178,8 @@ pub(super) struct Boot {
     pub(super) only: Option<(String, u32)>,
     /// How long is measured, where that is over time.
     pub(super) minutes: Option<u32>,
+    /// More words of the command line, where something else is measured than always, each behind a space.
+    pub(super) asked: String,
 }
 
 impl Boot {
@@ -210,10 +212,11 @@ impl Boot {
         let minutes = self.minutes.map(|minutes| format!(" spoor.minutes={minutes}")).unwrap_or_default();
         // An emulated timer that a busy machine keeps waiting is not broken.
         format!(
-            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{minutes}{boot}",
+            "console=ttyS0 quiet panic=-1 no_timer_check lsm={lsm} spoor.cell={} spoor.open={} spoor.connect={}{tiers}{system}{whole}{until}{only}{minutes}{}{boot}",
             self.name(),
             open.name(),
             connect.name(),
+            self.asked,
         )
     }
 
@@ -292,6 +295,7 @@ impl Matrix {
                 cell: cell.clone(),
                 until_red: false,
                 minutes: None,
+                asked: String::new(),
                 only: None,
             })
         })
@@ -361,7 +365,11 @@ mod tests {
         );
         boot.cell.whole = true;
         boot.only = Some(("twins".to_owned(), 9));
-        assert!(boot.command_line().ends_with(" spoor.whole=yes spoor.only=twins spoor.times=9"));
+        boot.asked = " spoor.without=sieve".to_owned();
+        assert!(
+            boot.command_line()
+                .ends_with(" spoor.whole=yes spoor.only=twins spoor.times=9 spoor.without=sieve")
+        );
         let more = "system='containers'\nboot='systemd.unified_cgroup_hierarchy=0'\n";
         let matrix = Matrix::parse(&format!("{KERNEL}{CELL}{more}")).unwrap();
         let line = matrix.boots().next().unwrap().command_line();

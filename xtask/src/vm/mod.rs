@@ -27,7 +27,7 @@ use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, package, paths, probes};
 use matrix::{Boot, Matrix, System};
-pub(crate) use measure::{measured, soaked};
+pub(crate) use measure::{Asked, measured, soaked};
 pub(crate) use page::page;
 use results::{Found, Results};
 pub(crate) use serial::Report;
@@ -118,7 +118,7 @@ fn cells(options: &Options) -> Result<Counts> {
     let object = probes::ensure()?;
     let agent = build::agent_with(&object, &paths::static_target())?;
     let name = "initramfs";
-    let packed = pack(&boots, &agent, &object, name)?;
+    let packed = pack(&boots, (&agent, &[]), &object, name)?;
     if options.keep {
         for boot in &boots {
             step!("vm: {}: {}", boot.name(), boot::command(boot, &archive(name, boot))?.text());
@@ -194,8 +194,14 @@ fn initramfs(name: &str, of: &str) -> PathBuf {
     paths::target().join("vm").join(format!("{name}-{of}.cpio"))
 }
 
-/// Packs an archive per kernel and system: those of kernels differ in their modules only.
-fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<PathBuf>> {
+/// Packs an archive per kernel and system: those of kernels differ in their modules only. Where is measured, there are other
+/// agents beside the one, by name.
+fn pack(
+    boots: &[Boot],
+    (agent, beside): (&Path, &[(String, PathBuf)]),
+    object: &Path,
+    name: &str,
+) -> Result<Vec<PathBuf>> {
     let common = |system: System| initramfs(name, &format!("common-{}", system.name()));
     let bare = common(System::Bare);
     guest::pack(agent, object, &bare)?;
@@ -204,19 +210,21 @@ fn pack(boots: &[Boot], agent: &Path, object: &Path, name: &str) -> Result<Vec<P
     let packaged = [System::Package, System::PackageTrixie];
     let built = if packaged.into_iter().any(booted) {
         package::prove(agent)?;
+        let named = |name: &str, package| (name.to_owned(), package);
         vec![
-            ("spoor_1.deb", package::deb(agent, 1)?),
-            ("spoor_2.deb", package::deb(agent, 2)?),
-            ("spoor_1.rpm", package::rpm(agent, 1)?),
-            ("spoor_2.rpm", package::rpm(agent, 2)?),
+            named("spoor_1.deb", package::deb(agent, 1)?),
+            named("spoor_2.deb", package::deb(agent, 2)?),
+            named("spoor_1.rpm", package::rpm(agent, 1)?),
+            named("spoor_2.rpm", package::rpm(agent, 2)?),
         ]
     } else {
         Vec::new()
     };
     let in_memory = [System::Debian, System::Package, System::PackageTrixie, System::Overhead];
     for system in in_memory.into_iter().filter(|one| booted(*one)) {
-        let built = if packaged.contains(&system) { &built[..] } else { &[] };
-        debian::pack(system, agent, &paths::static_target(), &common(system), built)?;
+        let measured = if system == System::Overhead { beside } else { &[] };
+        let more = if packaged.contains(&system) { &built } else { measured };
+        debian::pack(system, agent, &paths::static_target(), &common(system), more)?;
         made.push(common(system));
     }
     if booted(System::Containers) {
@@ -367,7 +375,7 @@ pub(crate) fn with_agent(cell: &str, agent: &Path, object: &Path, label: &str) -
     };
     prepare(&boots, false)?;
     let name = format!("initramfs-{label}");
-    let packed = pack(std::slice::from_ref(boot), agent, object, &name)?;
+    let packed = pack(std::slice::from_ref(boot), (agent, &[]), object, &name)?;
     let outcome = boot::boot(boot, &archive(&name, boot), &format!("-{label}"));
     remove(&packed)?;
     outcome.map(|outcome| (outcome.report, outcome.seconds))

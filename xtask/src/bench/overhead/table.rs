@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, NOBODY, Run};
+use super::{Block, NOBODY, Run, SPOOR, WITHOUT};
 use crate::bench::number;
 use crate::bench::statistics::{Interval, median, ratio};
 
@@ -25,6 +25,16 @@ pub(super) fn page(cell: &str, run: &Run) -> String {
     let mut page = format!("### {cell}\n");
     for figure in &FIGURES {
         let _ = write!(page, "\n**{cell}: {}**\n\n{}", figure.title, ratios(run, figure));
+    }
+    if run.names(|block| &block.collector).iter().any(|name| name.starts_with(WITHOUT)) {
+        for figure in &FIGURES {
+            let title = figure.title;
+            let _ = write!(
+                page,
+                "\n**{cell}: {title}, without a technique beside with all**\n\n{}",
+                brought(run, figure)
+            );
+        }
     }
     let _ = write!(page, "\n**{cell}: told and lost**\n\n{}", account(run));
     let _ = write!(page, "\n**{cell}: each program of the agent**\n\n{}", programs(run));
@@ -65,20 +75,56 @@ fn ratios(run: &Run, figure: &Figure) -> String {
 }
 
 fn interval(run: &Run, figure: &Figure, collector: &str, load: &str) -> Option<Interval> {
+    Interval::of(&visits(run, figure, collector, load))
+}
+
+/// Each visit against its neighbours.
+fn visits(run: &Run, figure: &Figure, collector: &str, load: &str) -> Vec<f64> {
     let ratios = run.triples(collector, load).into_iter().filter_map(|triple| {
         let [before, visit, after] = triple.map(|block| number((figure.of)(block)));
         ratio(before, visit, after)
     });
-    Interval::of(&ratios.collect::<Vec<_>>())
+    ratios.collect()
 }
 
-/// Instructions more, each time.
-fn added(run: &Run, figure: &Figure, collector: &str, load: &str) -> f64 {
+/// Instructions more, each time, in each visit.
+fn more(run: &Run, figure: &Figure, collector: &str, load: &str) -> Vec<f64> {
     let more = run.triples(collector, load).into_iter().map(|triple| {
         let [before, visit, after] = triple.map(|block| each(number((figure.of)(block)), block));
         visit - f64::midpoint(before, after)
     });
-    median(&more.collect::<Vec<_>>()).unwrap_or(0.0)
+    more.collect()
+}
+
+fn added(run: &Run, figure: &Figure, collector: &str, load: &str) -> f64 {
+    median(&more(run, figure, collector, load)).unwrap_or(0.0)
+}
+
+/// A row for each work: what the agent adds, and what the one without a technique adds beyond that; a visit against that of the
+/// same round, each against its own neighbours.
+fn brought(run: &Run, figure: &Figure) -> String {
+    let who: Vec<&str> =
+        run.names(|block| &block.collector).into_iter().filter(|name| name.starts_with(WITHOUT)).collect();
+    let mut text = String::from("| work | smallest effect | spoor adds each |");
+    for name in &who {
+        let _ = write!(text, " {name} | adds more each |");
+    }
+    let _ = write!(text, "\n|---|---|---|{}\n", "---|---|".repeat(who.len()));
+    for load in run.names(|block| &block.load) {
+        let noise = interval(run, figure, NOBODY, load).map_or(f64::INFINITY, |noise| noise.reach());
+        let spoor = whole(added(run, figure, SPOOR, load));
+        let _ = write!(text, "| `{load}` | {:.2} % | {spoor} |", noise * 100.0);
+        for name in &who {
+            let of = |name| visits(run, figure, name, load).into_iter();
+            let beside: Vec<f64> = of(name).zip(of(SPOOR)).map(|(without, with)| without / with).collect();
+            let shown = Interval::of(&beside).map_or("–".to_owned(), |found| shown(&found, noise));
+            let of = |name| more(run, figure, name, load).into_iter();
+            let beyond: Vec<f64> = of(name).zip(of(SPOOR)).map(|(without, with)| without - with).collect();
+            let _ = write!(text, " {shown} | {} |", whole(median(&beyond).unwrap_or(0.0)));
+        }
+        text.push('\n');
+    }
+    text
 }
 
 /// In brackets where it is not told from noise.
@@ -106,7 +152,7 @@ fn account(run: &Run) -> String {
     );
     for load in run.names(|block| &block.load) {
         let blocks: Vec<&Block> =
-            run.blocks.iter().filter(|block| block.load == load && block.collector == "spoor").collect();
+            run.blocks.iter().filter(|block| block.load == load && block.collector == SPOOR).collect();
         let mut kinds: Vec<&String> = blocks.iter().flat_map(|block| block.made.keys()).collect();
         kinds.sort_unstable();
         kinds.dedup();
@@ -206,6 +252,16 @@ mod tests {
         assert!(page.contains("| `fork` | `fork` | 10 | 9 | 1 | 0 |"), "{page}");
         assert!(page.contains("| `fork` | `tp_fork` | 1.00 | 500 |"), "{page}");
         assert!(page.contains("- spoor: everybody but the work uses 0.07 % of the processor at rest; lost 1 while working; of all visits samples_read 9."), "{page}");
+    }
+
+    #[test]
+    fn what_a_technique_brings_is_told_beside_the_agent_with_all() {
+        let page = page("6.1-x", &Run::parse(&super::super::tests::ablated()).unwrap());
+        assert!(
+            page.contains("| work | smallest effect | spoor adds each | without-sieve | adds more each |"),
+            "{page}"
+        );
+        assert!(page.contains("| `fork` | 1.00 % | 5 | 1.200 (1.200 to 1.200) | 3 |"), "{page}");
     }
 
     #[test]
