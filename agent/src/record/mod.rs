@@ -14,6 +14,7 @@ mod identifiers;
 mod inventory;
 mod kept;
 mod members;
+mod node;
 mod parts;
 mod reference;
 mod shape;
@@ -31,6 +32,8 @@ pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
+pub use node::{Member, Node, Tree};
+pub(crate) use node::{has, write, write_read, write_text};
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -2,12 +2,112 @@
 //! does what no version has a place for.
 
 use nix::errno::Errno;
-use serde_json::{Map, Value, json};
-
-use super::source::{Source, Target};
+use super::fields::field;
+use super::source::Source;
+use super::target::{Out, Places, Spot, Target};
 use super::{PRODUCT, base, command_line, id, label, message, severity};
 use crate::config::{OcsfVersion, Severity};
-use crate::record::View;
+use crate::record::{Node, Tree as _, View};
+
+/// Where it has values, in order.
+const COUNT: usize = 87;
+static PLACES: Places<COUNT> = Places::new([
+    "activity_id",
+    "activity_name",
+    "actor.app_name",
+    "actor.process.cmd_line",
+    "actor.process.cpid",
+    "actor.process.file.name",
+    "actor.process.file.path",
+    "actor.process.file.type_id",
+    "actor.process.name",
+    "actor.process.parent_process.pid",
+    "actor.process.parent_process.uid",
+    "actor.process.pid",
+    "actor.process.uid",
+    "actor.session.uid",
+    "actor.user.name",
+    "actor.user.programmatic_credentials",
+    "actor.user.type",
+    "actor.user.type_id",
+    "actor.user.uid",
+    "app.name",
+    "app.vendor_name",
+    "app.version",
+    "category_name",
+    "category_uid",
+    "class_name",
+    "class_uid",
+    "connection_info.direction",
+    "connection_info.direction_id",
+    "connection_info.protocol_name",
+    "connection_info.protocol_num",
+    "connection_info.protocol_ver_id",
+    "device.boot_uid",
+    "device.hostname",
+    "device.os.kernel_release",
+    "device.os.name",
+    "device.os.type_id",
+    "device.type_id",
+    "device.uid",
+    "dst_endpoint.hostname",
+    "dst_endpoint.ip",
+    "dst_endpoint.name",
+    "dst_endpoint.port",
+    "dst_endpoint.uid",
+    "duration",
+    "exit_code",
+    "file.name",
+    "file.owner.uid",
+    "file.path",
+    "file.type_id",
+    "file.uid",
+    "finding_info.title",
+    "finding_info.uid",
+    "is_alert",
+    "launch_type_id",
+    "message",
+    "metadata.correlation_uid",
+    "metadata.event_code",
+    "metadata.log_name",
+    "metadata.log_version",
+    "metadata.original_time",
+    "metadata.product.name",
+    "metadata.product.vendor_name",
+    "metadata.profiles",
+    "metadata.sequence",
+    "metadata.uid",
+    "metadata.version",
+    "process.cmd_line",
+    "process.cpid",
+    "process.file.name",
+    "process.file.path",
+    "process.file.type_id",
+    "process.name",
+    "process.parent_process.pid",
+    "process.parent_process.uid",
+    "process.pid",
+    "process.uid",
+    "severity",
+    "severity_id",
+    "src_endpoint.hostname",
+    "src_endpoint.ip",
+    "src_endpoint.port",
+    "status_code",
+    "status_detail",
+    "status_id",
+    "time",
+    "type_uid",
+    "unmapped",
+]);
+
+macro_rules! place {
+    ($path:expr) => {
+        const { PLACES.spot($path) }
+    };
+}
+
+type Event<'a> = Target<'a, COUNT>;
 
 /// A class, with an activity of it.
 struct Class {
@@ -19,12 +119,12 @@ struct Class {
     activity_name: Option<&'static str>,
 }
 
-pub(super) fn encode(view: &View, version: OcsfVersion) -> Value {
+pub(super) fn encode(view: &View<Node<'_>>, version: OcsfVersion, json: &mut Vec<u8>) {
     let source = Source::new(view);
-    let mut out = Target::default();
-    let class = class(view);
+    let mut out = Target::new(&PLACES);
+    let class = class(&source);
     // The label says it.
-    let _ = source.text("action");
+    let _ = source.text(field!("action"));
     head(&source, &class, version, &mut out);
     device(&source, &mut out);
     match class.uid {
@@ -33,24 +133,24 @@ pub(super) fn encode(view: &View, version: OcsfVersion) -> Value {
         4001 => network(&source, &mut out),
         2004 => finding(&source, &mut out),
         6002 => {
-            out.put("app.name", PRODUCT);
-            out.put("app.vendor_name", PRODUCT);
-            out.put_some("app.version", source.text("agent_version"));
+            out.put(place!("app.name"), PRODUCT);
+            out.put(place!("app.vendor_name"), PRODUCT);
+            out.put_some(place!("app.version"), source.text(field!("agent_version")));
         }
         _ => {}
     }
     if !matches!(class.uid, 6002 | 1007) {
-        actor(&source, "process", &mut out);
+        put_process(&source, &ACTOR_PROCESS, &mut out);
+        actor(&source, &mut out);
     }
     status(&source, &mut out);
-    out.put_rest("unmapped", &source);
-    let mut event = out.build();
-    downgrade(&mut event, version);
-    event
+    out.put(place!("unmapped"), Out::Rest);
+    downgrade(&class, version, &mut out);
+    out.write(&source, json);
 }
 
 /// Which class a record is of.
-fn class(view: &View) -> Class {
+fn class(source: &Source<'_>) -> Class {
     let of = |uid, activity, activity_name| {
         let (name, category) = match uid {
             1001 => ("File System Activity", "System Activity"),
@@ -62,7 +162,7 @@ fn class(view: &View) -> Class {
         };
         Class { uid, name, category, activity, activity_name }
     };
-    match (view.text("action"), view.kind()) {
+    match (source.peek_text(field!("action")), source.view.kind()) {
         (Some("secret.open"), _) => of(1001, 14, None),
         (Some("secret.read"), _) => of(1001, 2, None),
         (Some("secret.write"), _) => of(1001, 3, None),
@@ -71,7 +171,7 @@ fn class(view: &View) -> Class {
         (Some("exec" | "exec.failed"), _) => of(1007, 1, None),
         (Some("exit"), _) => of(1007, 2, None),
         (Some("cred.change"), _) => of(1007, 5, None),
-        (Some("connect"), _) => match view.text("outcome") {
+        (Some("connect"), _) => match source.peek_text(field!("outcome")) {
             Some("established") => of(4001, 1, None),
             Some("refused") => of(4001, 5, None),
             Some("associated") => of(4001, 99, Some("Associate")),
@@ -80,9 +180,9 @@ fn class(view: &View) -> Class {
         },
         (Some("send"), _) => of(4001, 6, None),
         (Some("accept"), _) => of(4001, 1, None),
-        (_, "finding") if first_told(view) => of(2004, 1, None),
+        (_, "finding") if first_told(source) => of(2004, 1, None),
         (_, "finding") => of(2004, 2, None),
-        (_, "heartbeat") if view.text("state") == Some("stopped") => of(6002, 4, None),
+        (_, "heartbeat") if source.peek_text(field!("state")) == Some("stopped") => of(6002, 4, None),
         (_, "heartbeat") => of(6002, 99, Some("Heartbeat")),
         (_, "coverage") => of(6002, 99, Some("Coverage")),
         (_, "gap") => of(6002, 99, Some("Gap")),
@@ -90,198 +190,240 @@ fn class(view: &View) -> Class {
     }
 }
 
-fn head(source: &Source<'_>, class: &Class, version: OcsfVersion, out: &mut Target) {
-    let view = source.view;
-    out.put("class_uid", class.uid);
-    out.put("class_name", class.name);
-    out.put("category_uid", class.uid / 1000);
-    out.put("category_name", class.category);
-    out.put("activity_id", class.activity);
-    out.put_some("activity_name", class.activity_name);
-    out.put("type_uid", class.uid * 100 + class.activity);
-    let (number, name) = match severity(view) {
-        Severity::Informational => (1, "Informational"),
+fn head<'a>(source: &Source<'a>, class: &Class, version: OcsfVersion, out: &mut Event<'a>) {
+    out.put(place!("class_uid"), class.uid);
+    out.put(place!("class_name"), class.name);
+    out.put(place!("category_uid"), class.uid / 1000);
+    out.put(place!("category_name"), class.category);
+    out.put(place!("activity_id"), class.activity);
+    out.put_some(place!("activity_name"), class.activity_name);
+    out.put(place!("type_uid"), class.uid * 100 + class.activity);
+    let (number, name) = match severity(source) {
+        Severity::Informational => (1_u64, "Informational"),
         Severity::Low => (2, "Low"),
         Severity::Medium => (3, "Medium"),
         Severity::High => (4, "High"),
         Severity::Critical => (5, "Critical"),
     };
-    if view.text("severity").and_then(Severity::from_name).is_some() {
-        source.take("severity");
+    if source.peek_text(field!("severity")).and_then(Severity::from_name).is_some() {
+        source.take(field!("severity"));
     }
-    out.put("severity_id", number);
-    out.put("severity", name);
+    out.put(place!("severity_id"), number);
+    out.put(place!("severity"), name);
     // Milliseconds; the record's own text has all digits.
-    out.put("time", view.time_ns().div_euclid(1_000_000));
-    out.put_some("metadata.original_time", source.text("time"));
-    out.put("message", message(view));
-    out.put("metadata.version", name_of(version));
-    out.put("metadata.product", json!({"name": PRODUCT, "vendor_name": PRODUCT}));
-    out.put("metadata.uid", id(view));
-    out.put_some("metadata.sequence", source.number("seq"));
-    out.put_some("metadata.correlation_uid", source.text("chain"));
-    out.put_some("metadata.log_version", source.number("v").map(|version| version.to_string()));
-    out.put("metadata.event_code", label(view));
-    source.take("type");
-    out.put("metadata.log_name", view.kind());
-    out.put("metadata.profiles", json!(["host"]));
+    out.put(place!("time"), source.view.time_ns().div_euclid(1_000_000));
+    out.put_some(place!("metadata.original_time"), source.text(field!("time")));
+    out.put(place!("message"), message(source));
+    out.put(place!("metadata.version"), name_of(version));
+    out.put(place!("metadata.product.name"), PRODUCT);
+    out.put(place!("metadata.product.vendor_name"), PRODUCT);
+    out.put(place!("metadata.uid"), id(source));
+    out.put_some(place!("metadata.sequence"), source.number(field!("seq")));
+    out.put_some(place!("metadata.correlation_uid"), source.text(field!("chain")));
+    out.put_some(place!("metadata.log_version"), source.number(field!("v")).map(|version| version.to_string()));
+    out.put(place!("metadata.event_code"), label(source).into_owned());
+    source.take(field!("type"));
+    out.put(place!("metadata.log_name"), source.view.kind());
+    out.put(place!("metadata.profiles"), &["host"] as &'static [&'static str]);
 }
 
-fn device(source: &Source<'_>, out: &mut Target) {
-    out.put("device.type_id", 0);
-    out.put_some("device.uid", source.text("host.id"));
-    out.put_some("device.hostname", source.text("host.name"));
-    out.put_some("device.boot_uid", source.text("host.boot_id"));
-    out.put("device.os", json!({"name": "Linux", "type_id": 200}));
-    out.put_some("device.os.kernel_release", source.text("kernel"));
+fn device<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    out.put(place!("device.type_id"), 0_u64);
+    out.put_some(place!("device.uid"), source.text(field!("host.id")));
+    out.put_some(place!("device.hostname"), source.text(field!("host.name")));
+    out.put_some(place!("device.boot_uid"), source.text(field!("host.boot_id")));
+    out.put(place!("device.os.name"), "Linux");
+    out.put(place!("device.os.type_id"), 200_u64);
+    out.put_some(place!("device.os.kernel_release"), source.text(field!("kernel")));
 }
 
-/// Who acts; `process` names the object of the record that is the acting process.
-fn actor(source: &Source<'_>, process: &str, out: &mut Target) {
-    let view = source.view;
-    if process == "process" {
-        put_process(source, "actor.process", out);
-    }
-    out.put_some("actor.app_name", source.text("actor.id"));
-    let user = source.text("actor.user");
-    out.put_some("actor.user.name", user);
-    out.put_some("actor.user.uid", source.number("process.euid").map(|uid| uid.to_string()));
+/// Who acts, but for the acting process.
+fn actor<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    out.put_some(place!("actor.app_name"), source.text(field!("actor.id")));
+    let user = source.text(field!("actor.user"));
+    out.put_some(place!("actor.user.name"), user);
+    let uid = source.number(field!("process.euid"));
+    out.put_some(place!("actor.user.uid"), uid.map(|uid| uid.to_string()));
     if user.is_some() {
-        let person = view.text("actor.kind") == Some("human-session");
-        out.put("actor.user.type_id", if person { 1 } else { 4 });
+        let person = source.peek_text(field!("actor.kind")) == Some("human-session");
+        out.put(place!("actor.user.type_id"), if person { 1_u64 } else { SERVICE });
     }
     // Whole credentials stay in `unmapped`; this is what others look for.
-    let held: Vec<Value> = view
+    let held: Vec<_> = source
+        .view
         .held()
         .iter()
         .filter_map(|held| {
-            Some(json!({"uid": held.get("id")?.as_str()?, "type": held.get("kind")?.as_str()?}))
+            Some([("type", held.member("kind")?.text()?), ("uid", held.member("id")?.text()?)])
         })
         .collect();
     if !held.is_empty() && user.is_some() {
-        out.put("actor.user.programmatic_credentials", held);
+        out.put(place!("actor.user.programmatic_credentials"), held);
     }
-    out.put_some("actor.session.uid", source.number("process.session").map(|session| session.to_string()));
+    let session = source.number(field!("process.session"));
+    out.put_some(place!("actor.session.uid"), session.map(|session| session.to_string()));
 }
 
-/// The process of the record, at a path.
-fn put_process(source: &Source<'_>, path: &str, out: &mut Target) {
-    if source.view.at("process").is_none() {
+/// Where a process has what is known of it.
+struct Process {
+    uid: Spot,
+    cpid: Spot,
+    pid: Spot,
+    name: Spot,
+    program: Program,
+    cmd_line: Spot,
+    parent_uid: Spot,
+    parent_pid: Spot,
+}
+
+/// Where a program has its path, and what the path says.
+struct Program {
+    name: Spot,
+    path: Spot,
+    type_id: Spot,
+}
+
+macro_rules! process_at {
+    ($path:literal) => {
+        Process {
+            uid: place!(concat!($path, ".uid")),
+            cpid: place!(concat!($path, ".cpid")),
+            pid: place!(concat!($path, ".pid")),
+            name: place!(concat!($path, ".name")),
+            program: Program {
+                name: place!(concat!($path, ".file.name")),
+                path: place!(concat!($path, ".file.path")),
+                type_id: place!(concat!($path, ".file.type_id")),
+            },
+            cmd_line: place!(concat!($path, ".cmd_line")),
+            parent_uid: place!(concat!($path, ".parent_process.uid")),
+            parent_pid: place!(concat!($path, ".parent_process.pid")),
+        }
+    };
+}
+
+/// The process that acts, and the one that is acted upon.
+const ACTOR_PROCESS: Process = process_at!("actor.process");
+const PROCESS: Process = process_at!("process");
+
+/// The process of the record.
+fn put_process<'a>(source: &Source<'a>, at: &Process, out: &mut Event<'a>) {
+    if source.peek(field!("process")).is_none() {
         return;
     }
-    let mut put = |name: &str, value: Option<Value>| out.put_some(&format!("{path}.{name}"), value);
-    let id = source.text("process.id");
-    put("uid", id.map(Value::from));
-    put("cpid", id.map(Value::from));
-    put("pid", source.number("process.pid").map(Value::from));
-    let exe = source.text("process.exe");
-    let name = exe.map(base).or_else(|| source.text("process.comm"));
-    put("name", name.map(Value::from));
-    put("file", exe.map(program));
-    put("cmd_line", command_line(source.view.list("process.argv")).map(Value::from));
-    let parent: Map<String, Value> = [
-        ("uid", source.text("process.parent.id").map(Value::from)),
-        ("pid", source.number("process.parent.pid").map(Value::from)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    .collect();
-    put("parent_process", (!parent.is_empty()).then_some(Value::Object(parent)));
+    let id = source.text(field!("process.id"));
+    out.put_some(at.uid, id);
+    out.put_some(at.cpid, id);
+    out.put_some(at.pid, source.number(field!("process.pid")));
+    let exe = source.text(field!("process.exe"));
+    out.put_some(at.name, exe.map(base).or_else(|| source.text(field!("process.comm"))));
+    put_program(exe, &at.program, out);
+    out.put_some(at.cmd_line, command_line(source.peek_list(field!("process.argv"))));
+    out.put_some(at.parent_uid, source.text(field!("process.parent.id")));
+    out.put_some(at.parent_pid, source.number(field!("process.parent.pid")));
 }
 
-fn program(path: &str) -> Value {
-    json!({"name": base(path), "path": path, "type_id": 1})
+fn put_program<'a>(path: Option<&'a str>, at: &Program, out: &mut Event<'a>) {
+    if let Some(path) = path {
+        out.put(at.name, base(path));
+        out.put(at.path, path);
+        out.put(at.type_id, 1_u64);
+    }
 }
 
-fn file(source: &Source<'_>, out: &mut Target) {
-    let path = source.text("file.path");
-    out.put("file.name", path.map_or("unknown", base));
-    out.put_some("file.path", path);
-    out.put("file.type_id", if path.is_some() { 1 } else { 0 });
-    let inode = source.number("file.ino");
-    let device = source.text("file.dev");
-    out.put_some("file.uid", inode.map(|inode| format!("{}:{inode}", device.unwrap_or_default())));
-    out.put_some("file.owner.uid", source.number("file.owner").map(|owner| owner.to_string()));
+fn file<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    let path = source.text(field!("file.path"));
+    out.put(place!("file.name"), path.map_or("unknown", base));
+    out.put_some(place!("file.path"), path);
+    out.put(place!("file.type_id"), u64::from(path.is_some()));
+    let inode = source.number(field!("file.ino"));
+    let device = source.text(field!("file.dev"));
+    out.put_some(place!("file.uid"), inode.map(|inode| format!("{}:{inode}", device.unwrap_or_default())));
+    out.put_some(place!("file.owner.uid"), source.number(field!("file.owner")).map(|owner| owner.to_string()));
 }
 
-fn process_activity(source: &Source<'_>, out: &mut Target) {
-    let view = source.view;
-    match view.text("action") {
-        Some("exec") => {
-            // The program that was started is the process of the record; who started it, its parent.
-            put_process(source, "process", out);
-            out.put("launch_type_id", 3);
-            if let Some(starter) = view.at("process.parent").or_else(|| view.at("process")) {
-                out.put_some("actor.process.uid", starter.get("id").cloned());
-                out.put_some("actor.process.pid", starter.get("pid").cloned());
-            }
-            actor(source, "", out);
-        }
+fn process_activity<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    let action = source.peek_text(field!("action"));
+    if action == Some("exec") {
+        // The program that was started is the process of the record; who started it, its parent.
+        put_process(source, &PROCESS, out);
+        out.put(place!("launch_type_id"), 3_u64);
+        let starter = source.peek(field!("process.parent")).or_else(|| source.peek(field!("process")));
+        out.put_some(ACTOR_PROCESS.uid, starter.and_then(|starter| starter.member("id")));
+        out.put_some(ACTOR_PROCESS.pid, starter.and_then(|starter| starter.member("pid")));
+    } else {
+        put_process(source, &ACTOR_PROCESS, out);
+    }
+    actor(source, out);
+    match action {
+        Some("exec") => {}
         Some("exec.failed") => {
-            actor(source, "process", out);
-            let program = source.text("program").unwrap_or("unknown");
-            out.put("process.name", base(program));
-            out.put_some("process.pid", view.number("process.pid"));
-            out.put_some("process.uid", view.text("process.id"));
-            out.put("process.file", self::program(program));
-            out.put("launch_type_id", 3);
+            let program = source.text(field!("program")).unwrap_or("unknown");
+            out.put(PROCESS.name, base(program));
+            out.put_some(PROCESS.pid, source.peek(field!("process.pid")).and_then(Node::whole));
+            out.put_some(PROCESS.uid, source.peek_text(field!("process.id")));
+            put_program(Some(program), &PROCESS.program, out);
+            out.put(place!("launch_type_id"), 3_u64);
         }
         Some("memory.access") => {
-            actor(source, "process", out);
-            out.put_some("process.pid", source.number("target.pid"));
-            let target = source.text("target.id");
-            out.put_some("process.uid", target);
-            out.put_some("process.cpid", target);
-            let exe = source.text("target.exe");
-            out.put_some("process.name", exe.map(base));
-            out.put_some("process.file", exe.map(program));
-            if view.at("target.pid").is_none() && target.is_none() {
-                out.put("process.uid", "unknown");
+            out.put_some(PROCESS.pid, source.number(field!("target.pid")));
+            let target = source.text(field!("target.id"));
+            out.put_some(PROCESS.uid, target);
+            out.put_some(PROCESS.cpid, target);
+            let exe = source.text(field!("target.exe"));
+            out.put_some(PROCESS.name, exe.map(base));
+            put_program(exe, &PROCESS.program, out);
+            if source.peek(field!("target.pid")).is_none() && target.is_none() {
+                out.put(PROCESS.uid, "unknown");
             }
         }
         _ => {
             // It acts upon itself.
-            actor(source, "process", out);
-            put_process(source, "process", out);
-            out.put_some("exit_code", source.number("exit.code"));
+            put_process(source, &PROCESS, out);
+            out.put_some(place!("exit_code"), source.number(field!("exit.code")));
         }
     }
 }
 
-fn network(source: &Source<'_>, out: &mut Target) {
-    let view = source.view;
-    let ip = source.text("destination.ip");
-    let path = source.text("destination.path");
-    out.put_some("dst_endpoint.ip", ip);
-    out.put_some("dst_endpoint.hostname", source.text("destination.name"));
-    out.put_some("dst_endpoint.name", path);
-    out.put_some("dst_endpoint.uid", source.number("destination.cid").map(|cid| format!("vsock:{cid}")));
-    out.put_some("dst_endpoint.port", source.number("destination.port"));
-    out.put_some("src_endpoint.ip", source.text("source.ip"));
-    out.put_some("src_endpoint.port", source.number("source.port"));
-    if view.text("action") != Some("accept") {
+fn network<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    let ip = source.text(field!("destination.ip"));
+    let path = source.text(field!("destination.path"));
+    out.put_some(place!("dst_endpoint.ip"), ip);
+    out.put_some(place!("dst_endpoint.hostname"), source.text(field!("destination.name")));
+    out.put_some(place!("dst_endpoint.name"), path);
+    out.put_some(place!("dst_endpoint.uid"), source.number(field!("destination.cid")).map(|cid| format!("vsock:{cid}")));
+    out.put_some(place!("dst_endpoint.port"), source.number(field!("destination.port")));
+    out.put_some(place!("src_endpoint.ip"), source.text(field!("source.ip")));
+    out.put_some(place!("src_endpoint.port"), source.number(field!("source.port")));
+    if source.peek_text(field!("action")) != Some("accept") {
         // Where a connection comes from is this host, whatever its address.
-        out.put_some("src_endpoint.hostname", view.text("host.name"));
+        out.put_some(place!("src_endpoint.hostname"), source.peek_text(field!("host.name")));
     }
-    let nowhere = ["destination.ip", "destination.path", "destination.cid", "destination.name", "source.ip"]
-        .into_iter()
-        .all(|path| view.at(path).is_none());
+    let nowhere = [
+        field!("destination.ip"),
+        field!("destination.path"),
+        field!("destination.cid"),
+        field!("destination.name"),
+        field!("source.ip"),
+    ]
+    .into_iter()
+    .all(|field| source.peek(field).is_none());
     if nowhere {
-        out.put("dst_endpoint.name", "unknown");
+        out.put(place!("dst_endpoint.name"), "unknown");
     }
-    let inbound = view.text("action") == Some("accept");
-    let local = path.is_some() || view.at("destination.cid").is_some();
+    let inbound = source.peek_text(field!("action")) == Some("accept");
+    let local = path.is_some() || source.peek(field!("destination.cid")).is_some();
     let (direction, name) = match (inbound, local) {
-        (true, _) => (1, "Inbound"),
+        (true, _) => (1_u64, "Inbound"),
         (false, true) => (99, "Local"),
         (false, false) => (2, "Outbound"),
     };
-    out.put("connection_info.direction_id", direction);
-    out.put("connection_info.direction", name);
-    let transport = source.text("destination.transport");
-    out.put_some("connection_info.protocol_name", transport);
+    out.put(place!("connection_info.direction_id"), direction);
+    out.put(place!("connection_info.direction"), name);
+    let transport = source.text(field!("destination.transport"));
+    out.put_some(place!("connection_info.protocol_name"), transport);
     let number = match transport {
-        Some("tcp" | "mptcp") => Some(6),
+        Some("tcp" | "mptcp") => Some(6_u64),
         Some("udp") => Some(17),
         Some("icmp") => Some(1),
         Some("icmpv6") => Some(58),
@@ -289,42 +431,40 @@ fn network(source: &Source<'_>, out: &mut Target) {
         Some("udplite") => Some(136),
         _ => None,
     };
-    out.put_some("connection_info.protocol_num", number);
-    out.put_some("connection_info.protocol_ver_id", ip.map(|ip| if ip.contains(':') { 6 } else { 4 }));
+    out.put_some(place!("connection_info.protocol_num"), number);
+    out.put_some(place!("connection_info.protocol_ver_id"), ip.map(|ip| if ip.contains(':') { 6_u64 } else { 4 }));
 }
 
 /// Whether a finding is told for the first time; later records of the same one update it.
-fn first_told(view: &View) -> bool {
-    view.text("told").is_none_or(|told| told == "first")
+fn first_told(source: &Source<'_>) -> bool {
+    source.peek_text(field!("told")).is_none_or(|told| told == "first")
 }
 
 /// A finding. Its rule, facts and tags are in `unmapped`, in their own shape.
-fn finding(source: &Source<'_>, out: &mut Target) {
-    let view = source.view;
-    let own = source.text("finding_id").map(str::to_owned);
-    out.put("finding_info.uid", own.unwrap_or_else(|| id(view)));
-    out.put("finding_info.title", view.text("reason").or_else(|| view.text("kind")).unwrap_or("finding"));
+fn finding<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    out.put(place!("finding_info.uid"), id(source));
+    out.put_some(place!("finding_info.uid"), source.text(field!("finding_id")));
+    out.put(place!("finding_info.title"), source.peek_text(field!("reason")).or_else(|| source.peek_text(field!("kind"))).unwrap_or("finding"));
     // An alert once, however often the finding is told.
-    out.put("is_alert", first_told(view));
+    out.put(place!("is_alert"), first_told(source));
 }
 
-fn status(source: &Source<'_>, out: &mut Target) {
-    let view = source.view;
-    let outcome = source.text("outcome");
-    let status = match (view.text("action"), outcome) {
-        (Some("exec.failed"), _) => Some(2),
+fn status<'a>(source: &Source<'a>, out: &mut Event<'a>) {
+    let outcome = source.text(field!("outcome"));
+    let status = match (source.peek_text(field!("action")), outcome) {
+        (Some("exec.failed"), _) => Some(2_u64),
         (_, Some("pending" | "abandoned")) => Some(0),
         (_, Some(outcome)) if !matches!(outcome, "established" | "associated" | "sent") => Some(2),
         (None, None) => None,
         (_, _) => Some(1),
     };
-    out.put_some("status_id", status);
-    out.put_some("status_detail", outcome);
-    let errno = view.number("errno").and_then(|errno| i32::try_from(errno).ok());
-    out.put_some("status_code", errno.map(|errno| format!("{:?}", Errno::from_raw(errno))));
+    out.put_some(place!("status_id"), status);
+    out.put_some(place!("status_detail"), outcome);
+    let errno = source.peek(field!("errno")).and_then(Node::whole).and_then(|errno| i32::try_from(errno).ok());
+    out.put_some(place!("status_code"), errno.map(|errno| format!("{:?}", Errno::from_raw(errno))));
     // Whole milliseconds there; with its decimals it stays in `unmapped`.
-    let took = view.at("took_ms").and_then(Value::as_f64).map(f64::round);
-    out.put_some("duration", took.and_then(|took| format!("{took:.0}").parse::<u64>().ok()));
+    let took = source.peek(field!("took_ms")).and_then(Node::real).map(f64::round);
+    out.put_some(place!("duration"), took.and_then(|took| format!("{took:.0}").parse::<u64>().ok()));
 }
 
 fn name_of(version: OcsfVersion) -> &'static str {
@@ -337,7 +477,7 @@ fn name_of(version: OcsfVersion) -> &'static str {
 
 /// Attributes that came after 1.1.0: of which class (0: of the Base Event only; `None`: of any), where they are, and the first of our
 /// versions that knows them.
-const SINCE: &[(Option<u64>, &str, OcsfVersion)] = &[
+const SINCE: &[(Option<u32>, &str, OcsfVersion)] = &[
     (Some(0), "actor", OcsfVersion::V1_8),
     (Some(0), "device", OcsfVersion::V1_8),
     (None, "actor.app_name", OcsfVersion::V1_3),
@@ -350,34 +490,19 @@ const SINCE: &[(Option<u64>, &str, OcsfVersion)] = &[
     (None, "process.cpid", OcsfVersion::V1_8),
 ];
 
-/// Moves what a version does not know to `unmapped`, under its own path.
-fn downgrade(event: &mut Value, version: OcsfVersion) {
-    let class = event.get("class_uid").and_then(Value::as_u64);
-    for (of, path, since) in SINCE {
-        if version >= *since || (of.is_some() && *of != class) {
-            continue;
-        }
-        let Some(value) = cut(event, path) else { continue };
-        let Value::Object(map) = &mut *event else { return };
-        let unmapped = map.entry("unmapped").or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(unmapped) = unmapped {
-            unmapped.insert(format!("ocsf.{path}"), value);
-        }
-    }
-    let service = event.pointer("/actor/user/type_id").and_then(Value::as_u64) == Some(4);
-    if service
-        && version < OcsfVersion::V1_8
-        && let Some(Value::Object(user)) = event.pointer_mut("/actor/user")
-    {
-        user.insert("type_id".to_owned(), json!(99));
-        user.insert("type".to_owned(), json!("Service"));
-    }
-}
+/// The type of a user that is a service, which came with 1.8.0.
+const SERVICE: u64 = 4;
 
-/// Takes out what is at a path.
-fn cut(value: &mut Value, path: &str) -> Option<Value> {
-    match path.split_once('.') {
-        None => value.as_object_mut()?.remove(path),
-        Some((name, rest)) => cut(value.get_mut(name)?, rest),
+/// Moves what a version does not know to `unmapped`, under its own path.
+fn downgrade(class: &Class, version: OcsfVersion, out: &mut Event<'_>) {
+    for (of, path, since) in SINCE {
+        if version < *since && of.is_none_or(|of| of == class.uid) {
+            out.move_to_rest(path, format!("ocsf.{path}"));
+        }
+    }
+    let service = matches!(out.at(place!("actor.user.type_id")), Out::Whole(SERVICE));
+    if service && version < OcsfVersion::V1_8 {
+        out.put(place!("actor.user.type_id"), 99_u64);
+        out.put(place!("actor.user.type"), "Service");
     }
 }
