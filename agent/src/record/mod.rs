@@ -16,6 +16,7 @@ mod kept;
 mod members;
 mod node;
 mod parts;
+mod read;
 mod reference;
 mod shape;
 #[cfg(test)]
@@ -32,8 +33,8 @@ pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
-pub use node::{Member, Node, Tree};
-pub(crate) use node::{has, write, write_read, write_text};
+pub use node::{Member, Name, Node, Tree};
+pub(crate) use node::{first_bytes, has, write, write_read, write_text};
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -1,10 +1,12 @@
 //! The tree of a record, owned or borrowed from the record's bytes.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::cmp::Ordering;
+use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value};
+
+use super::read;
 
 /// What is asked of a tree, whoever owns its texts.
 pub trait Tree: Sized {
@@ -55,11 +57,71 @@ pub enum Node<'a> {
 }
 
 /// A name and its value.
-pub type Member<'a> = (Cow<'a, str>, Node<'a>);
+pub type Member<'a> = (Name<'a>, Node<'a>);
+
+/// A name in an object. Most are told apart, and put in order, by how they begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    start: u64,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn new(text: Cow<'a, str>) -> Self {
+        Self { start: first_bytes(&text), text }
+    }
+
+    /// How it stands to a text with these first bytes.
+    pub(crate) fn compare(&self, start: u64, text: &str) -> Ordering {
+        self.start.cmp(&start).then_with(|| self.text.as_ref().cmp(text))
+    }
+
+    pub(crate) fn text(&self) -> &Cow<'a, str> {
+        &self.text
+    }
+}
+
+/// The first eight bytes of a text; zeros where it is shorter.
+pub(crate) const fn first_bytes(text: &str) -> u64 {
+    match text.as_bytes().first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let (mut start, mut rest) = (0, text.as_bytes());
+            let missing = 8 * (8 - rest.len());
+            while let [byte, behind @ ..] = rest {
+                start = start << 8 | *byte as u64;
+                rest = behind;
+            }
+            if missing == 64 { 0 } else { start << missing }
+        }
+    }
+}
+
+impl Deref for Name<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Ord for Name<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.compare(other.start, &other.text)
+    }
+}
+
+impl PartialOrd for Name<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Tree for Node<'_> {
     fn member(&self, name: &str) -> Option<&Self> {
-        self.members()?.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        let start = first_bytes(name);
+        let found = self.members()?.iter().find(|(known, _)| known.start == start && **known == *name);
+        found.map(|(_, value)| value)
     }
 
     fn text(&self) -> Option<&str> {
@@ -81,10 +143,9 @@ impl<'a> Node<'a> {
     /// # Errors
     /// What is no JSON.
     pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        // One look at all bytes instead of one at each text.
-        match std::str::from_utf8(json) {
-            Ok(text) => serde_json::from_str(text),
-            Err(_) => serde_json::from_slice(json),
+        match read::node(json) {
+            Some(node) => Ok(node),
+            None => serde_json::from_slice::<Value>(json).map(Self::from),
         }
     }
 
@@ -124,7 +185,7 @@ impl<'a> Node<'a> {
                     if number > 0 {
                         out.push(b',');
                     }
-                    write_read(name, out);
+                    write_read(name.text(), out);
                     out.push(b':');
                     value.write(out);
                 }
@@ -173,99 +234,19 @@ pub(crate) fn write<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) 
     let _ = serde_json::to_writer(out, value);
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reading)
-    }
-}
-
-struct Reading;
-
-impl<'de> Visitor<'de> for Reading {
-    type Value = Node<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any valid JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Node<'de>, E> {
-        Ok(Node::Flag(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(number.into()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Node<'de>, E> {
-        Ok(Number::from_f64(number).map_or(Node::Null, Node::Number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut of: A) -> Result<Node<'de>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = of.next_element()? {
-            items.push(item);
-        }
-        Ok(Node::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut of: A) -> Result<Node<'de>, A::Error> {
-        let (mut members, mut in_order) = (Vec::<Member<'de>>::with_capacity(8), true);
-        while let Some((Name(name), value)) = of.next_entry()? {
-            in_order &= members.last().is_none_or(|(before, _)| *before < name);
-            members.push((name, value));
-        }
-        if !in_order {
-            members.sort_by(|(one, _), (other, _)| one.cmp(other));
-            members.dedup_by(|later, kept| {
-                let twice = later.0 == kept.0;
-                if twice {
-                    std::mem::swap(later, kept);
-                }
-                twice
-            });
-        }
-        Ok(Node::Map(members))
-    }
-}
-
-/// The name of a member. `Cow` alone would always be read as owned.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reading;
-        impl<'de> Visitor<'de> for Reading {
-            type Value = Name<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string key")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
+impl From<Value> for Node<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => Node::Null,
+            Value::Bool(flag) => Node::Flag(flag),
+            Value::Number(number) => Node::Number(number),
+            Value::String(text) => Node::Text(Cow::Owned(text)),
+            Value::Array(items) => Node::List(items.into_iter().map(Node::from).collect()),
+            Value::Object(map) => {
+                let member = |(name, value)| (Name::new(Cow::Owned(name)), Node::from(value));
+                Node::Map(map.into_iter().map(member).collect())
             }
         }
-        deserializer.deserialize_str(Reading)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::record::{Node, Tree, View};
+use crate::record::{Member, Tree, View, first_bytes};
 
 /// In order, and each behind what it is in.
 const PATHS: &[&str] = &[
@@ -86,7 +86,7 @@ pub(super) const COUNT: usize = PATHS.len();
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Field(usize);
+pub(crate) struct Field(usize);
 
 impl Field {
     /// The field at a path; the compiler stops where there is none.
@@ -163,15 +163,16 @@ pub(super) const fn last_name(path: &'static str) -> &'static str {
 
 /// A field as a walk over a record meets it.
 pub(super) struct Known {
-    pub(super) name: &'static str,
+    name: &'static str,
+    start: u64,
     /// The number behind the last field that is in it.
     pub(super) end: usize,
 }
 
-pub(super) const KNOWN: [Known; COUNT] = known();
+pub(super) static KNOWN: [Known; COUNT] = known();
 
 const fn known() -> [Known; COUNT] {
-    let mut all = [const { Known { name: "", end: 0 } }; COUNT];
+    let mut all = [const { Known { name: "", start: 0, end: 0 } }; COUNT];
     let mut at = 0;
     while at < COUNT {
         let path = PATHS[at];
@@ -179,7 +180,8 @@ const fn known() -> [Known; COUNT] {
         while end < COUNT && is_in(PATHS[end], path) {
             end += 1;
         }
-        all[at] = Known { name: last_name(path), end };
+        let name = last_name(path);
+        all[at] = Known { name, start: first_bytes(name), end };
         assert!(at == 0 || matches!(compare(PATHS[at - 1], path), Ordering::Less), "not in order");
         at += 1;
     }
@@ -195,12 +197,12 @@ const fn is_in(path: &str, of: &str) -> bool {
 
 /// Members of an object that are in order, each with its field, among those of a range, where it has one.
 pub(super) fn matched<'n, 'a>(
-    node: &'n [crate::record::Member<'a>],
+    members: &'n [Member<'a>],
     mut fields: Range<usize>,
-) -> impl Iterator<Item = (&'n crate::record::Member<'a>, Option<(usize, &'static Known)>)> {
-    node.iter().map(move |member| {
+) -> impl Iterator<Item = (&'n Member<'a>, Option<(usize, &'static Known)>)> {
+    members.iter().map(move |member| {
         while let Some(known) = KNOWN.get(fields.start).filter(|_| !fields.is_empty()) {
-            match known.name.cmp(&member.0) {
+            match member.0.compare(known.start, known.name).reverse() {
                 Ordering::Less => fields.start = known.end,
                 Ordering::Equal => {
                     let number = fields.start;
@@ -215,7 +217,7 @@ pub(super) fn matched<'n, 'a>(
 }
 
 /// Whoever can say what is at a field.
-pub(super) trait Fields {
+pub(crate) trait Fields {
     type Value: Tree;
 
     fn at(&self, field: Field) -> Option<&Self::Value>;

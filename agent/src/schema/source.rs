@@ -1,11 +1,10 @@
 //! A record that remembers which of its fields were taken.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
 
 use super::fields::{COUNT, Field, Fields, matched};
-use crate::record::{Member, Node, Tree, View, write_read};
+use crate::record::{Member, Name, Node, Tree, View, write_read, write_text};
 
 /// A record on its way into a schema.
 pub(super) struct Source<'a> {
@@ -79,7 +78,7 @@ impl<'a> Source<'a> {
         &self,
         members: &'a [Member<'a>],
         fields: Range<usize>,
-    ) -> impl Iterator<Item = (&'a Cow<'a, str>, Left<'a>)> {
+    ) -> impl Iterator<Item = (&'a Name<'a>, Left<'a>)> {
         let taken = self.taken.get();
         matched(members, fields).filter_map(move |((name, value), field)| {
             let Some((number, known)) = field else { return Some((name, Left::Whole(value))) };
@@ -100,23 +99,25 @@ impl<'a> Source<'a> {
         out.push(b'{');
         for (name, left) in self.left(self.view.value().members().unwrap_or_default(), 0..COUNT) {
             while let Some((own, json)) = more.next_if(|(own, _)| own.as_str() < &**name) {
-                member(&Cow::Borrowed(own), out);
+                member(own, out);
                 out.extend_from_slice(json);
             }
-            if more.peek().is_none_or(|(own, _)| own != name) {
+            if more.peek().is_none_or(|(own, _)| **own != **name) {
                 self.write_left(name, left, out);
             }
         }
         for (own, json) in more {
-            member(&Cow::Borrowed(own), out);
+            member(own, out);
             out.extend_from_slice(json);
         }
         out.push(b'}');
     }
 
-    fn write_left(&self, name: &Cow<'_, str>, left: Left<'a>, out: &mut Vec<u8>) {
+    fn write_left(&self, name: &Name<'_>, left: Left<'a>, out: &mut Vec<u8>) {
         let before = out.len();
-        member(name, out);
+        comma(out);
+        write_read(name.text(), out);
+        out.push(b':');
         match left {
             Left::Whole(value) => value.write(out),
             Left::Part(members, fields) => {
@@ -166,13 +167,17 @@ impl<'a> Source<'a> {
     }
 }
 
-/// A name in an object, with what stands before and behind it.
-fn member(name: &Cow<'_, str>, out: &mut Vec<u8>) {
+/// A name of ours in an object, with what stands before and behind it.
+fn member(name: &str, out: &mut Vec<u8>) {
+    comma(out);
+    write_text(name, out);
+    out.push(b':');
+}
+
+fn comma(out: &mut Vec<u8>) {
     if out.last() != Some(&b'{') {
         out.push(b',');
     }
-    write_read(name, out);
-    out.push(b':');
 }
 
 /// Sees where each field of a range is.

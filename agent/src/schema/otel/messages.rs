@@ -163,7 +163,7 @@ fn json_value(value: &Kind<'_>, out: &mut Vec<u8>) {
             for (name, value) in *members {
                 comma(out);
                 out.extend_from_slice(br#"{"key":"#);
-                write_read(name, out);
+                write_read(name.text(), out);
                 json_behind_key(&Kind::of(value), out);
             }
             out.extend_from_slice(b"]}");
