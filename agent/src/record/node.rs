@@ -280,7 +280,8 @@ mod tests {
             assert!(node.is_some(), "{json}");
         }
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        for json in ["", "{", "01", "1e999", "\"\\ud800\"", "\"\n\"", "{\"a\":1,}", "1 2", "nul", &deep(128)] {
+        for json in ["", "{", "01", "1e999", "\"\\ud800\"", "\"\n\"", "{\"a\":1,}", "1 2", "nul", &deep(128)]
+        {
             assert_eq!(both(json.as_bytes()), [None, None], "{json}");
         }
         assert_eq!(both(b"\"\xff\""), [None, None]);

@@ -107,7 +107,8 @@ impl<'a> Reader<'a> {
         if self.is_next(b'}') {
             return Some(Node::Map(Vec::new()));
         }
-        let (mut members, mut in_order) = (Vec::<Member<'a>>::with_capacity(if depth == 1 { 24 } else { 6 }), true);
+        let (mut members, mut in_order) =
+            (Vec::<Member<'a>>::with_capacity(if depth == 1 { 24 } else { 6 }), true);
         loop {
             let name = Name::new(self.string()?);
             if !self.is_next(b':') {

@@ -47,11 +47,8 @@ impl<'a> View<Node<'a>> {
 impl<T: Tree> View<T> {
     fn of(value: T) -> Result<Self, ViewError> {
         let seq = value.member("seq").and_then(T::whole).ok_or(ViewError::Missing("seq"))?;
-        let time_ns = value
-            .member("time")
-            .and_then(T::text)
-            .and_then(nanoseconds)
-            .ok_or(ViewError::Missing("time"))?;
+        let time_ns =
+            value.member("time").and_then(T::text).and_then(nanoseconds).ok_or(ViewError::Missing("time"))?;
         if value.member("type").and_then(T::text).is_none() {
             return Err(ViewError::Missing("type"));
         }

@@ -122,8 +122,11 @@ fn event<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     out.put(place!("event.provider"), super::PRODUCT);
     let action = label(source);
     // The first of these is what the label says.
-    let _ = source.text(field!("action")).or_else(|| source.text(field!("status"))).or_else(|| source.text(field!("state")));
-        out.put(place!("event.severity"), severity(source) as u8);
+    let _ = source
+        .text(field!("action"))
+        .or_else(|| source.text(field!("status")))
+        .or_else(|| source.text(field!("state")));
+    out.put(place!("event.severity"), severity(source) as u8);
     let (category, types): (Words, Words) = match &*action {
         "secret.open" | "secret.read" | "secret.receive" => (&["file"], &["access"]),
         "secret.write" => (&["file"], &["change"]),
@@ -187,7 +190,10 @@ fn process<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     out.put_some(place!("process.pid"), source.number(field!("process.pid")));
     out.put_some(place!("process.vpid"), source.number(field!("process.ns_pid")));
     out.put_some(place!("process.executable"), source.text(field!("process.exe")));
-    let name = source.peek_text(field!("process.exe")).map(base).or_else(|| source.peek_text(field!("process.comm")));
+    let name = source
+        .peek_text(field!("process.exe"))
+        .map(base)
+        .or_else(|| source.peek_text(field!("process.comm")));
     out.put_some(place!("process.name"), name);
     let argv = source.list(field!("process.argv")).unwrap_or_default();
     if !argv.is_empty() {
@@ -227,7 +233,10 @@ fn network<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     let name = source.text(field!("destination.name"));
     out.put_some(place!("destination.ip"), ip);
     out.put_some(place!("destination.domain"), name);
-    out.put_some(place!("destination.address"), name.or(ip).or_else(|| source.text(field!("destination.path"))));
+    out.put_some(
+        place!("destination.address"),
+        name.or(ip).or_else(|| source.text(field!("destination.path"))),
+    );
     out.put_some(place!("destination.port"), source.number(field!("destination.port")));
     out.put_some(place!("source.ip"), source.text(field!("source.ip")));
     out.put_some(place!("source.port"), source.number(field!("source.port")));

@@ -99,9 +99,8 @@ fn object(record: &impl Fields, line: &mut String) {
         line.push(' ');
         line.push_str(text);
     };
-    let host = || {
-        record.text_at(field!("destination.name")).or_else(|| record.text_at(field!("destination.ip")))
-    };
+    let host =
+        || record.text_at(field!("destination.name")).or_else(|| record.text_at(field!("destination.ip")));
     if let Some(path) = record.text_at(field!("file.path")) {
         put(path);
     } else if let Some(host) = host() {

@@ -1,113 +1,17 @@
 //! Open Cybersecurity Schema Framework. Written as of 1.8.0; what an older version does not know moves to `unmapped`, as
 //! does what no version has a place for.
 
+mod places;
+
 use nix::errno::Errno;
+
+use self::places::{ACTOR_PROCESS, Event, PLACES, PROCESS, Process, Program, place};
 use super::fields::field;
 use super::source::Source;
-use super::target::{Out, Places, Spot, Target};
+use super::target::{Out, Target};
 use super::{PRODUCT, base, command_line, id, label, message, severity};
 use crate::config::{OcsfVersion, Severity};
 use crate::record::{Node, Tree as _, View};
-
-/// Where it has values, in order.
-const COUNT: usize = 87;
-static PLACES: Places<COUNT> = Places::new([
-    "activity_id",
-    "activity_name",
-    "actor.app_name",
-    "actor.process.cmd_line",
-    "actor.process.cpid",
-    "actor.process.file.name",
-    "actor.process.file.path",
-    "actor.process.file.type_id",
-    "actor.process.name",
-    "actor.process.parent_process.pid",
-    "actor.process.parent_process.uid",
-    "actor.process.pid",
-    "actor.process.uid",
-    "actor.session.uid",
-    "actor.user.name",
-    "actor.user.programmatic_credentials",
-    "actor.user.type",
-    "actor.user.type_id",
-    "actor.user.uid",
-    "app.name",
-    "app.vendor_name",
-    "app.version",
-    "category_name",
-    "category_uid",
-    "class_name",
-    "class_uid",
-    "connection_info.direction",
-    "connection_info.direction_id",
-    "connection_info.protocol_name",
-    "connection_info.protocol_num",
-    "connection_info.protocol_ver_id",
-    "device.boot_uid",
-    "device.hostname",
-    "device.os.kernel_release",
-    "device.os.name",
-    "device.os.type_id",
-    "device.type_id",
-    "device.uid",
-    "dst_endpoint.hostname",
-    "dst_endpoint.ip",
-    "dst_endpoint.name",
-    "dst_endpoint.port",
-    "dst_endpoint.uid",
-    "duration",
-    "exit_code",
-    "file.name",
-    "file.owner.uid",
-    "file.path",
-    "file.type_id",
-    "file.uid",
-    "finding_info.title",
-    "finding_info.uid",
-    "is_alert",
-    "launch_type_id",
-    "message",
-    "metadata.correlation_uid",
-    "metadata.event_code",
-    "metadata.log_name",
-    "metadata.log_version",
-    "metadata.original_time",
-    "metadata.product.name",
-    "metadata.product.vendor_name",
-    "metadata.profiles",
-    "metadata.sequence",
-    "metadata.uid",
-    "metadata.version",
-    "process.cmd_line",
-    "process.cpid",
-    "process.file.name",
-    "process.file.path",
-    "process.file.type_id",
-    "process.name",
-    "process.parent_process.pid",
-    "process.parent_process.uid",
-    "process.pid",
-    "process.uid",
-    "severity",
-    "severity_id",
-    "src_endpoint.hostname",
-    "src_endpoint.ip",
-    "src_endpoint.port",
-    "status_code",
-    "status_detail",
-    "status_id",
-    "time",
-    "type_uid",
-    "unmapped",
-]);
-
-macro_rules! place {
-    ($path:expr) => {
-        const { PLACES.spot($path) }
-    };
-}
-
-type Event<'a> = Target<'a, COUNT>;
 
 /// A class, with an activity of it.
 struct Class {
@@ -220,7 +124,10 @@ fn head<'a>(source: &Source<'a>, class: &Class, version: OcsfVersion, out: &mut 
     out.put(place!("metadata.uid"), id(source));
     out.put_some(place!("metadata.sequence"), source.number(field!("seq")));
     out.put_some(place!("metadata.correlation_uid"), source.text(field!("chain")));
-    out.put_some(place!("metadata.log_version"), source.number(field!("v")).map(|version| version.to_string()));
+    out.put_some(
+        place!("metadata.log_version"),
+        source.number(field!("v")).map(|version| version.to_string()),
+    );
     out.put(place!("metadata.event_code"), label(source).into_owned());
     source.take(field!("type"));
     out.put(place!("metadata.log_name"), source.view.kind());
@@ -264,48 +171,6 @@ fn actor<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     out.put_some(place!("actor.session.uid"), session.map(|session| session.to_string()));
 }
 
-/// Where a process has what is known of it.
-struct Process {
-    uid: Spot,
-    cpid: Spot,
-    pid: Spot,
-    name: Spot,
-    program: Program,
-    cmd_line: Spot,
-    parent_uid: Spot,
-    parent_pid: Spot,
-}
-
-/// Where a program has its path, and what the path says.
-struct Program {
-    name: Spot,
-    path: Spot,
-    type_id: Spot,
-}
-
-macro_rules! process_at {
-    ($path:literal) => {
-        Process {
-            uid: place!(concat!($path, ".uid")),
-            cpid: place!(concat!($path, ".cpid")),
-            pid: place!(concat!($path, ".pid")),
-            name: place!(concat!($path, ".name")),
-            program: Program {
-                name: place!(concat!($path, ".file.name")),
-                path: place!(concat!($path, ".file.path")),
-                type_id: place!(concat!($path, ".file.type_id")),
-            },
-            cmd_line: place!(concat!($path, ".cmd_line")),
-            parent_uid: place!(concat!($path, ".parent_process.uid")),
-            parent_pid: place!(concat!($path, ".parent_process.pid")),
-        }
-    };
-}
-
-/// The process that acts, and the one that is acted upon.
-const ACTOR_PROCESS: Process = process_at!("actor.process");
-const PROCESS: Process = process_at!("process");
-
 /// The process of the record.
 fn put_process<'a>(source: &Source<'a>, at: &Process, out: &mut Event<'a>) {
     if source.peek(field!("process")).is_none() {
@@ -339,7 +204,10 @@ fn file<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     let inode = source.number(field!("file.ino"));
     let device = source.text(field!("file.dev"));
     out.put_some(place!("file.uid"), inode.map(|inode| format!("{}:{inode}", device.unwrap_or_default())));
-    out.put_some(place!("file.owner.uid"), source.number(field!("file.owner")).map(|owner| owner.to_string()));
+    out.put_some(
+        place!("file.owner.uid"),
+        source.number(field!("file.owner")).map(|owner| owner.to_string()),
+    );
 }
 
 fn process_activity<'a>(source: &Source<'a>, out: &mut Event<'a>) {
@@ -391,7 +259,10 @@ fn network<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     out.put_some(place!("dst_endpoint.ip"), ip);
     out.put_some(place!("dst_endpoint.hostname"), source.text(field!("destination.name")));
     out.put_some(place!("dst_endpoint.name"), path);
-    out.put_some(place!("dst_endpoint.uid"), source.number(field!("destination.cid")).map(|cid| format!("vsock:{cid}")));
+    out.put_some(
+        place!("dst_endpoint.uid"),
+        source.number(field!("destination.cid")).map(|cid| format!("vsock:{cid}")),
+    );
     out.put_some(place!("dst_endpoint.port"), source.number(field!("destination.port")));
     out.put_some(place!("src_endpoint.ip"), source.text(field!("source.ip")));
     out.put_some(place!("src_endpoint.port"), source.number(field!("source.port")));
@@ -432,7 +303,10 @@ fn network<'a>(source: &Source<'a>, out: &mut Event<'a>) {
         _ => None,
     };
     out.put_some(place!("connection_info.protocol_num"), number);
-    out.put_some(place!("connection_info.protocol_ver_id"), ip.map(|ip| if ip.contains(':') { 6_u64 } else { 4 }));
+    out.put_some(
+        place!("connection_info.protocol_ver_id"),
+        ip.map(|ip| if ip.contains(':') { 6_u64 } else { 4 }),
+    );
 }
 
 /// Whether a finding is told for the first time; later records of the same one update it.
@@ -444,7 +318,10 @@ fn first_told(source: &Source<'_>) -> bool {
 fn finding<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     out.put(place!("finding_info.uid"), id(source));
     out.put_some(place!("finding_info.uid"), source.text(field!("finding_id")));
-    out.put(place!("finding_info.title"), source.peek_text(field!("reason")).or_else(|| source.peek_text(field!("kind"))).unwrap_or("finding"));
+    out.put(
+        place!("finding_info.title"),
+        source.peek_text(field!("reason")).or_else(|| source.peek_text(field!("kind"))).unwrap_or("finding"),
+    );
     // An alert once, however often the finding is told.
     out.put(place!("is_alert"), first_told(source));
 }
@@ -460,7 +337,8 @@ fn status<'a>(source: &Source<'a>, out: &mut Event<'a>) {
     };
     out.put_some(place!("status_id"), status);
     out.put_some(place!("status_detail"), outcome);
-    let errno = source.peek(field!("errno")).and_then(Node::whole).and_then(|errno| i32::try_from(errno).ok());
+    let errno =
+        source.peek(field!("errno")).and_then(Node::whole).and_then(|errno| i32::try_from(errno).ok());
     out.put_some(place!("status_code"), errno.map(|errno| format!("{:?}", Errno::from_raw(errno))));
     // Whole milliseconds there; with its decimals it stays in `unmapped`.
     let took = source.peek(field!("took_ms")).and_then(Node::real).map(f64::round);
