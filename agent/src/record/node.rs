@@ -205,7 +205,7 @@ pub(crate) fn write_read(text: &Cow<'_, str>, out: &mut Vec<u8>) {
 
 /// Any text as JSON.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    if has(text, |byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+    if has(text, |byte| (byte < b' ') | (byte == b'"') | (byte == b'\\')) {
         write(text, out);
     } else {
         quote(text, out);
@@ -216,8 +216,8 @@ pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
 /// comparisons.
 pub(crate) fn has(text: &str, is: impl Fn(u8) -> bool) -> bool {
     let (strides, rest) = text.as_bytes().as_chunks::<16>();
-    strides.iter().any(|stride| stride.iter().fold(false, |found, byte| found | is(*byte)))
-        || rest.iter().fold(false, |found, byte| found | is(*byte))
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | is(*byte));
+    strides.iter().any(|stride| any(stride)) || any(rest)
 }
 
 /// A text that needs no escapes.

@@ -101,7 +101,7 @@ pub(super) fn leef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
         out.push(b'\t');
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        clean(value, |_| None, out);
+        clean(value, |_| false, false, out);
     };
     pair("spoorId", &id(&source));
     let own = ["spoorCredentialId", "spoorCredentialKind", "spoorFileName"];
@@ -152,36 +152,32 @@ fn ten(source: &Source<'_>) -> u8 {
 
 /// A field of the header.
 fn header(text: &str, out: &mut Vec<u8>) {
-    clean(text, |byte| matches!(byte, b'\\' | b'|').then_some(byte), out);
+    clean(text, |byte| (byte == b'\\') | (byte == b'|'), false, out);
 }
 
 /// A value of CEF.
 fn extension(text: &str, out: &mut Vec<u8>) {
-    let escape = |byte| match byte {
-        b'\\' | b'=' => Some(byte),
-        b'\n' => Some(b'n'),
-        b'\r' => Some(b'r'),
-        _ => None,
-    };
-    clean(text, escape, out);
+    clean(text, |byte| (byte == b'\\') | (byte == b'='), true, out);
 }
 
-/// A text without control characters; `escape` says what stands behind a backslash for a character.
-fn clean(text: &str, escape: impl Fn(u8) -> Option<u8>, out: &mut Vec<u8>) {
+/// A text without control characters. What is special has a backslash before it; ends of lines are named where `lines` says so.
+fn clean(text: &str, special: impl Fn(u8) -> bool, lines: bool, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
         let (part, behind) = rest.split_at(rest.floor_char_boundary(64));
         rest = behind;
         // Mostly nothing is to be done, and that is seen at once.
-        if !has(part, |byte| escape(byte).is_some() || !(b' '..0x7f).contains(&byte)) {
+        if !has(part, |byte| (byte < b' ') | (byte > b'~') | special(byte)) {
             out.extend_from_slice(part.as_bytes());
             continue;
         }
         for c in part.chars() {
-            match u8::try_from(c).ok().filter(u8::is_ascii).and_then(&escape) {
-                Some(letter) => out.extend_from_slice(&[b'\\', letter]),
-                None if c.is_control() => out.push(b' '),
-                None => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            match (c, u8::try_from(c)) {
+                ('\n', _) if lines => out.extend_from_slice(b"\\n"),
+                ('\r', _) if lines => out.extend_from_slice(b"\\r"),
+                (' '..='~', Ok(byte)) if special(byte) => out.extend_from_slice(&[b'\\', byte]),
+                _ if c.is_control() => out.push(b' '),
+                _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
     }
