@@ -2,7 +2,8 @@
 //!
 //! [`Builder`] turns the notes of the chain machine into [`Record`]s: one JSON object each, without a newline, its keys in
 //! declared order, so that the same notes give the same bytes. Those bytes are what the store hashes and what every sink
-//! sends. [`View`] reads them again, also those of later versions, into a tree of its own or one that borrows ([`Node`]). [`reference()`] is `docs/RECORDS.md`.
+//! sends. [`View`] reads them again, also those of later versions, into a tree of its own or one that borrows ([`Node`]).
+//! [`reference()`] is `docs/RECORDS.md`.
 
 mod bounded;
 mod build;

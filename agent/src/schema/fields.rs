@@ -94,6 +94,11 @@ impl Field {
         Self(position(PATHS, path))
     }
 
+    #[cfg(test)]
+    pub(super) fn numbered(number: usize) -> Self {
+        Self(number)
+    }
+
     pub(super) fn number(self) -> usize {
         self.0
     }

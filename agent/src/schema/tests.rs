@@ -10,6 +10,7 @@ use crate::record::testing::{golden, goldens};
 
 mod definitions;
 mod messages;
+mod rest;
 
 const VERSIONS: [(&str, OcsfVersion); 3] =
     [("1.1.0", OcsfVersion::V1_1), ("1.3.0", OcsfVersion::V1_3), ("1.8.0", OcsfVersion::V1_8)];
