@@ -196,6 +196,7 @@ impl<'a> Node<'a> {
 }
 
 /// A text that was read, as JSON.
+#[expect(clippy::ptr_arg, reason = "whether it is borrowed says whether it may need escapes")]
 pub(crate) fn write_read(text: &Cow<'_, str>, out: &mut Vec<u8>) {
     match text {
         Cow::Borrowed(text) => quote(text, out),

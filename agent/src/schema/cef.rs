@@ -167,7 +167,7 @@ fn clean(text: &str, special: impl Fn(u8) -> bool, lines: bool, out: &mut Vec<u8
         let (part, behind) = rest.split_at(rest.floor_char_boundary(64));
         rest = behind;
         // Mostly nothing is to be done, and that is seen at once.
-        if !has(part, |byte| (byte < b' ') | (byte > b'~') | special(byte)) {
+        if !has(part, |byte| !(b' '..=b'~').contains(&byte) | special(byte)) {
             out.extend_from_slice(part.as_bytes());
             continue;
         }

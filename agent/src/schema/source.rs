@@ -83,13 +83,11 @@ impl<'a> Source<'a> {
         matched(members, fields).filter_map(move |((name, value), field)| {
             let Some((number, known)) = field else { return Some((name, Left::Whole(value))) };
             let inside = number + 1..known.end;
-            match value {
-                _ if taken >> number & 1 == 1 => None,
-                Node::Map(members) if inside.clone().any(|number| taken >> number & 1 == 1) => {
-                    Some((name, Left::Part(members, inside)))
-                }
-                _ => Some((name, Left::Whole(value))),
+            if taken >> number & 1 == 1 {
+                return None;
             }
+            let part = value.members().filter(|_| inside.clone().any(|number| taken >> number & 1 == 1));
+            Some((name, part.map_or(Left::Whole(value), |members| Left::Part(members, inside))))
         })
     }
 
