@@ -121,7 +121,7 @@ pub(super) fn encode(store: &Path, name: &str) -> Result<()> {
     let (before, started) = (cpu()?, Instant::now());
     let mut bytes = 0;
     for record in &stored {
-        let view = View::parse(&record.body).map_err(Error::other)?;
+        let view = View::borrow(&record.body).map_err(Error::other)?;
         bytes += spoor::schema::encode(format, &view, &record.body).len();
     }
     std::hint::black_box(bytes);

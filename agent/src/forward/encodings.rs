@@ -115,7 +115,7 @@ impl Encodings {
         if let Some(item) = self.lock().items.get(&key) {
             return Ok(passing.lets(&item.facts).then(|| Arc::clone(item)));
         }
-        let view = View::parse(&body)?;
+        let view = View::borrow(&body)?;
         let facts = Facts::of(&view);
         if !passing.lets(&facts) {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! What envelopes and filters need to know of a record.
 
 use crate::config::Severity;
-use crate::record::{Members, Strange, Value, View, nanoseconds};
+use crate::record::{Members, Strange, Tree, Value, View, nanoseconds};
 use crate::schema;
 
 /// What envelopes and filters need to know of a record.
@@ -21,7 +21,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn of(view: &View) -> Self {
+    pub(super) fn of<T: Tree>(view: &View<T>) -> Self {
         let text = |path| view.text(path).map(str::to_owned);
         Self {
             time_ns: view.time_ns(),
@@ -29,7 +29,7 @@ impl Facts {
             host_name: text("host.name").unwrap_or_default(),
             kind: view.kind().to_owned(),
             action: text("action"),
-            label: schema::label(view),
+            label: schema::label(view).into_owned(),
             chain: text("chain"),
             actor: text("actor.id"),
             pid: view.number("process.pid"),
@@ -150,6 +150,7 @@ mod tests {
                 all += 1;
                 if let Some(facts) = Facts::at_a_glance(line.as_bytes()) {
                     assert_eq!(facts, Facts::of(&view), "{line}");
+                    assert_eq!(facts, Facts::of(&View::borrow(line.as_bytes()).unwrap()), "{line}");
                     seen += 1;
                 }
             }

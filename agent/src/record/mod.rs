@@ -2,7 +2,8 @@
 //!
 //! [`Builder`] turns the notes of the chain machine into [`Record`]s: one JSON object each, without a newline, its keys in
 //! declared order, so that the same notes give the same bytes. Those bytes are what the store hashes and what every sink
-//! sends. [`View`] reads them again, also those of later versions. [`reference()`] is `docs/RECORDS.md`.
+//! sends. [`View`] reads them again, also those of later versions, into a tree of its own or one that borrows ([`Node`]).
+//! [`reference()`] is `docs/RECORDS.md`.
 
 mod bounded;
 mod build;
@@ -14,7 +15,9 @@ mod identifiers;
 mod inventory;
 mod kept;
 mod members;
+mod node;
 mod parts;
+mod read;
 mod reference;
 mod shape;
 #[cfg(test)]
@@ -31,6 +34,8 @@ pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
+pub use node::{Member, Name, Node, Tree};
+pub(crate) use node::{first_bytes, has, write, write_read, write_text};
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::nanoseconds;
+use super::node::{Node, Tree};
 
 /// Why bytes are no record.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +16,10 @@ pub enum ViewError {
     Missing(&'static str),
 }
 
-/// A record as somebody else may read it.
+/// A record as somebody else may read it: owned, or borrowed from its bytes where it is only turned into something else.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    value: Value,
+pub struct View<T = Value> {
+    value: T,
     seq: u64,
     time_ns: i64,
 }
@@ -29,14 +30,26 @@ impl View {
     /// # Errors
     /// [`ViewError`] where they are no record of any version.
     pub fn parse(body: &[u8]) -> Result<Self, ViewError> {
-        let value: Value = serde_json::from_slice(body)?;
-        let seq = value.get("seq").and_then(Value::as_u64).ok_or(ViewError::Missing("seq"))?;
-        let time_ns = value
-            .get("time")
-            .and_then(Value::as_str)
-            .and_then(nanoseconds)
-            .ok_or(ViewError::Missing("time"))?;
-        if !value.get("type").is_some_and(Value::is_string) {
+        Self::of(serde_json::from_slice(body)?)
+    }
+}
+
+impl<'a> View<Node<'a>> {
+    /// Reads a record's bytes without a copy of them.
+    ///
+    /// # Errors
+    /// [`ViewError`] where they are no record of any version.
+    pub fn borrow(body: &'a [u8]) -> Result<Self, ViewError> {
+        Self::of(Node::parse(body)?)
+    }
+}
+
+impl<T: Tree> View<T> {
+    fn of(value: T) -> Result<Self, ViewError> {
+        let seq = value.member("seq").and_then(T::whole).ok_or(ViewError::Missing("seq"))?;
+        let time_ns =
+            value.member("time").and_then(T::text).and_then(nanoseconds).ok_or(ViewError::Missing("time"))?;
+        if value.member("type").and_then(T::text).is_none() {
             return Err(ViewError::Missing("type"));
         }
         Ok(Self { value, seq, time_ns })
@@ -68,38 +81,38 @@ impl View {
 
     /// The value at a path of names with dots between.
     #[must_use]
-    pub fn at(&self, path: &str) -> Option<&Value> {
-        path.split('.').try_fold(&self.value, |value, name| value.get(name))
+    pub fn at(&self, path: &str) -> Option<&T> {
+        path.split('.').try_fold(&self.value, |value, name| value.member(name))
     }
 
     /// The text there.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.at(path)?.as_str()
+        self.at(path)?.text()
     }
 
     /// The number there.
     #[must_use]
     pub fn number(&self, path: &str) -> Option<u64> {
-        self.at(path)?.as_u64()
+        self.at(path)?.whole()
     }
 
     /// Credentials that the process of an action came by or had: of a writing without what it wrote, which stands first.
     #[must_use]
-    pub fn held(&self) -> &[Value] {
+    pub fn held(&self) -> &[T] {
         let all = self.list("credential");
         if self.text("action") == Some("secret.write") { all.get(1..).unwrap_or_default() } else { all }
     }
 
     /// The list there; empty where there is none.
     #[must_use]
-    pub fn list(&self, path: &str) -> &[Value] {
-        self.at(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    pub fn list(&self, path: &str) -> &[T] {
+        self.at(path).and_then(T::items).unwrap_or_default()
     }
 
     /// The whole record.
     #[must_use]
-    pub fn value(&self) -> &Value {
+    pub fn value(&self) -> &T {
         &self.value
     }
 }

@@ -100,12 +100,12 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
             Ok(stored.iter().map(|record| format!("{}\n", String::from_utf8_lossy(&record.body))).collect())
         }
         Format::Schema(schema) => {
-            let line = |(view, record): (View, &Stored)| {
+            let line = |record: &Stored| {
+                let view = View::borrow(&record.body).ok()?;
                 let bytes = crate::schema::encode(schema, &view, &record.body);
-                format!("{}\n", String::from_utf8_lossy(&bytes))
+                Some(format!("{}\n", String::from_utf8_lossy(&bytes)))
             };
-            let read = stored.iter().filter_map(|record| Some((View::parse(&record.body).ok()?, record)));
-            Ok(read.map(line).collect())
+            Ok(stored.iter().filter_map(line).collect())
         }
         Format::Prov => Ok(format!("{:#}\n", crate::schema::prov(&views(&stored)))),
         Format::Text => Ok(all(&Chain::new(id, views(&stored)), style, String::new())),

@@ -1,40 +1,55 @@
 //! Common Event Format and Log Event Extended Format: a header, then names and values in a line. What they have no name for
 //! stands in one value, `spoor`, as JSON.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
-use serde_json::Value;
-
+use super::fields::{Field, field};
 use super::source::Source;
 use super::{PRODUCT, base, id, label, message, severity};
-use crate::record::{View, rfc3339};
+use crate::record::{Node, Tree as _, View, has, rfc3339};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Native field, name in CEF, name in LEEF. An empty name: the field stays in the rest.
-pub(super) const NAMES: &[(&str, &str, &str)] = &[
-    ("host.id", "deviceExternalId", "spoorHostId"),
-    ("host.name", "dvchost", "identHostName"),
-    ("type", "cat", "cat"),
-    ("action", "act", "spoorAction"),
-    ("outcome", "outcome", "spoorOutcome"),
-    ("reason", "reason", "reason"),
-    ("errno", "cn1", "spoorErrno"),
-    ("chain", "cs3", "spoorChain"),
-    ("actor.id", "cs4", "accountName"),
-    ("actor.origin", "cs5", "spoorOrigin"),
-    ("actor.user", "suser", "usrName"),
-    ("process.euid", "suid", "spoorEuid"),
-    ("process.pid", "spid", "spoorPid"),
-    ("process.exe", "sproc", "spoorExe"),
-    ("source.ip", "src", "src"),
-    ("source.port", "spt", "srcPort"),
-    ("destination.ip", "dst", "dst"),
-    ("destination.port", "dpt", "dstPort"),
-    ("destination.name", "dhost", "spoorDhost"),
-    ("destination.transport", "proto", "proto"),
-    ("file.path", "filePath", "resource"),
-    ("file.mode", "filePermission", "spoorFileMode"),
+/// A field and its names.
+pub(super) struct Name {
+    field: Field,
+    pub(super) cef: &'static str,
+    pub(super) leef: &'static str,
+}
+
+impl Name {
+    pub(super) fn path(&self) -> &'static str {
+        self.field.path()
+    }
+}
+
+const fn name(path: &str, cef: &'static str, leef: &'static str) -> Name {
+    Name { field: Field::of(path), cef, leef }
+}
+
+pub(super) const NAMES: &[Name] = &[
+    name("host.id", "deviceExternalId", "spoorHostId"),
+    name("host.name", "dvchost", "identHostName"),
+    name("type", "cat", "cat"),
+    name("action", "act", "spoorAction"),
+    name("outcome", "outcome", "spoorOutcome"),
+    name("reason", "reason", "reason"),
+    name("errno", "cn1", "spoorErrno"),
+    name("chain", "cs3", "spoorChain"),
+    name("actor.id", "cs4", "accountName"),
+    name("actor.origin", "cs5", "spoorOrigin"),
+    name("actor.user", "suser", "usrName"),
+    name("process.euid", "suid", "spoorEuid"),
+    name("process.pid", "spid", "spoorPid"),
+    name("process.exe", "sproc", "spoorExe"),
+    name("source.ip", "src", "src"),
+    name("source.port", "spt", "srcPort"),
+    name("destination.ip", "dst", "dst"),
+    name("destination.port", "dpt", "dstPort"),
+    name("destination.name", "dhost", "spoorDhost"),
+    name("destination.transport", "proto", "proto"),
+    name("file.path", "filePath", "resource"),
+    name("file.mode", "filePermission", "spoorFileMode"),
 ];
 
 /// Labels of the fields that CEF leaves to us.
@@ -47,111 +62,123 @@ const LABELS: &[(&str, &str)] = &[
     ("cs5Label", "actorOrigin"),
 ];
 
-pub(super) fn cef(view: &View) -> String {
-    let mut out = format!(
-        "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|{}|{}|",
-        header(&label(view)),
-        header(&message(view)),
-        ten(view)
-    );
-    let mut pairs = vec![
-        ("rt".to_owned(), (view.time_ns() / 1_000_000).to_string()),
-        ("externalId".to_owned(), id(view)),
-        ("msg".to_owned(), message(view)),
-    ];
-    let names = NAMES.iter().map(|(path, name, _)| (*path, *name));
-    pairs.extend(fields(view, names, ["cs1", "cs2", "fname"]));
-    let labels: Vec<_> = LABELS
-        .iter()
-        .filter(|(label, _)| pairs.iter().any(|(name, _)| label.strip_suffix("Label") == Some(name)))
-        .map(|(label, name)| ((*label).to_owned(), (*name).to_owned()))
-        .collect();
-    pairs.extend(labels);
-    for (number, (name, value)) in pairs.iter().enumerate() {
-        let space = if number == 0 { "" } else { " " };
-        // Writing to a String does not fail.
-        let _ = write!(out, "{space}{name}={}", extension(value));
+pub(super) fn cef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
+    let source = Source::new(view);
+    let (label, message, severity) = (label(&source), message(&source), ten(&source));
+    // Writing to memory does not fail.
+    let _ = write!(out, "CEF:0|{PRODUCT}|{PRODUCT}|{VERSION}|");
+    header(&label, out);
+    out.push(b'|');
+    header(&message, out);
+    let _ = write!(out, "|{severity}|rt={} externalId=", view.time_ns() / 1_000_000);
+    extension(&id(&source), out);
+    let mut labelled = Vec::new();
+    let mut pair = |name: &'static str, value: &str| {
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        extension(value, out);
+        labelled.extend(LABELS.iter().filter(|(label, _)| label.strip_suffix("Label") == Some(name)));
+    };
+    pair("msg", &message);
+    fields(&source, |name| name.cef, ["cs1", "cs2", "fname"], &mut pair);
+    labelled.sort_unstable();
+    for (label, name) in labelled {
+        let _ = write!(out, " {label}={name}");
     }
-    out
 }
 
-pub(super) fn leef(view: &View) -> String {
-    let mut out = format!("LEEF:2.0|{PRODUCT}|{PRODUCT}|{VERSION}|{}|x09|", header(&label(view)));
+pub(super) fn leef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
+    let source = Source::new(view);
+    // Writing to memory does not fail.
+    let _ = write!(out, "LEEF:2.0|{PRODUCT}|{PRODUCT}|{VERSION}|");
+    header(&label(&source), out);
     let time = rfc3339(view.time_ns());
-    let mut pairs = vec![
-        ("devTime".to_owned(), time.get(..23).map_or(time.clone(), |time| format!("{time}+0000"))),
-        ("devTimeFormat".to_owned(), "yyyy-MM-dd'T'HH:mm:ss.SSSZ".to_owned()),
-        ("sev".to_owned(), ten(view).max(1).to_string()),
-        ("spoorId".to_owned(), id(view)),
-    ];
-    let names = NAMES.iter().map(|(path, _, name)| (*path, *name));
-    pairs.extend(fields(view, names, ["spoorCredentialId", "spoorCredentialKind", "spoorFileName"]));
-    for (number, (name, value)) in pairs.iter().enumerate() {
-        let tab = if number == 0 { "" } else { "\t" };
-        let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let _ = write!(out, "{tab}{name}={value}");
-    }
-    out
+    let time = time.get(..23).map_or(time.clone(), |time| format!("{time}+0000"));
+    let _ = write!(out, "|x09|devTime={time}\tdevTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ");
+    let _ = write!(out, "\tsev={}", ten(&source).max(1));
+    let mut pair = |name: &'static str, value: &str| {
+        out.push(b'\t');
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        clean(value, |_| false, false, out);
+    };
+    pair("spoorId", &id(&source));
+    let own = ["spoorCredentialId", "spoorCredentialKind", "spoorFileName"];
+    fields(&source, |name| name.leef, own, &mut pair);
 }
 
 /// Names and values; `own` are the names for the first credential's id and kind, and for the name of the file.
 fn fields(
-    view: &View,
-    names: impl Iterator<Item = (&'static str, &'static str)>,
-    own: [&str; 3],
-) -> Vec<(String, String)> {
-    let source = Source::new(view);
-    let mut pairs = Vec::new();
-    for (path, name) in names {
-        if let Some(value) = source.take(path) {
-            pairs.push((name.to_owned(), plain(value)));
+    source: &Source<'_>,
+    called: impl Fn(&Name) -> &'static str,
+    own: [&'static str; 3],
+    pair: &mut impl FnMut(&'static str, &str),
+) {
+    let mut json = Vec::new();
+    for name in NAMES {
+        match source.take(name.field) {
+            None => {}
+            // Without the quotes of JSON.
+            Some(Node::Text(text)) => pair(called(name), text),
+            Some(value) => {
+                json.clear();
+                value.write(&mut json);
+                pair(called(name), std::str::from_utf8(&json).unwrap_or_default());
+            }
         }
     }
     let [credential, kind, file] = own;
-    let first = |name: &str| view.list("credential").first()?.get(name)?.as_str().map(str::to_owned);
-    pairs.extend(first("id").map(|id| (credential.to_owned(), id)));
-    pairs.extend(first("kind").map(|name| (kind.to_owned(), name)));
-    pairs.extend(view.text("file.path").map(|path| (file.to_owned(), base(path).to_owned())));
+    let first = |name: &str| source.peek_list(field!("credential")).first()?.member(name)?.text();
+    if let Some(id) = first("id") {
+        pair(credential, id);
+    }
+    if let Some(name) = first("kind") {
+        pair(kind, name);
+    }
+    if let Some(path) = source.peek_text(field!("file.path")) {
+        pair(file, base(path));
+    }
     // The number, and the time with all its digits, stay in the rest: an id is no place to read them from.
-    let rest = source.rest();
-    pairs.push(("spoor".to_owned(), Value::Object(rest).to_string()));
-    pairs
-}
-
-/// A value without the quotes of JSON.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    json.clear();
+    source.write_rest(&[], &mut json);
+    pair("spoor", std::str::from_utf8(&json).unwrap_or_default());
 }
 
 /// Their severity, from 0 to 10.
-fn ten(view: &View) -> u8 {
-    [1, 3, 5, 8, 10].get(severity(view) as usize).copied().unwrap_or(1)
+fn ten(source: &Source<'_>) -> u8 {
+    [1, 3, 5, 8, 10].get(severity(source) as usize).copied().unwrap_or(1)
 }
 
 /// A field of the header.
-fn header(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\\' | '|' => out.extend(['\\', c]),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
+fn header(text: &str, out: &mut Vec<u8>) {
+    clean(text, |byte| (byte == b'\\') | (byte == b'|'), false, out);
 }
 
 /// A value of CEF.
-fn extension(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '\\' | '=' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
+fn extension(text: &str, out: &mut Vec<u8>) {
+    clean(text, |byte| (byte == b'\\') | (byte == b'='), true, out);
+}
+
+/// A text without control characters. What is special has a backslash before it; ends of lines are named where `lines` says so.
+fn clean(text: &str, special: impl Fn(u8) -> bool, lines: bool, out: &mut Vec<u8>) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (part, behind) = rest.split_at(rest.floor_char_boundary(64));
+        rest = behind;
+        // Mostly nothing is to be done, and that is seen at once.
+        if !has(part, |byte| !(b' '..=b'~').contains(&byte) | special(byte)) {
+            out.extend_from_slice(part.as_bytes());
+            continue;
+        }
+        for c in part.chars() {
+            match (c, u8::try_from(c)) {
+                ('\n', _) if lines => out.extend_from_slice(b"\\n"),
+                ('\r', _) if lines => out.extend_from_slice(b"\\r"),
+                (' '..='~', Ok(byte)) if special(byte) => out.extend_from_slice(&[b'\\', byte]),
+                _ if c.is_control() => out.push(b' '),
+                _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
         }
     }
-    out
 }

@@ -7,19 +7,24 @@
 
 mod cef;
 mod ecs;
+mod fields;
 mod ocsf;
 mod otel;
 mod prov;
 mod reference;
 mod source;
 pub(crate) mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 
-use prost::Message as _;
+use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::config::{Format, Severity};
-use crate::record::View;
+use crate::record::{Node, Tree as _, View, has};
+
+use fields::{Fields, field};
 
 pub use otel::{request_json as otel_json, request_protobuf as otel_protobuf};
 pub use prov::prov;
@@ -30,69 +35,87 @@ pub(crate) const PRODUCT: &str = "spoor";
 
 /// A record in a schema, without a newline.
 #[must_use]
-pub fn encode(format: Format, view: &View, body: &[u8]) -> Vec<u8> {
+pub fn encode(format: Format, view: &View<Node<'_>>, body: &[u8]) -> Vec<u8> {
+    // Schemas say some things twice, and have longer names.
+    let mut out = Vec::with_capacity(body.len() * 2 + 1024);
     match format {
-        Format::Native => body.to_vec(),
-        Format::Ocsf(version) => ocsf::encode(view, version).to_string().into_bytes(),
-        Format::Ecs => ecs::encode(view).to_string().into_bytes(),
-        Format::Otel => otel::to_json(&otel::encode(view)),
-        Format::OtelProtobuf => otel::encode(view).encode_to_vec(),
-        Format::Cef => cef::cef(view).into_bytes(),
-        Format::Leef => cef::leef(view).into_bytes(),
+        Format::Native => return body.to_vec(),
+        Format::Ocsf(version) => ocsf::encode(view, version, &mut out),
+        Format::Ecs => ecs::encode(view, &mut out),
+        Format::Otel => otel::json(view, &mut out),
+        Format::OtelProtobuf => otel::protobuf(view, &mut out),
+        Format::Cef => cef::cef(view, &mut out),
+        Format::Leef => cef::leef(view, &mut out),
     }
+    out
 }
 
 /// The action, or the type with the status or state behind it: `connect`, `chain.opened`.
-#[must_use]
-pub fn label(view: &View) -> String {
-    if let Some(action) = view.text("action") {
-        return action.to_owned();
+pub(crate) fn label(record: &impl Fields) -> Cow<'_, str> {
+    if let Some(action) = record.text_at(field!("action")) {
+        return action.into();
     }
-    match view.text("status").or_else(|| view.text("state")) {
-        Some(status) => format!("{}.{status}", view.kind()),
-        None => view.kind().to_owned(),
+    let kind = record.text_at(field!("type")).unwrap_or_default();
+    match record.text_at(field!("status")).or_else(|| record.text_at(field!("state"))) {
+        Some(status) => format!("{kind}.{status}").into(),
+        None => kind.into(),
     }
 }
 
 /// How severe a record is. Ordinary use is evidence, not an alarm.
-#[must_use]
-pub fn severity(view: &View) -> Severity {
-    if let Some(named) = view.text("severity").and_then(Severity::from_name) {
+pub(crate) fn severity(record: &impl Fields) -> Severity {
+    if let Some(named) = record.text_at(field!("severity")).and_then(Severity::from_name) {
         return named;
     }
-    let uncovered = view.list("signals").iter().any(|signal| signal.get("tier").is_none());
-    if view.kind() == "gap" || uncovered { Severity::Low } else { Severity::Informational }
+    let signals = record.at(field!("signals")).and_then(|signals| signals.items()).unwrap_or_default();
+    let uncovered = signals.iter().any(|signal| signal.member("tier").is_none());
+    let gap = record.text_at(field!("type")) == Some("gap");
+    if gap || uncovered { Severity::Low } else { Severity::Informational }
 }
 
 /// What names the record everywhere and for ever.
-fn id(view: &View) -> String {
-    format!("{}-{}", view.text("host.id").unwrap_or_default(), view.seq())
+fn id(record: &impl Fields) -> String {
+    format!("{}-{}", record.text_at(field!("host.id")).unwrap_or_default(), record.seq())
 }
 
 /// One line for people: who did what to what, and what became of it.
-fn message(view: &View) -> String {
-    let mut words = vec![view.text("actor.id").unwrap_or("spoor").to_owned(), label(view)];
-    if let Some(object) = object(view) {
-        words.push(object);
+fn message(record: &impl Fields) -> String {
+    let mut line = record.text_at(field!("actor.id")).unwrap_or("spoor").to_owned();
+    line.reserve(128);
+    line.push(' ');
+    line.push_str(&label(record));
+    object(record, &mut line);
+    let outcome = [field!("outcome"), field!("kind"), field!("reason")];
+    if let Some(outcome) = outcome.into_iter().find_map(|field| record.text_at(field)) {
+        line.push(' ');
+        line.push_str(outcome);
     }
-    words.extend(
-        ["outcome", "kind", "reason"].into_iter().find_map(|path| view.text(path)).map(str::to_owned),
-    );
-    words.join(" ")
+    line
 }
 
-/// What it was done to.
-fn object(view: &View) -> Option<String> {
-    let own = |path| view.text(path).map(str::to_owned);
-    let address = || {
-        let host = view.text("destination.name").or_else(|| view.text("destination.ip"))?;
-        Some(match view.number("destination.port") {
-            Some(port) if host.contains(':') => format!("[{host}]:{port}"),
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        })
+/// What it was done to, behind a space.
+fn object(record: &impl Fields, line: &mut String) {
+    let mut put = |text: &str| {
+        line.push(' ');
+        line.push_str(text);
     };
-    own("file.path").or_else(address).or_else(|| own("program")).or_else(|| own("process.exe"))
+    let host =
+        || record.text_at(field!("destination.name")).or_else(|| record.text_at(field!("destination.ip")));
+    if let Some(path) = record.text_at(field!("file.path")) {
+        put(path);
+    } else if let Some(host) = host() {
+        let port = record.number_at(field!("destination.port"));
+        // Writing to a String does not fail.
+        let _ = match port {
+            Some(port) if host.contains(':') => write!(line, " [{host}]:{port}"),
+            Some(port) => write!(line, " {host}:{port}"),
+            None => write!(line, " {host}"),
+        };
+    } else if let Some(program) =
+        record.text_at(field!("program")).or_else(|| record.text_at(field!("process.exe")))
+    {
+        put(program);
+    }
 }
 
 /// The last name of a path.
@@ -101,11 +124,22 @@ fn base(path: &str) -> &str {
 }
 
 /// Arguments as one line, as people would type it: schemas have no list for them.
-fn command_line(argv: &[serde_json::Value]) -> Option<String> {
-    let quoted = |arg: &serde_json::Value| {
-        let arg = arg.as_str().unwrap_or_default();
-        let plain = !arg.is_empty() && !arg.contains([' ', '\t', '\n', '"', '\'', '\\']);
-        if plain { arg.to_owned() } else { format!("'{}'", arg.replace('\'', "'\\''")) }
-    };
-    (!argv.is_empty()).then(|| argv.iter().map(quoted).collect::<Vec<_>>().join(" "))
+fn command_line(argv: &[Node<'_>]) -> Option<String> {
+    let mut line = String::with_capacity(64);
+    for arg in argv.iter().map(|arg| arg.text().unwrap_or_default()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        if !arg.is_empty() && !has(arg, |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'\\')) {
+            line.push_str(arg);
+            continue;
+        }
+        line.push('\'');
+        for (number, part) in arg.split('\'').enumerate() {
+            line.push_str(if number > 0 { "'\\''" } else { "" });
+            line.push_str(part);
+        }
+        line.push('\'');
+    }
+    (!argv.is_empty()).then_some(line)
 }

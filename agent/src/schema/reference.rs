@@ -34,7 +34,7 @@ pub fn reference() -> String {
     let mut text = HEAD.to_owned();
     text.push_str("\n| field | OCSF | ECS | OpenTelemetry | CEF | LEEF |\n|---|---|---|---|---|---|\n");
     for row in TABLE {
-        let line = NAMES.iter().find(|(path, ..)| *path == row.path);
+        let line = NAMES.iter().find(|name| name.path() == row.path);
         let name = |name: Option<&str>| name.map_or("`spoor`".to_owned(), |name| format!("`{name}`"));
         // Writing to a String does not fail.
         let _ = writeln!(
@@ -44,8 +44,8 @@ pub fn reference() -> String {
             place(&row.ocsf, "unmapped"),
             place(&row.ecs, "spoor"),
             place(&row.otel, "spoor.*"),
-            name(line.map(|(_, cef, _)| *cef)),
-            name(line.map(|(.., leef)| *leef)),
+            name(line.map(|name| name.cef)),
+            name(line.map(|name| name.leef)),
         );
     }
     text

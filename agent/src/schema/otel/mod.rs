@@ -4,130 +4,102 @@
 mod messages;
 mod request;
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
 
 pub use self::request::{json as request_json, protobuf as request_protobuf};
 
-pub(super) use self::messages::json as to_json;
-use self::messages::{AnyValue, KeyValue, Kind, LogRecord, Pairs, Values};
+use self::messages::{Attributes, Form, Json, Kind, LogRecord, Protobuf};
+use super::fields::{Field, field};
 use super::source::Source;
 use super::{base, command_line, id, label, message, severity};
 use crate::config::Severity;
-use crate::record::View;
+use crate::record::{Node, View};
 
 /// A chain's id is a ULID: 26 letters of 5 bits, of which 128 are the trace id.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-pub(super) fn encode(view: &View) -> LogRecord {
+/// In the JSON of the protocol.
+pub(super) fn json(view: &View<Node<'_>>, out: &mut Vec<u8>) {
+    encode::<Json>(view, out);
+}
+
+/// In its binary form.
+pub(super) fn protobuf(view: &View<Node<'_>>, out: &mut Vec<u8>) {
+    encode::<Protobuf>(view, out);
+}
+
+fn encode<F: Form>(view: &View<Node<'_>>, out: &mut Vec<u8>) {
     let source = Source::new(view);
-    let (number, text) = match severity(view) {
+    let (severity_number, severity_text) = match severity(&source) {
         Severity::Informational => (9, "INFO"),
         Severity::Low => (11, "INFO3"),
         Severity::Medium => (13, "WARN"),
         Severity::High => (17, "ERROR"),
         Severity::Critical => (19, "ERROR3"),
     };
-    let time = u64::try_from(view.time_ns()).unwrap_or_default();
-    let trace = view.chain().and_then(trace);
-    LogRecord {
-        time_unix_nano: time,
-        observed_time_unix_nano: time,
-        severity_number: number,
-        severity_text: text.to_owned(),
-        body: Some(AnyValue::from(Kind::Text(message(view)))),
-        attributes: attributes(&source),
-        trace_id: trace.map(Vec::from).unwrap_or_default(),
-        span_id: trace.map(|_| view.seq().to_be_bytes().to_vec()).unwrap_or_default(),
-        event_name: format!("spoor.{}", label(view)),
-    }
+    let record = LogRecord {
+        time_unix_nano: u64::try_from(view.time_ns()).unwrap_or_default(),
+        severity_number,
+        severity_text,
+        body: message(&source),
+        trace_id: view.chain().and_then(trace),
+        span_id: view.seq().to_be_bytes(),
+        event_name: format!("spoor.{}", label(&source)),
+    };
+    F::record(&record, &source, out);
 }
 
-fn attributes(source: &Source<'_>) -> Vec<KeyValue> {
-    let mut out = Vec::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            out.push(KeyValue::new(name, any(&value)));
+impl<'a> Attributes<'a> for Source<'a> {
+    fn tell(&self, put: &mut impl FnMut(&str, Kind<'a>)) {
+        put("log.record.uid", Kind::Text(id(self).into()));
+        for (field, name) in DIRECT {
+            if let Some(value) = self.take(*field) {
+                put(name, Kind::of(value));
+            }
         }
-    };
-    let view = source.view;
-    put("log.record.uid", Some(json!(id(view))));
-    for (path, name) in DIRECT {
-        put(name, source.take(path).cloned());
+        let exe = self.peek_text(field!("process.exe"));
+        let line = command_line(self.peek_list(field!("process.argv")));
+        let file = self.peek_text(field!("file.path"));
+        let made = [
+            ("process.executable.name", exe.map(|exe| Cow::Borrowed(base(exe)))),
+            ("process.command_line", line.map(Cow::Owned)),
+            ("file.name", file.map(|path| Cow::Borrowed(base(path)))),
+        ];
+        for (name, text) in made {
+            if let Some(text) = text {
+                put(name, Kind::Text(text));
+            }
+        }
+        self.rest_leaves("spoor", &mut |name, value| put(name, Kind::of(value)));
     }
-    let exe = view.text("process.exe");
-    put("process.executable.name", exe.map(base).map(Value::from));
-    put("process.command_line", command_line(view.list("process.argv")).map(Value::from));
-    put("file.name", view.text("file.path").map(base).map(Value::from));
-    let mut rest = Vec::new();
-    flatten("spoor", &Value::Object(source.rest()), &mut rest);
-    for (name, value) in rest {
-        put(&name, Some(value));
-    }
-    out
 }
 
 /// Fields that its conventions have a name for.
-const DIRECT: &[(&str, &str)] = &[
-    ("process.pid", "process.pid"),
-    ("process.ns_pid", "process.vpid"),
-    ("process.exe", "process.executable.path"),
-    ("process.argv", "process.command_args"),
-    ("process.cgroup", "process.linux.cgroup"),
-    ("process.parent.pid", "process.parent_pid"),
-    ("process.uid", "process.real_user.id"),
-    ("process.euid", "process.user.id"),
-    ("actor.user", "user.name"),
-    ("actor.pod.uid", "k8s.pod.uid"),
-    ("actor.pod.name", "k8s.pod.name"),
-    ("actor.pod.namespace", "k8s.namespace.name"),
-    ("actor.pod.node", "k8s.node.name"),
-    ("actor.pod.container", "k8s.container.name"),
-    ("file.path", "file.path"),
-    ("file.mode", "file.mode"),
-    ("destination.transport", "network.transport"),
-    ("destination.ip", "network.peer.address"),
-    ("destination.port", "network.peer.port"),
-    ("destination.name", "server.address"),
-    ("source.ip", "network.local.address"),
-    ("source.port", "network.local.port"),
-    ("exit.code", "process.exit.code"),
+const DIRECT: &[(Field, &str)] = &[
+    (Field::of("process.pid"), "process.pid"),
+    (Field::of("process.ns_pid"), "process.vpid"),
+    (Field::of("process.exe"), "process.executable.path"),
+    (Field::of("process.argv"), "process.command_args"),
+    (Field::of("process.cgroup"), "process.linux.cgroup"),
+    (Field::of("process.parent.pid"), "process.parent_pid"),
+    (Field::of("process.uid"), "process.real_user.id"),
+    (Field::of("process.euid"), "process.user.id"),
+    (Field::of("actor.user"), "user.name"),
+    (Field::of("actor.pod.uid"), "k8s.pod.uid"),
+    (Field::of("actor.pod.name"), "k8s.pod.name"),
+    (Field::of("actor.pod.namespace"), "k8s.namespace.name"),
+    (Field::of("actor.pod.node"), "k8s.node.name"),
+    (Field::of("actor.pod.container"), "k8s.container.name"),
+    (Field::of("file.path"), "file.path"),
+    (Field::of("file.mode"), "file.mode"),
+    (Field::of("destination.transport"), "network.transport"),
+    (Field::of("destination.ip"), "network.peer.address"),
+    (Field::of("destination.port"), "network.peer.port"),
+    (Field::of("destination.name"), "server.address"),
+    (Field::of("source.ip"), "network.local.address"),
+    (Field::of("source.port"), "network.local.port"),
+    (Field::of("exit.code"), "process.exit.code"),
 ];
-
-/// Leaves with their names; lists stay lists.
-fn flatten(name: &str, value: &Value, out: &mut Vec<(String, Value)>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                flatten(&format!("{name}.{key}"), value, out);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            out.push((name.to_owned(), value.clone()));
-        }
-    }
-}
-
-/// A value of its kind.
-fn any(value: &Value) -> AnyValue {
-    let text = |text: &str| Kind::Text(text.to_owned());
-    AnyValue::from(match value {
-        // A value of no kind is allowed, and real collectors refuse it: an empty text stands for it.
-        Value::Null => text(""),
-        Value::Bool(flag) => Kind::Flag(*flag),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Kind::Whole(whole),
-            (None, Some(real)) if number.is_f64() => Kind::Real(real),
-            // Beyond 63 bits there is no number there.
-            (None, _) => Kind::Text(number.to_string()),
-        },
-        Value::String(string) => text(string),
-        Value::Array(items) => Kind::List(Values { values: items.iter().map(any).collect() }),
-        Value::Object(map) => {
-            let values = map.iter().map(|(key, value)| KeyValue::new(key, any(value))).collect();
-            Kind::Map(Pairs { values })
-        }
-    })
-}
 
 /// The 128 bits of a ULID.
 fn trace(ulid: &str) -> Option<[u8; 16]> {
