@@ -87,13 +87,21 @@ pub(super) fn attach(
     (syscalls, cgroups): (&mut ProgramArray<MapData>, Option<&Path>),
 ) -> Result<(), Why> {
     match to {
-        Attach::Lsm(_) => drop(<&mut Lsm>::try_from(program)?.attach()?),
-        Attach::Fentry(_) => drop(<&mut FEntry>::try_from(program)?.attach()?),
-        Attach::Fexit(_) => drop(<&mut FExit>::try_from(program)?.attach()?),
-        Attach::Kprobe(function) | Attach::Kretprobe(function) => {
-            drop(<&mut KProbe>::try_from(program)?.attach(function, 0)?);
+        Attach::Lsm(_) => {
+            <&mut Lsm>::try_from(program)?.attach()?;
         }
-        Attach::TpBtf(_) => drop(<&mut BtfTracePoint>::try_from(program)?.attach()?),
+        Attach::Fentry(_) => {
+            <&mut FEntry>::try_from(program)?.attach()?;
+        }
+        Attach::Fexit(_) => {
+            <&mut FExit>::try_from(program)?.attach()?;
+        }
+        Attach::Kprobe(function) | Attach::Kretprobe(function) => {
+            <&mut KProbe>::try_from(program)?.attach(function, 0)?;
+        }
+        Attach::TpBtf(_) => {
+            <&mut BtfTracePoint>::try_from(program)?.attach()?;
+        }
         Attach::SysExit(slot) => {
             let program = <&mut BtfTracePoint>::try_from(program)?.fd()?;
             syscalls.set(slot as u32, program, 0).map_err(Why::Slot)?;
