@@ -48,8 +48,8 @@ pub(crate) const GUEST: &str = "guest";
 /// Static, and relocations packed into bits: a static binary of this size has 28,000 that only add where it was loaded.
 const STATIC: &str = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs";
 
-/// No tables for unwinding: a panic aborts, and without symbols they name nothing.
-const NO_UNWINDING: &str = "-C force-unwind-tables=no";
+/// No tables for unwinding: a panic aborts, and without symbols they name nothing. Linkers run in the workspace's root.
+const NO_UNWINDING: &str = "-C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,xtask/no-unwinding.ld";
 
 /// `cargo build` of static binaries. The flags go through the target's own variable: plain RUSTFLAGS would also
 /// hit what a caller has set for the host.
