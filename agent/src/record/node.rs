@@ -169,16 +169,7 @@ impl<'a> Node<'a> {
             Node::Flag(false) => out.extend_from_slice(b"false"),
             Node::Number(number) => write(number, out),
             Node::Text(text) => write_read(text, out),
-            Node::List(items) => {
-                out.push(b'[');
-                for (number, item) in items.iter().enumerate() {
-                    if number > 0 {
-                        out.push(b',');
-                    }
-                    item.write(out);
-                }
-                out.push(b']');
-            }
+            Node::List(items) => write_list(items, out),
             Node::Map(members) => {
                 out.push(b'{');
                 for (number, (name, value)) in members.iter().enumerate() {
@@ -193,6 +184,18 @@ impl<'a> Node<'a> {
             }
         }
     }
+}
+
+/// Values as a list.
+pub(crate) fn write_list(items: &[Node<'_>], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (number, item) in items.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        item.write(out);
+    }
+    out.push(b']');
 }
 
 /// A text that was read, as JSON.

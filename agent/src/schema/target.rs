@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::fields::{compare, last_name, parent_len, position};
 use super::source::Source;
-use crate::record::{Node, write, write_text};
+use crate::record::{Node, write, write_list, write_text};
 
 /// Where a schema has values, in order, which is that of their JSON.
 pub(super) struct Places<const N: usize> {
@@ -103,16 +103,7 @@ impl Out<'_> {
             Out::Text(text) => write_text(text, out),
             Out::Texts(texts) => write(texts, out),
             Out::Node(node) => node.write(out),
-            Out::Nodes(nodes) => {
-                out.push(b'[');
-                for (number, node) in nodes.iter().enumerate() {
-                    if number > 0 {
-                        out.push(b',');
-                    }
-                    node.write(out);
-                }
-                out.push(b']');
-            }
+            Out::Nodes(nodes) => write_list(nodes, out),
             Out::Pairs(all) => {
                 out.push(b'[');
                 for (number, pairs) in all.iter().enumerate() {
