@@ -3,6 +3,8 @@
 //! Reads what the agent writes: no space between, names without escapes. Of anything else it says that it is strange, and who asks
 //! parses all of it. That what lies inside the values is JSON is not checked.
 
+use super::read;
+
 /// What is not written as the agent writes, or no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strange;
@@ -88,19 +90,7 @@ fn value(bytes: &[u8]) -> Result<usize, Strange> {
 
 /// Length of the string in front, with its quotes.
 fn string(bytes: &[u8]) -> Result<usize, Strange> {
-    if bytes.first() != Some(&b'"') {
-        return Err(Strange);
-    }
-    let mut escaped = false;
-    for (at, byte) in bytes.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return Ok(at + 1),
-            _ => {}
-        }
-    }
-    Err(Strange)
+    read::string(bytes).map(|(len, _)| len).ok_or(Strange)
 }
 
 /// Length of the object or array in front.

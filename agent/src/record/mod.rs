@@ -35,7 +35,7 @@ pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
 pub use node::{Member, Name, Node, Tree};
-pub(crate) use node::{first_bytes, has, write, write_list, write_read, write_text};
+pub(crate) use node::{comma, first_bytes, has, write, write_list, write_read, write_text};
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -172,10 +172,8 @@ impl<'a> Node<'a> {
             Node::List(items) => write_list(items, out),
             Node::Map(members) => {
                 out.push(b'{');
-                for (number, (name, value)) in members.iter().enumerate() {
-                    if number > 0 {
-                        out.push(b',');
-                    }
+                for (name, value) in members {
+                    comma(out);
                     write_read(name.text(), out);
                     out.push(b':');
                     value.write(out);
@@ -189,13 +187,18 @@ impl<'a> Node<'a> {
 /// Values as a list.
 pub(crate) fn write_list(items: &[Node<'_>], out: &mut Vec<u8>) {
     out.push(b'[');
-    for (number, item) in items.iter().enumerate() {
-        if number > 0 {
-            out.push(b',');
-        }
+    for item in items {
+        comma(out);
         item.write(out);
     }
     out.push(b']');
+}
+
+/// What parts it from the one before it, unless it is the first in its list or object.
+pub(crate) fn comma(out: &mut Vec<u8>) {
+    if !matches!(out.last(), Some(b'[' | b'{')) {
+        out.push(b',');
+    }
 }
 
 /// A text that was read, as JSON.

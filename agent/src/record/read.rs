@@ -56,21 +56,13 @@ impl<'a> Reader<'a> {
     }
 
     fn string(&mut self) -> Option<Cow<'a, str>> {
-        if !self.is_next(b'"') {
-            return None;
+        let (len, is_escaped) = string(self.text.as_bytes().get(self.at..)?)?;
+        let quoted = self.text.get(self.at..self.at + len)?;
+        self.at += len;
+        if is_escaped {
+            return serde_json::from_str(quoted).ok().map(Cow::Owned);
         }
-        let start = self.at;
-        self.at += mark(self.text.as_bytes().get(start..)?)?;
-        if self.is_next(b'"') {
-            return self.text.get(start..self.at - 1).map(Cow::Borrowed);
-        }
-        while !self.is_next(b'"') {
-            // The backslash, and what it stands before.
-            self.at += 2;
-            self.at += mark(self.text.as_bytes().get(self.at..)?)?;
-        }
-        let quoted = self.text.get(start - 1..self.at)?;
-        serde_json::from_str(quoted).ok().map(Cow::Owned)
+        quoted.get(1..len - 1).map(Cow::Borrowed)
     }
 
     fn number(&mut self) -> Option<Node<'a>> {
@@ -141,6 +133,23 @@ fn put_in_order(members: &mut Vec<Member<'_>>) {
         }
         twice
     });
+}
+
+/// Length of the string in front, with its quotes, and whether something in it is escaped.
+pub(super) fn string(bytes: &[u8]) -> Option<(usize, bool)> {
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    let (mut at, mut is_escaped) = (1, false);
+    loop {
+        at += mark(bytes.get(at..)?)?;
+        if bytes.get(at) == Some(&b'"') {
+            return Some((at + 1, is_escaped));
+        }
+        is_escaped = true;
+        // The backslash, and what it stands before.
+        at += 2;
+    }
 }
 
 /// How far it is to the first quote or backslash. Eight bytes at a time: what is subtracted from reaches the highest bit

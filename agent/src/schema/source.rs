@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::fields::{COUNT, Field, Fields, matched};
-use crate::record::{Member, Name, Node, Tree, View, write_read, write_text};
+use crate::record::{Member, Name, Node, Tree, View, comma, write_read, write_text};
 
 /// A record on its way into a schema.
 pub(super) struct Source<'a> {
@@ -170,12 +170,6 @@ fn member(name: &str, out: &mut Vec<u8>) {
     comma(out);
     write_text(name, out);
     out.push(b':');
-}
-
-fn comma(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
 }
 
 /// Sees where each field of a range is.

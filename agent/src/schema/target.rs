@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::fields::{compare, last_name, parent_len, position};
 use super::source::Source;
-use crate::record::{Node, write, write_list, write_text};
+use crate::record::{Node, comma, write, write_list, write_text};
 
 /// Where a schema has values, in order, which is that of their JSON.
 pub(super) struct Places<const N: usize> {
@@ -106,8 +106,9 @@ impl Out<'_> {
             Out::Nodes(nodes) => write_list(nodes, out),
             Out::Pairs(all) => {
                 out.push(b'[');
-                for (number, pairs) in all.iter().enumerate() {
-                    out.extend_from_slice(if number > 0 { b",{" } else { b"{" });
+                for pairs in all {
+                    comma(out);
+                    out.push(b'{');
                     for (name, text) in pairs {
                         key(name, out);
                         write_text(text, out);
@@ -122,7 +123,8 @@ impl Out<'_> {
 
 /// The name of a place, which needs no escapes, with what stands before and behind it.
 fn key(name: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(if out.last() == Some(&b'{') { b"\"" } else { b",\"" });
+    comma(out);
+    out.push(b'"');
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"\":");
 }

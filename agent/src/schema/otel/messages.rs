@@ -7,7 +7,7 @@ use std::io::Write as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
 use crate::hex;
-use crate::record::{Member, Node, write, write_read, write_text};
+use crate::record::{Member, Node, comma, write, write_read, write_text};
 
 /// `opentelemetry.proto.logs.v1.LogRecord` without its attributes.
 pub(super) struct LogRecord {
@@ -117,12 +117,6 @@ fn json_attributes<'a>(attributes: &(impl Attributes<'a> + ?Sized), out: &mut Ve
         json_behind_key(&value, out);
     });
     out.push(b']');
-}
-
-fn comma(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'[') {
-        out.push(b',');
-    }
 }
 
 fn json_behind_key(value: &Kind<'_>, out: &mut Vec<u8>) {

@@ -1,6 +1,7 @@
 //! Requests with log records of one host, which are encoded already: they are put between what goes before and behind.
 
 use super::messages::{Form, Json, Protobuf, message};
+use crate::record::comma;
 use crate::schema::PRODUCT;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -24,10 +25,8 @@ pub fn json<'a>(host_id: &str, host_name: &str, records: impl Iterator<Item = &'
     body.extend_from_slice(br#","scopeLogs":[{"scope":"#);
     Json::scope(PRODUCT, VERSION, &mut body);
     body.extend_from_slice(br#","logRecords":["#);
-    for (number, record) in records.enumerate() {
-        if number > 0 {
-            body.push(b',');
-        }
+    for record in records {
+        comma(&mut body);
         body.extend_from_slice(record);
     }
     body.extend_from_slice(b"]}]}]}");
