@@ -5,6 +5,7 @@
 //! appeared, since records come in the order of the acts.
 
 pub mod agent;
+mod auditd;
 pub mod overhead;
 pub mod records;
 pub mod suite;

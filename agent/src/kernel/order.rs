@@ -1,17 +1,21 @@
 //! The order of kernel time, made of two rings that are read one after the other.
 //!
 //! Samples of two rings and many CPUs do not come in order. Each is held back until everything that happened before it has
-//! been read: for [`HOLD_NS`] after it was made, and, where a ring has more than was taken at once or than is finished, until
-//! that ring has been read as far. Else, after a stall, an exit in one ring would overtake the connections before it in the other.
+//! been read, which is known: probes ask for room first and read the clock then, so whatever happened before a time has its
+//! place in a ring by then. A ring whose reader is past all places that were taken at a time has nothing more of before it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::event::Event;
 
-/// How long a sample is held back, ns. Most probes ask for room first and read the clock then, so what is not in its ring by a
-/// time is not of before it; those that read the clock first do so microseconds before.
-const HOLD_NS: u64 = 5_000_000;
+/// How long a sample is held back beyond that, ns: for what the clocks of two CPUs differ by, for a place that another CPU
+/// does not see yet, and for an execution, which is made ready elsewhere with its time and copied into the ring then (its own
+/// process does nothing else meanwhile, so that it comes before all of its acts in any case).
+const HOLD_NS: u64 = 100_000;
+/// In a ring samples lie in the order in which their places were taken. How long after that a clock is read, ns, where a
+/// probe is preempted in between, as far as it is reckoned with: what was read of a ring tells less than where its end is.
+const LATE_NS: u64 = 5_000_000;
 
 /// Events that wait for what came before them.
 pub struct Order<const RINGS: usize> {
@@ -72,11 +76,11 @@ impl<const RINGS: usize> Order<RINGS> {
 
     /// An event out of a ring.
     pub fn came(&mut self, ring: usize, event: Event) {
-        self.read_up_to(ring, event.time_ns);
+        self.read_up_to(ring, event.time_ns.saturating_sub(LATE_NS));
         self.push(event);
     }
 
-    /// A ring was read as far as that time: it had an event of then, or was seen empty then or later.
+    /// A ring was read as far as that time: all that had a place in it then was read.
     pub fn read_up_to(&mut self, ring: usize, time_ns: u64) {
         if let Some(read_ns) = self.read_ns.get_mut(ring) {
             *read_ns = time_ns.max(*read_ns);
@@ -120,8 +124,11 @@ impl<const RINGS: usize> Order<RINGS> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{HOLD_NS, Order};
+    use super::{HOLD_NS, LATE_NS, Order};
     use crate::event::{Event, What};
+
+    /// Farther than any clock is late.
+    const APART: u64 = 2 * LATE_NS;
 
     fn at(time_ns: u64) -> Event {
         Event { time_ns, what: What::Tick }
@@ -134,18 +141,18 @@ mod tests {
     #[test]
     fn a_ring_that_has_more_holds_the_other_back() {
         let mut order = Order::<2>::new();
-        let now = 100 * HOLD_NS;
+        let now = 100 * APART;
         // The whole of one ring, and a part of the other.
-        order.came(0, at(10 * HOLD_NS));
-        order.came(0, at(50 * HOLD_NS));
+        order.came(0, at(10 * APART));
+        order.came(0, at(50 * APART));
         order.read_up_to(0, now);
-        order.came(1, at(5 * HOLD_NS));
-        order.came(1, at(20 * HOLD_NS));
-        assert_eq!(times(&order.ready()), [5 * HOLD_NS, 10 * HOLD_NS]);
-        order.came(1, at(40 * HOLD_NS));
-        assert_eq!(times(&order.ready()), [20 * HOLD_NS]);
+        order.came(1, at(5 * APART));
+        order.came(1, at(20 * APART));
+        assert_eq!(times(&order.ready()), [5 * APART, 10 * APART]);
+        order.came(1, at(40 * APART));
+        assert_eq!(times(&order.ready()), [20 * APART]);
         order.read_up_to(1, now);
-        assert_eq!(times(&order.ready()), [40 * HOLD_NS, 50 * HOLD_NS]);
+        assert_eq!(times(&order.ready()), [40 * APART, 50 * APART]);
     }
 
     #[test]
@@ -167,10 +174,24 @@ mod tests {
         let now = 100 * HOLD_NS;
         order.came(0, at(now - HOLD_NS));
         order.came(1, at(now));
-        order.read_up_to(0, now);
+        (0..2).for_each(|ring| order.read_up_to(ring, now));
         order.push(at(order.passed_ns()));
         assert_eq!(times(&order.ready()), [now - HOLD_NS, now - HOLD_NS]);
         assert_eq!(order.due_ns(), Some(now + HOLD_NS), "what is young does not go with it");
+    }
+
+    #[test]
+    fn what_was_read_of_a_ring_tells_less_than_its_end() {
+        let mut order = Order::<2>::new();
+        let now = 100 * LATE_NS;
+        order.read_up_to(0, now);
+        // The other took its place behind it, and read its clock first.
+        order.came(1, at(now - HOLD_NS - 1));
+        order.came(1, at(now));
+        assert!(order.ready().is_empty(), "behind these a sample may be begun that is older");
+        order.came(1, at(now - LATE_NS / 2));
+        order.read_up_to(1, now);
+        assert_eq!(times(&order.ready()), [now - LATE_NS / 2, now - HOLD_NS - 1]);
     }
 
     proptest! {
@@ -193,10 +214,10 @@ mod tests {
                 for (ring, samples) in rings.iter_mut().enumerate() {
                     let mut taken = 0;
                     for time in samples.take(burst) {
-                        order.came(ring, at(time * HOLD_NS));
+                        order.came(ring, at(time * APART));
                         taken += 1;
                     }
-                    if taken == burst { left = true } else { order.read_up_to(ring, 1_000 * HOLD_NS) }
+                    if taken == burst { left = true } else { order.read_up_to(ring, 1_000 * APART) }
                 }
                 out.extend(times(&order.ready()));
             }

@@ -38,6 +38,17 @@ impl Positions {
         self.at(0) != self.at(self.page.get())
     }
 
+    /// How far samples have been begun.
+    pub(super) fn begun(&self) -> usize {
+        self.at(self.page.get())
+    }
+
+    /// Whether all has been read that was begun when [`Positions::begun`] was that.
+    pub(super) fn is_past(&self, begun: usize) -> bool {
+        // Positions only grow, and begin anew at the end of the numbers: who is past is so by less than half of them.
+        self.at(0).wrapping_sub(begun) <= usize::MAX / 2
+    }
+
     fn at(&self, offset: usize) -> usize {
         // SAFETY: the start of one of the two pages, and so aligned.
         let place = unsafe { self.pages.byte_add(offset) };
@@ -72,7 +83,17 @@ mod tests {
         };
         move_to(page, 64);
         assert!(positions.is_behind(), "a sample was begun");
+        assert_eq!(positions.begun(), 64);
+        assert!(!positions.is_past(64));
         move_to(0, 64);
         assert!(!positions.is_behind(), "and read");
+        assert!(positions.is_past(64));
+        move_to(page, 128);
+        assert!(positions.is_past(64), "what was begun since is of later");
+        assert!(!positions.is_past(positions.begun()));
+        move_to(0, u64::MAX - 63);
+        assert!(!positions.is_past(64), "the numbers began anew");
+        move_to(0, 64);
+        assert!(positions.is_past(usize::MAX - 63));
     }
 }

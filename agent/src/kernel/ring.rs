@@ -27,11 +27,14 @@ use crate::telemetry::Ledger;
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
-/// How long nothing is read while something is held back anyway, at most: one waking is then for all that comes meanwhile.
-const PAUSE: Duration = Duration::from_millis(2);
+/// Least time between two batches of events, ns: one waking is then for all that comes meanwhile. What comes after some rest
+/// does not wait for it.
+const PAUSE_NS: u64 = 2_000_000;
 /// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
 /// because somebody was awake.
 const UNFINISHED_MS: u64 = 5;
+/// The same where something else waits for that sample.
+const HELD_UP_MS: u64 = 1;
 /// Where a reading found as many samples as that, the next one does not pause: a host with many CPUs may fill a ring meanwhile.
 const FLOOD: usize = 64;
 /// Most samples taken from one ring in one go before what is due is handed on.
@@ -63,6 +66,10 @@ pub struct Reader {
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
+    /// When events were handed on last.
+    handed_ns: u64,
+    /// When the rings were read last.
+    looked_ns: u64,
 }
 
 /// A running reader.
@@ -107,6 +114,8 @@ impl Reader {
             shares,
             order: Order::new(),
             found: 0,
+            handed_ns: 0,
+            looked_ns: 0,
         })
     }
 
@@ -139,20 +148,31 @@ impl Reader {
             // A host that makes more than is read keeps this going: time passes all the same, and losses are told.
             while !self.drain() {
                 next_tick = self.tick(next_tick);
-                if !hand_on(sender, self.order.ready()) {
+                if !self.hand_on(sender) {
                     return;
                 }
             }
             if stopping {
                 self.account(boot_ns());
-                hand_on(sender, self.order.rest());
+                // Nobody needs to be told that nobody listens.
+                let _ = sender.send(self.order.rest());
                 return;
             }
             next_tick = self.tick(next_tick);
-            if !hand_on(sender, self.order.ready()) {
+            if !self.hand_on(sender) {
                 return;
             }
         }
+    }
+
+    /// Hands on what has nothing before it. False when nobody listens any more.
+    fn hand_on(&mut self, sender: &SyncSender<Vec<Event>>) -> bool {
+        let batch = self.order.ready();
+        if batch.is_empty() {
+            return true;
+        }
+        self.handed_ns = boot_ns();
+        sender.send(batch).is_ok()
     }
 
     /// Accounts where it is time for it. Gives when it is next.
@@ -167,14 +187,20 @@ impl Reader {
 
     /// Sleeps until there is something to do. True when it is time to stop.
     fn wait(&self, epoll: &Epoll) -> bool {
-        let left = || self.order.due_ns().map(|at| at.saturating_sub(boot_ns()));
-        if let Some(ns) = left().filter(|_| self.found < FLOOD) {
-            std::thread::sleep(PAUSE.min(Duration::from_nanos(ns)));
+        let due_ns = self.order.due_ns();
+        if let Some(due_ns) = due_ns {
+            let again_ns = self.handed_ns.saturating_add(if self.found < FLOOD { PAUSE_NS } else { 0 });
+            let left_ns = due_ns.max(again_ns).saturating_sub(boot_ns());
+            std::thread::sleep(Duration::from_nanos(left_ns.min(PAUSE_NS)));
         }
-        let due = left();
         let begun = self.rings.iter().any(|(_, positions)| positions.is_behind());
-        let most_ms = if begun { UNFINISHED_MS } else { SLEEP_MS };
-        let sleep_ms = due.map_or(SLEEP_MS, |ns| ns / 1_000_000 + 1).min(most_ms);
+        let sleep_ms = match due_ns {
+            // It was due before, so that something is in its way.
+            Some(due_ns) if begun && due_ns <= self.looked_ns => HELD_UP_MS,
+            Some(_) => 0,
+            None if begun => UNFINISHED_MS,
+            None => SLEEP_MS,
+        };
         let mut events = [EpollEvent::empty(); 3];
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is a short one.
@@ -184,11 +210,13 @@ impl Reader {
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
     fn drain(&mut self) -> bool {
-        let Reader { rings, ledger, order, found, .. } = self;
+        let Reader { rings, ledger, order, found, looked_ns, .. } = self;
         let mut all = true;
         *found = 0;
+        *looked_ns = boot_ns();
         for (place, (ring, positions)) in rings.iter_mut().enumerate() {
-            let began = boot_ns();
+            // In this order: what happened before that time has its place before that position.
+            let (began, begun) = (boot_ns(), positions.begun());
             let mut taken = 0;
             while taken < BURST {
                 let Some(sample) = ring.next() else { break };
@@ -203,11 +231,11 @@ impl Reader {
             *found += taken;
             if taken == BURST {
                 all = false;
-            } else if positions.is_behind() {
+            } else if positions.is_past(begun) {
+                order.read_up_to(place, began);
+            } else {
                 // Behind one that is not finished there may be others that are, and older than what the other ring has.
                 order.read_up_to(place, began.saturating_sub(UNFINISHED_NS));
-            } else {
-                order.read_up_to(place, began);
             }
         }
         all
@@ -229,11 +257,6 @@ impl Reader {
         // Of a time before which nothing comes any more, so that nobody has to wake up again to hand it on.
         self.order.push(Event { time_ns: self.order.passed_ns(), what: What::Tick });
     }
-}
-
-/// False when nobody listens any more.
-fn hand_on(sender: &SyncSender<Vec<Event>>, batch: Vec<Event>) -> bool {
-    batch.is_empty() || sender.send(batch).is_ok()
 }
 
 fn decode(sample: &[u8], ledger: &Ledger) -> Option<Event> {

@@ -239,7 +239,7 @@ fn house(cell: &HashMap<String, String>) -> Result<()> {
         "containers" => suite::containers::containers(&place),
         "package" => suite::package::package(&place),
         "clients" => suite::clients::clients(&place),
-        "day" => suite::day::day(&place),
+        "day" => suite::day::day(&place, cell.get("spoor.beside").is_some_and(|who| who == "auditd")),
         _ => suite::house::house(&place),
     }
 }

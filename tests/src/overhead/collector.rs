@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -15,7 +14,7 @@ use super::hooks::Hooks;
 use super::load::{DISK_SECRETS, SECRETS};
 use crate::agent::{Agent, Samples};
 use crate::records::last_heartbeat;
-use crate::{PATIENCE, Place};
+use crate::{Place, auditd};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Collector {
@@ -35,11 +34,6 @@ pub(super) enum Running {
     Agent(Collector, Box<Agent>),
     Audit(Collector, Child),
 }
-
-const AUDIT_LOG: &str = "/var/log/audit/audit.log";
-/// Executions, connections and the credentials: what spoor is asked for. Buffers and patience are Debian's.
-const RULES: &str = "-D\n-b 8192\n--backlog_wait_time 60000\n-f 1\n\
-    -a always,exit -F arch=b64 -S execve,execveat -k exec\n-a always,exit -F arch=b64 -S connect -k connect\n";
 
 impl Collector {
     const ALL: [Self; 5] = [Self::Nobody, Self::Hooks, Self::Spoor, Self::Auditd, Self::Laurel];
@@ -82,7 +76,7 @@ impl Collector {
     pub(super) fn start(&self, place: &Place, visit: usize) -> Result<Running> {
         Ok(match self {
             Self::Nobody => Running::Nobody,
-            Self::Hooks => Running::Hooks(Hooks::attach()?),
+            Self::Hooks => Running::Hooks(Hooks::attach(&place.forced)?),
             Self::Spoor | Self::Without(_) => {
                 let config = format!("[credentials]\npaths = [\"{SECRETS}/**\", \"{DISK_SECRETS}/**\"]\n");
                 let place = Place { spoor: self.program(place), ..place.clone() };
@@ -105,64 +99,20 @@ impl Collector {
 /// Audit was on once, in every block: what was made before it ever was is never looked at again, and a block of nobody's would
 /// differ from the next. Now it is off, and no process has anything of it.
 pub(super) fn make_ready() -> Result<()> {
-    auditctl(&["-e", "1"])?;
+    auditd::ctl(&["-e", "1"])?;
     audit_off()
 }
 
 fn audit_off() -> Result<()> {
-    auditctl(&["-D"])?;
-    auditctl(&["-a", "task,never"])?;
-    auditctl(&["-e", "0"]).map(drop)
+    auditd::ctl(&["-D"])?;
+    auditd::ctl(&["-a", "task,never"])?;
+    auditd::ctl(&["-e", "0"]).map(drop)
 }
 
-fn auditctl(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("/sbin/auditctl").args(arguments).output().context("auditctl")?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(
-        output.status.success(),
-        "auditctl {arguments:?}: {said}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(said)
-}
-
-/// Starts auditd as Debian has it, but for its log, which is neither turned over nor enriched: the least that it can do. Where
-/// it hands on to laurel it writes none at all.
+/// Executions, connections, and readings of the credentials.
 fn audit(collector: &Collector) -> Result<Child> {
-    let laurel = *collector == Collector::Laurel;
-    let conf = fs::read_to_string("/etc/audit/auditd.conf")?;
-    let ours = |name: &str| match name {
-        "log_format" => Some("RAW"),
-        "write_logs" => Some(if laurel { "no" } else { "yes" }),
-        "max_log_file_action" | "space_left_action" | "admin_space_left_action" => Some("IGNORE"),
-        _ => None,
-    };
-    let lines = conf.lines().map(|line| match line.split_once(" = ") {
-        Some((name, value)) => format!("{name} = {}\n", ours(name).unwrap_or(value)),
-        None => format!("{line}\n"),
-    });
-    fs::write("/etc/audit/auditd.conf", lines.collect::<String>())?;
-    let plugin = fs::read_to_string("/etc/audit/plugins.d/laurel.conf")?;
-    let (from, to) = if laurel { ("active = no", "active = yes") } else { ("active = yes", "active = no") };
-    fs::write("/etc/audit/plugins.d/laurel.conf", plugin.replace(from, to))?;
-    let child = Command::new("/sbin/auditd").arg("-n").stdout(Stdio::null()).spawn().context("auditd")?;
-    let deadline = Instant::now() + PATIENCE;
-    let there = |program: &str| {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries
-            .filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok())
-            .any(|comm| comm.trim() == program)
-    };
-    let pid = format!("pid {}\n", child.id());
-    while !auditctl(&["-s"])?.contains(&pid) || (laurel && !there("laurel")) {
-        ensure!(Instant::now() < deadline, "auditd does not get ready");
-        std::thread::park_timeout(Duration::from_millis(5));
-    }
-    let rules = format!("{RULES}-w {SECRETS} -p r -k secret\n-w {DISK_SECRETS} -p r -k secret\n");
-    fs::write("/run/audit.rules", rules)?;
-    auditctl(&["-R", "/run/audit.rules"])?;
-    auditctl(&["-e", "1"])?;
-    Ok(child)
+    let rules = format!("{}-w {SECRETS} -p r -k secret\n-w {DISK_SECRETS} -p r -k secret\n", auditd::RULES);
+    auditd::start(&rules, *collector == Collector::Laurel)
 }
 
 impl Running {
@@ -180,7 +130,7 @@ impl Running {
             Self::Nobody | Self::Hooks(_) => Ok(json!({})),
             Self::Agent(_, agent) => status(agent),
             Self::Audit(..) => {
-                let status = auditctl(&["-s"])?;
+                let status = auditd::ctl(&["-s"])?;
                 let lost =
                     status.lines().find_map(|line| line.strip_prefix("lost ")).context("auditctl -s")?;
                 Ok(json!({ "dropped": { "lost": lost.trim().parse::<u64>()? } }))
@@ -230,15 +180,8 @@ impl Running {
                 kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
                 let ended = child.wait()?;
                 ensure!(ended.success(), "auditd ended with {ended}");
-                let log = fs::read_to_string(AUDIT_LOG).unwrap_or_default();
-                let told = |key: &str| {
-                    log.lines().filter(|line| line.starts_with("type=SYSCALL") && line.contains(key)).count()
-                };
-                let told = json!({
-                    "bytes": log.len(), "exec": told("key=\"exec\""), "connect": told("key=\"connect\""),
-                    "secret": told("key=\"secret\""),
-                });
-                for log in [AUDIT_LOG, "/var/log/laurel/audit.log"] {
+                let told = auditd::told();
+                for log in [auditd::LOG, "/var/log/laurel/audit.log"] {
                     drop(fs::remove_file(log)); // who watches writes one of them
                 }
                 Ok(told)

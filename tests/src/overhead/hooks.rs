@@ -1,5 +1,5 @@
-//! A program that does nothing on the hooks that every opening and every reading come to: what is paid for a program there,
-//! whatever it does.
+//! A program that does nothing on the hooks that every opening and every reading come to, or, in the tracepoint tier, where every
+//! system call returns: what is paid for a program there, whatever it does.
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,18 +16,34 @@ const ATTACH: libc::c_long = 17;
 const NOTHING: [u64; 2] = [0xb7, 0x95];
 const LICENSE: &std::ffi::CStr = c"GPL";
 
+/// `BTF_KIND_`
+const TYPEDEF: u32 = 8;
+const FUNCTION: u32 = 12;
+
 /// How a program comes to a hook.
 struct Way {
     /// `BPF_PROG_TYPE_`
     program: u32,
-    /// `BPF_LSM_MAC`, `BPF_TRACE_FENTRY`
+    /// `BPF_LSM_MAC`, `BPF_TRACE_FENTRY`, `BPF_TRACE_RAW_TP`
     attach: u32,
-    functions: [&'static str; 2],
+    /// What the hooks are among the kernel's types.
+    kind: u32,
+    hooks: &'static [&'static str],
 }
 
-const LSM: Way = Way { program: 29, attach: 27, functions: ["bpf_lsm_file_open", "bpf_lsm_file_permission"] };
-const FENTRY: Way =
-    Way { program: 26, attach: 24, functions: ["security_file_open", "security_file_permission"] };
+const LSM: Way = Way {
+    program: 29,
+    attach: 27,
+    kind: FUNCTION,
+    hooks: &["bpf_lsm_file_open", "bpf_lsm_file_permission"],
+};
+const FENTRY: Way = Way {
+    program: 26,
+    attach: 24,
+    kind: FUNCTION,
+    hooks: &["security_file_open", "security_file_permission"],
+};
+const TRACEPOINT: Way = Way { program: 26, attach: 23, kind: TYPEDEF, hooks: &["btf_trace_sys_exit"] };
 
 /// The programs, as long as it is there.
 pub(super) struct Hooks {
@@ -35,39 +51,42 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Attaches them as the agent attaches its own: as LSM programs where these fire.
-    pub(super) fn attach() -> Result<Self> {
+    /// Attaches them as the agent attaches its own: as LSM programs where these fire, and at the return of calls where it may
+    /// use no tier but that.
+    pub(super) fn attach(forced: &[String]) -> Result<Self> {
         let words = fs::read_to_string("/proc/cmdline")?;
         let lsm = words.split_whitespace().find_map(|word| word.strip_prefix("lsm="));
         let fires = lsm.is_some_and(|names| names.split(',').any(|name| name == "bpf"));
-        let way = if fires { LSM } else { FENTRY };
+        let way = match forced {
+            [tier] if tier == "tracepoint" => TRACEPOINT,
+            _ if fires => LSM,
+            _ => FENTRY,
+        };
         let btf = fs::read("/sys/kernel/btf/vmlinux").context("the kernel's BTF")?;
-        let links = way.functions.iter().map(|function| {
-            let id =
-                function_id(&btf, function).with_context(|| format!("no {function} in the kernel's BTF"))?;
-            attached(&way, id).with_context(|| format!("an empty program on {function}"))
+        let links = way.hooks.iter().map(|hook| {
+            let id = id(&btf, way.kind, hook).with_context(|| format!("no {hook} in the kernel's BTF"))?;
+            attached(&way, id).with_context(|| format!("an empty program on {hook}"))
         });
         Ok(Self { _links: links.collect::<Result<_>>()? })
     }
 }
 
-fn attached(way: &Way, function: u32) -> Result<OwnedFd> {
+fn attached(way: &Way, hook: u32) -> Result<OwnedFd> {
     let mut attributes: Attributes = [0; 32];
     attributes[0] = way.program;
     attributes[1] = u32::try_from(NOTHING.len())?;
     bpf::put(&mut attributes, 2, NOTHING.as_ptr().addr());
     bpf::put(&mut attributes, 4, LICENSE.as_ptr().addr());
     attributes[17] = way.attach;
-    attributes[27] = function;
+    attributes[27] = hook;
     let program = bpf::made(LOAD, &mut attributes)?;
     let mut attributes: Attributes = [0; 32];
     attributes[2] = u32::try_from(program.as_raw_fd())?;
     Ok(bpf::made(ATTACH, &mut attributes)?)
 }
 
-/// The number of a function among the kernel's types.
-fn function_id(btf: &[u8], name: &str) -> Option<u32> {
-    const FUNCTION: u32 = 12;
+/// The number of what has that name among the kernel's types of a kind.
+fn id(btf: &[u8], wanted_kind: u32, name: &str) -> Option<u32> {
     let word = |at: usize| Some(u32::from_ne_bytes(*btf.get(at..)?.first_chunk()?));
     let size = |at: usize| usize::try_from(word(at)?).ok();
     let header = size(4)?;
@@ -79,7 +98,7 @@ fn function_id(btf: &[u8], name: &str) -> Option<u32> {
         id += 1;
         let info = word(at + 4)?;
         let (kind, members) = ((info >> 24) & 0x1f, usize::try_from(info & 0xffff).ok()?);
-        if kind == FUNCTION && btf.get(strings + size(at)?..)?.starts_with(&wanted) {
+        if kind == wanted_kind && btf.get(strings + size(at)?..)?.starts_with(&wanted) {
             return Some(id);
         }
         // What follows a type: of an integer, a variable, a tag; of an array; of members, values and parameters.

