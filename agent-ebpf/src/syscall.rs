@@ -8,7 +8,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 
 use crate::maps::SYSCALLS;
-use crate::read::{Read, Unreadable, field, off, user};
+use crate::read::{Plain, Read, Unreadable, field, off, user};
 use crate::task;
 
 /// Slots of [`SYSCALLS`]; `agent/src/kernel/probes.rs` fills them.
@@ -38,16 +38,17 @@ const TS_COMPAT: u32 = 2;
 /// How old 32-bit programs make all calls about sockets: which, and a table of its arguments.
 const SOCKETCALL: u32 = 102;
 
-/// The call that is returning; `None` where it is none (`orig_ax` of an interrupt).
+/// The call that is returning; `None` where it is none (`orig_ax` of an interrupt). `regs` is the typed pointer: every call of the
+/// host pays for this.
 #[inline(always)]
 pub fn syscall(regs: u64) -> Option<Syscall> {
-    let number = field::<u64>(regs, off!(pt_regs__orig_ax)).unwrap_or(u64::MAX);
+    let number = Plain::get::<u64>(regs, off!(pt_regs__orig_ax)).unwrap_or(u64::MAX);
     // The table of numbers is below a thousand on both ABIs.
     if number > 1_000 {
         return None;
     }
-    let status = field::<u32>(task::current(), off!(task__thread_info_status)).unwrap_or(0);
-    let call = Syscall { number: number as u32, compat: status & TS_COMPAT != 0, array: 0 };
+    let compat = task::thread_status() & TS_COMPAT != 0;
+    let call = Syscall { number: number as u32, compat, array: 0 };
     if call.compat && call.number == SOCKETCALL { unfolded(call, regs) } else { Some(call) }
 }
 

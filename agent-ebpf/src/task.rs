@@ -47,6 +47,14 @@ pub fn start_of<R: Read>(task: u64) -> u64 {
         .unwrap_or(0)
 }
 
+/// `thread_info.status` of the current task; 0 where it cannot be read.
+#[inline(always)]
+pub fn thread_status() -> u32 {
+    let status = off!(task__thread_info_status);
+    let read = if is_typed() { Plain::get(typed(), status) } else { Guarded::get(current(), status) };
+    read.unwrap_or(0)
+}
+
 /// Whether the current task is a thread of the kernel's own.
 #[inline(always)]
 pub fn is_kthread() -> bool {

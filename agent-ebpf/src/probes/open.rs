@@ -102,7 +102,10 @@ fn opened<C: EbpfContext>(ctx: &C, file: u64, source: Source) {
     if muted("file_open") {
         return;
     }
-    told_of(ctx, try_open::<Guarded>(file, Sifted::ANYTHING, source), source);
+    let may = sieve::sift_number(file);
+    if !may.is_nothing() {
+        told_of(ctx, try_open::<Guarded>(file, may, source), source);
+    }
 }
 
 #[inline(always)]
@@ -139,7 +142,7 @@ fn try_open<R: Read>(file: u64, may: Sifted, source: Source) -> Result<Option<u3
         return Ok(None);
     }
     let inode = matcher::inode::<R>(at)?;
-    // No plain load is possible of what was not sifted.
+    // What is no typed pointer has no plain loads: all rules are asked.
     let hit = if R::IS_PLAIN { find_sifted(file, &inode, may)? } else { matcher::find(file, &inode)? };
     // A rule of whose files the agent asks the path.
     #[cfg(feature = "without-filter")]
