@@ -42,9 +42,11 @@ const BURST: usize = 4_096;
 /// Longest that what is read is held back for a sample that a probe has begun and not finished, ns: it was preempted, and on a
 /// busy host for some hundred milliseconds.
 const UNFINISHED_NS: u64 = 2_000_000_000;
-/// Batches that may wait for the pipeline. When it is that far behind, the reader waits, the rings fill, and the kernel
-/// counts what it cannot keep: loss is counted in one place.
-const BATCHES: usize = 8;
+/// Most events in one batch, and batches that may wait for the pipeline: half a second of a flood, and some 10 MB. A ring has
+/// room for a tenth of that. When the pipeline is that far behind, the reader waits, the rings fill, and the kernel counts what
+/// it cannot keep: loss is counted in one place.
+const BATCH: usize = 128;
+const BATCHES: usize = 128;
 
 /// Nanoseconds of `CLOCK_BOOTTIME`, the clock of the probes.
 #[must_use]
@@ -154,8 +156,7 @@ impl Reader {
             }
             if stopping {
                 self.account(boot_ns());
-                // Nobody needs to be told that nobody listens.
-                let _ = sender.send(self.order.rest());
+                in_batches(self.order.rest(), |batch| sender.send(batch).is_ok());
                 return;
             }
             next_tick = self.tick(next_tick);
@@ -167,12 +168,11 @@ impl Reader {
 
     /// Hands on what has nothing before it. False when nobody listens any more.
     fn hand_on(&mut self, sender: &SyncSender<Vec<Event>>) -> bool {
-        let batch = self.order.ready();
-        if batch.is_empty() {
-            return true;
+        let ready = self.order.ready();
+        if !ready.is_empty() {
+            self.handed_ns = boot_ns();
         }
-        self.handed_ns = boot_ns();
-        sender.send(batch).is_ok()
+        in_batches(ready, |batch| sender.send(batch).is_ok())
     }
 
     /// Accounts where it is time for it. Gives when it is next.
@@ -259,8 +259,51 @@ impl Reader {
     }
 }
 
+/// Hands all of them to somebody, [`BATCH`] at a time, until he wants no more. Whether he took all.
+fn in_batches(mut events: Vec<Event>, mut take: impl FnMut(Vec<Event>) -> bool) -> bool {
+    while events.len() > BATCH {
+        let rest = events.split_off(BATCH);
+        if !take(std::mem::replace(&mut events, rest)) {
+            return false;
+        }
+    }
+    events.is_empty() || take(events)
+}
+
 fn decode(sample: &[u8], ledger: &Ledger) -> Option<Event> {
     let raw = RawEvent::decode(sample).inspect_err(|error| tracing::warn!("{error}")).ok()?;
     ledger.by_kind.one(raw.kind);
     convert(&raw).inspect_err(|error| tracing::warn!("{error}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BATCH, in_batches};
+    use crate::event::{Event, What};
+
+    fn batches(count: u64, most: usize) -> (Vec<Vec<u64>>, bool) {
+        let events = (0..count).map(|time_ns| Event { time_ns, what: What::Tick }).collect();
+        let mut batches = Vec::new();
+        let all = in_batches(events, |batch| {
+            batches.push(batch.iter().map(|event| event.time_ns).collect());
+            batches.len() < most
+        });
+        (batches, all)
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_it_may_be_and_nothing_is_left_out() {
+        let size = u64::try_from(BATCH).unwrap();
+        for count in [0, 1, size, size + 1, 3 * size, 3 * size + 7] {
+            let (batches, all) = batches(count, usize::MAX);
+            assert!(all && batches.iter().all(|batch| !batch.is_empty() && batch.len() <= BATCH));
+            assert_eq!(batches.concat(), (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn who_wants_no_more_is_given_no_more() {
+        let (given, all) = batches(1_000, 2);
+        assert!(!all && given.len() == 2);
+    }
 }
