@@ -75,6 +75,9 @@ impl Holds {
     const USES_MAX: usize = 32;
     const CREDENTIALS_MAX: usize = 16;
 
+    /// Nothing.
+    pub(super) const NONE: Self = Self { uses: Vec::new(), overflowed: false };
+
     pub(super) fn is_empty(&self) -> bool {
         self.uses.is_empty()
     }
@@ -147,7 +150,8 @@ impl Holds {
 
     fn link_of(&self, here: Here, to: Option<&Towards>, wanted: impl Fn(&Use) -> bool) -> Linked {
         // Sorting is stable: of two at one time, the later known comes first.
-        let mut uses: Vec<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
+        let mut uses: Vec<&Use> = Vec::with_capacity(self.uses.len());
+        uses.extend(self.uses.iter().rev().filter(|held| wanted(held)));
         uses.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
         // Each credential by its newest use.
         let mut newest: Vec<&Use> = Vec::new();

@@ -191,6 +191,9 @@ impl Table {
             return;
         }
         let slot = Slot::from(seen.process.key);
+        if self.acts_as_known(&seen.process) {
+            return self.did(seen, slot, applied);
+        }
         if self.has_ended(seen.process.key) {
             // Its exit was seen already. It is told of once more, and not brought back.
             applied.late = true;
@@ -201,6 +204,24 @@ impl Table {
         }
         self.used_again(seen.process.key, applied);
         self.present(&seen.process, applied);
+        self.did(seen, slot, applied);
+    }
+
+    /// Whether a live process acts of which nothing has changed, as most do: then it has not ended, its number has no new holder,
+    /// and there is nothing to take in but that it acted.
+    fn acts_as_known(&mut self, facts: &Facts) -> bool {
+        let Some(entry) = self.entries.get_mut(&facts.key.into()) else {
+            return false;
+        };
+        let known = &entry.process;
+        let same = known.key == facts.key && known.cgroup_id == facts.cgroup_id && known.ids == facts.ids();
+        let acts = entry.ended.is_none() && same;
+        entry.touched |= acts;
+        acts
+    }
+
+    /// What a process did that is in the table.
+    fn did(&mut self, seen: &Seen, slot: Slot, applied: &mut Applied) {
         match &seen.deed {
             Deed::Fork { .. } => self.forked(seen, applied),
             Deed::Exec { .. } => self.executed(slot, &seen.deed),
@@ -242,7 +263,7 @@ impl Table {
         entry.touched = true;
         let known = &entry.process;
         let moved = known.cgroup_id != facts.cgroup_id;
-        let ids = (facts.uid, facts.euid, facts.gid);
+        let ids = facts.ids();
         if moved || known.key != facts.key || known.ids != ids {
             let mut process = Process::clone(known);
             process.key = facts.key;

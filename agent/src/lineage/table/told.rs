@@ -15,7 +15,7 @@ impl Table {
             ns_tgid: facts.ns_tgid,
             pid_ns: facts.pid_ns,
             program: Arc::clone(&self.programs.unknown),
-            ids: (facts.uid, facts.euid, facts.gid),
+            ids: facts.ids(),
             comm: facts.comm,
             cgroup: self.cgroups.path(facts.cgroup_id),
             cgroup_id: facts.cgroup_id,
