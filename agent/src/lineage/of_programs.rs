@@ -8,7 +8,13 @@ use super::Program;
 /// shared: so an answer holds for as long as it is kept, and no other program can lie where this one does. A place for each, by
 /// where it lies: the last one there stays.
 #[derive(Debug)]
-pub(crate) struct OfPrograms<T>(Box<[Option<(Arc<Program>, T)>]>);
+pub(crate) struct OfPrograms<T>(Box<[Option<Known<T>>]>);
+
+#[derive(Debug)]
+struct Known<T> {
+    program: Arc<Program>,
+    answer: T,
+}
 
 impl<T> Default for OfPrograms<T> {
     fn default() -> Self {
@@ -25,10 +31,10 @@ impl<T> OfPrograms<T> {
     pub(crate) fn of(&mut self, program: &Arc<Program>, find: impl FnOnce(&Program) -> T) -> Option<&T> {
         let place = Arc::as_ptr(program).addr() / Self::APART % Self::PLACES;
         let place = self.0.get_mut(place)?;
-        if !place.as_ref().is_some_and(|(known, _)| Arc::ptr_eq(known, program)) {
-            *place = Some((Arc::clone(program), find(program)));
+        if !place.as_ref().is_some_and(|known| Arc::ptr_eq(&known.program, program)) {
+            *place = Some(Known { program: Arc::clone(program), answer: find(program) });
         }
-        place.as_ref().map(|(_, answer)| answer)
+        place.as_ref().map(|known| &known.answer)
     }
 }
 
