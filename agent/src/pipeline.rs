@@ -315,7 +315,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
     fn subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
         Subject {
             process: Arc::clone(process),
-            facts: Arc::new(*facts),
+            facts: *facts,
             standing: self.resolver.resolve(&self.table, process, facts, event.time_ns),
             digest: self.digest(process),
         }
@@ -340,11 +340,11 @@ impl<D: Describe, H: Host> Stages<D, H> {
 
     /// Of a process that ends: as it stood before the kernel took it apart.
     fn last_subject(&mut self, event: &Event, process: &Arc<Process>, facts: &Facts) -> Subject {
-        let Some(standing) = self.resolver.standing(process.key).cloned() else {
+        let Some(standing) = self.resolver.standing(process.key) else {
             return self.subject(event, process, facts);
         };
         let digest = self.digest(process);
-        Subject { process: Arc::clone(process), facts: Arc::new(*facts), standing, digest }
+        Subject { process: Arc::clone(process), facts: *facts, standing, digest }
     }
 
     fn describe(&mut self, file: &OpenedFile, by: ProcessKey) -> Option<Arc<Credential>> {

@@ -4,11 +4,12 @@ mod containers;
 mod sessions;
 mod triggers;
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use foldhash::HashMap;
 
 pub use self::sessions::Login;
 use self::sessions::Sessions;
@@ -83,13 +84,13 @@ impl Files {
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
-            users: HashMap::new(),
+            users: HashMap::default(),
             changed: None,
             subuids: Vec::new(),
             subuids_changed: None,
             now_ns: 0,
             checked_ns: None,
-            triggers: HashMap::new(),
+            triggers: HashMap::default(),
             sessions: Sessions::default(),
             pods: None,
         }
@@ -205,7 +206,7 @@ fn subuids(table: &str) -> Vec<SubUids> {
 
 fn passwd(table: &str) -> HashMap<u32, User> {
     const NO_SHELLS: [&str; 5] = ["nologin", "false", "sync", "null", "git-shell"];
-    let mut users = HashMap::new();
+    let mut users = HashMap::default();
     for line in table.lines() {
         let mut fields = line.split(':');
         let (Some(name), Some(uid), shell) = (fields.next(), fields.nth(1), fields.nth(3)) else {
@@ -227,17 +228,17 @@ fn passwd(table: &str) -> HashMap<u32, User> {
 #[cfg(test)]
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
-    pub(crate) users: HashMap<u32, String>,
-    pub(crate) timers: HashMap<String, String>,
-    pub(crate) logins: HashMap<String, Arc<Login>>,
+    pub(crate) users: std::collections::HashMap<u32, String>,
+    pub(crate) timers: std::collections::HashMap<String, String>,
+    pub(crate) logins: std::collections::HashMap<String, Arc<Login>>,
     /// Whose number it is, of user namespaces.
-    pub(crate) sub_users: HashMap<u32, String>,
+    pub(crate) sub_users: std::collections::HashMap<u32, String>,
     /// Pods, and from when on they are known, ns.
-    pub(crate) pods: HashMap<String, (u64, Arc<PodIdentity>)>,
+    pub(crate) pods: std::collections::HashMap<String, (u64, Arc<PodIdentity>)>,
     /// From when on names of their containers are known, ns.
     pub(crate) containers_ns: u64,
     /// Names of docker's containers, by id.
-    pub(crate) container_names: HashMap<String, String>,
+    pub(crate) container_names: std::collections::HashMap<String, String>,
     pub(crate) now_ns: u64,
 }
 

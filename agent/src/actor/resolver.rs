@@ -8,20 +8,21 @@ mod human;
 mod job;
 mod pod;
 mod rules;
+mod state;
 
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
-use self::ai::Ai;
+use self::ci::Runner;
 use self::clients::Clients;
 use self::entered::Firsts;
-use self::job::Job;
 use self::rules::Case;
+use self::state::{Kin, Kins, State};
 use super::cgroup::{Place, place};
 use super::{Actor, ActorKind, Host};
 use crate::event::{Facts, ProcessKey};
-use crate::lineage::{KnownBy, Process, Slot, Table};
+use crate::lineage::{KnownBy, OfPrograms, Process, Program, Slot, Table};
 
 /// What tells one execution of an actor's job from another. Within one boot of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,27 +75,31 @@ pub struct Standing {
 pub struct Resolver<H> {
     host: H,
     states: HashMap<Slot, State>,
-    actors: HashMap<Actor, Arc<Actor>>,
+    actors: HashSet<Arc<Actor>>,
+    /// Of those that are in one run, so that each need not have the name of it by itself.
+    runs: HashSet<Arc<RunKey>>,
     places: HashMap<Vec<u8>, Arc<Place>>,
+    kins: Kins,
+    traits: OfPrograms<Traits>,
     firsts: Firsts,
     clients: Clients,
 }
 
-/// What a process has of itself or of its forebears, whichever of these are still known.
+/// What a program says of whoever runs it.
 #[derive(Clone, Debug)]
-struct State {
-    process: Arc<Process>,
-    identity: Identity,
-    job: Option<Arc<Job>>,
-    ai: Option<Arc<Ai>>,
-    /// Where the last connection came from that it, or whoever made it, accepted to let somebody in.
-    peer: Option<Arc<str>>,
-    tree: Tree,
-    /// The program the tree was named by.
-    named: Arc<str>,
-    standing: Standing,
-    /// Made without its parent at hand: worth another look.
-    provisional: bool,
+struct Traits {
+    /// What it is called by.
+    name: Arc<str>,
+    /// The agent that it is by its name.
+    agent: Option<&'static str>,
+    /// The runner that it is by its name.
+    runner: Option<&'static Runner>,
+}
+
+impl Traits {
+    fn of(program: &Program) -> Self {
+        Self { name: name(program), agent: ai::named(program), runner: ci::named(program) }
+    }
 }
 
 /// As whom a process runs.
@@ -139,6 +144,7 @@ const INIT: u32 = 1;
 const UNKNOWN_PROGRAM: &str = "?";
 /// Most of them shared; of more all are forgotten, and told anew.
 const ACTORS_MAX: usize = 4096;
+const RUNS_MAX: usize = 4096;
 const PLACES_MAX: usize = 4096;
 
 impl<H: Host> Resolver<H> {
@@ -147,8 +153,11 @@ impl<H: Host> Resolver<H> {
         Self {
             host,
             states: HashMap::default(),
-            actors: HashMap::default(),
+            actors: HashSet::default(),
+            runs: HashSet::default(),
             places: HashMap::default(),
+            kins: Kins::default(),
+            traits: OfPrograms::default(),
             firsts: Firsts::default(),
             clients: Clients::default(),
         }
@@ -169,12 +178,12 @@ impl<H: Host> Resolver<H> {
         if let Some(state) = self.states.get(&slot)
             && !answered
             && Arc::ptr_eq(&state.process, process)
-            && state.identity == identity
+            && state.kin.identity == identity
             && !state.provisional
-            && (state.standing.actor.kind != ActorKind::SystemUser
-                || *state.named == *self.tree_program(process.key, &state.tree))
+            && (state.kin.actor.kind != ActorKind::SystemUser
+                || *state.kin.named == *self.tree_program(process.key, &state.tree()))
         {
-            return state.standing.clone();
+            return state.standing();
         }
         let ancestry = table.ancestry(process.key);
         let job = self.job(slot, process, identity, &ancestry);
@@ -194,16 +203,23 @@ impl<H: Host> Resolver<H> {
         // Rows of `/proc` may come in any order: somebody above may not have been told of yet.
         let top = ancestry.last().unwrap_or(process);
         let provisional = top.parent.is_some() && process.known_by != KnownBy::Fork;
-        let state = State {
-            process: Arc::clone(process),
+        let kin = Kin {
             identity,
             job,
             ai,
             peer: self.peer(slot, identity),
             named: self.tree_program(process.key, &tree),
+            program: tree.program,
+            actor: Arc::clone(&standing.actor),
+            run: Arc::clone(&standing.run),
+        };
+        let state = State {
+            process: Arc::clone(process),
+            kin: self.kins.share(kin),
+            tree_root: tree.root,
+            run_root: standing.root,
+            settled: tree.settled,
             provisional: provisional && !tree.settled,
-            tree,
-            standing: standing.clone(),
         };
         self.states.insert(slot, state);
         standing
@@ -212,12 +228,12 @@ impl<H: Host> Resolver<H> {
     /// A process was made: it stands where its maker stands, until it changes.
     pub fn forked(&mut self, table: &Table, maker: &Facts, child: &Arc<Process>, time_ns: u64) -> Standing {
         if let Some(state) = self.states.get(&maker.key.into())
-            && state.identity == Identity::of(maker)
-            && state.identity.cgroup_id == child.cgroup_id
+            && state.kin.identity == Identity::of(maker)
+            && state.kin.identity.cgroup_id == child.cgroup_id
             && maker.key.tgid != INIT
         {
             let state = State { process: Arc::clone(child), provisional: false, ..state.clone() };
-            let standing = state.standing.clone();
+            let standing = state.standing();
             self.states.insert(child.key.into(), state);
             return standing;
         }
@@ -230,34 +246,36 @@ impl<H: Host> Resolver<H> {
             ..*maker
         };
         let standing = self.resolve(table, child, &facts, time_ns);
-        let peer = self.states.get(&maker.key.into()).and_then(|state| state.peer.clone());
+        let peer = self.states.get(&maker.key.into()).and_then(|state| state.kin.peer.clone());
         if let Some(state) = self.states.get_mut(&child.key.into()).filter(|_| peer.is_some()) {
-            state.peer = peer;
+            Arc::make_mut(&mut state.kin).peer = peer;
         }
         standing
     }
 
     /// The process opened a credential or connected: its run keeps its name from now on.
     pub fn settle(&mut self, key: ProcessKey) {
-        let Some(root) = self.states.get(&key.into()).map(|state| state.tree.root) else {
+        let Some(root) = self.states.get(&key.into()).map(|state| state.tree_root) else {
             return;
         };
         let settled =
-            self.states.get_mut(&root.into()).filter(|state| state.tree.root == root).map(|state| {
-                state.tree.settled = true;
-                state.tree.clone()
+            self.states.get_mut(&root.into()).filter(|state| state.tree_root == root).map(|state| {
+                state.settled = true;
+                state.tree()
             });
         if let Some(state) = self.states.get_mut(&key.into()) {
-            state.tree = settled.unwrap_or_else(|| state.tree.clone());
-            state.tree.settled = true;
+            if let Some(tree) = settled {
+                state.put_into(tree);
+            }
+            state.settled = true;
             state.provisional = false;
         }
     }
 
     /// Where a process stood last.
     #[must_use]
-    pub fn standing(&self, key: ProcessKey) -> Option<&Standing> {
-        self.states.get(&key.into()).map(|state| &state.standing)
+    pub fn standing(&self, key: ProcessKey) -> Option<Standing> {
+        self.states.get(&key.into()).map(State::standing)
     }
 
     /// A process left the table.
@@ -284,6 +302,7 @@ impl<H: Host> Resolver<H> {
         let mut fill = vec![
             ("standings", self.states.len(), processes_max),
             ("actors", self.actors.len(), ACTORS_MAX),
+            ("runs", self.runs.len(), RUNS_MAX),
             ("places", self.places.len(), PLACES_MAX),
         ];
         fill.extend(self.clients.fill(processes_max));
@@ -292,30 +311,36 @@ impl<H: Host> Resolver<H> {
 
     /// Where it was let in from, as long as it is in the session that this began.
     fn peer(&self, slot: Slot, identity: Identity) -> Option<Arc<str>> {
-        let before = self.states.get(&slot)?;
+        let before = &self.states.get(&slot)?.kin;
         let entered = before.identity.session.is_none() || before.identity.session == identity.session;
         before.peer.clone().filter(|_| entered)
     }
 
-    fn tree(&self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
-        let own = Tree { root: process.key, program: program(process), settled: false };
+    fn tree(&mut self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {
+        let program =
+            self.traits(process).map_or_else(|| program(process), |traits| Arc::clone(&traits.name));
+        let own = Tree { root: process.key, program, settled: false };
         let before = self.states.get(&slot).filter(|state| !state.provisional);
-        if let Some(state) = before.filter(|state| state.identity.same_user(identity)) {
-            let is_root = Slot::from(state.tree.root) == slot;
-            return if is_root && !state.tree.settled { own } else { state.tree.clone() };
+        if let Some(state) = before.filter(|state| state.kin.identity.same_user(identity)) {
+            let is_root = Slot::from(state.tree_root) == slot;
+            return if is_root && !state.settled { own } else { state.tree() };
         }
         // What init starts is nobody's child: each daemon of a host without units is a run of its own.
         let parent = up.first().filter(|parent| parent.key.tgid != INIT);
         let parent = parent.and_then(|parent| self.states.get(&parent.key.into()));
-        let inherited = parent.filter(|parent| parent.identity.same_user(identity));
-        inherited.map_or(own, |parent| parent.tree.clone())
+        let inherited = parent.filter(|parent| parent.kin.identity.same_user(identity));
+        inherited.map_or(own, State::tree)
     }
 
     /// The root's program as it is now, while the run has no name to keep.
     fn tree_program(&self, key: ProcessKey, tree: &Tree) -> Arc<str> {
         let root = self.states.get(&tree.root.into());
-        let root = root.filter(|root| root.tree.root == tree.root && !tree.settled && tree.root != key);
-        Arc::clone(root.map_or(&tree.program, |root| &root.tree.program))
+        let root = root.filter(|root| root.tree_root == tree.root && !tree.settled && tree.root != key);
+        Arc::clone(root.map_or(&tree.program, |root| &root.kin.program))
+    }
+
+    fn traits(&mut self, process: &Process) -> Option<&Traits> {
+        self.traits.of(&process.program, Traits::of)
     }
 
     fn name(&mut self, uid: u32) -> String {
@@ -329,8 +354,20 @@ impl<H: Host> Resolver<H> {
         if self.actors.len() >= ACTORS_MAX {
             self.actors.clear();
         }
-        let shared = Arc::new(actor.clone());
-        self.actors.insert(actor, Arc::clone(&shared));
+        let shared = Arc::new(actor);
+        self.actors.insert(Arc::clone(&shared));
+        shared
+    }
+
+    fn share_run(&mut self, run: RunKey) -> Arc<RunKey> {
+        if let Some(known) = self.runs.get(&run) {
+            return Arc::clone(known);
+        }
+        if self.runs.len() >= RUNS_MAX {
+            self.runs.clear();
+        }
+        let shared = Arc::new(run);
+        self.runs.insert(Arc::clone(&shared));
         shared
     }
 
@@ -349,8 +386,12 @@ impl<H: Host> Resolver<H> {
 
 /// What a process is called by: of a script the script, since an interpreter is nobody's name. (A script that was named
 /// from some directory has no name that stays.)
-fn program(process: &Process) -> Arc<str> {
-    let script = process.program.script.as_ref().filter(|script| script.bytes.starts_with(b"/"));
-    let program = &script.unwrap_or(&process.program.exe).bytes;
+fn name(program: &Program) -> Arc<str> {
+    let script = program.script.as_ref().filter(|script| script.bytes.starts_with(b"/"));
+    let program = &script.unwrap_or(&program.exe).bytes;
     if program.is_empty() { UNKNOWN_PROGRAM.into() } else { String::from_utf8_lossy(program).into() }
+}
+
+fn program(process: &Process) -> Arc<str> {
+    name(&process.program)
 }

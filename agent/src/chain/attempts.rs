@@ -4,6 +4,7 @@
 //! another origin is no retry. See docs/CHAINS.md.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 use foldhash::HashMap;
 
@@ -11,7 +12,7 @@ use super::ChainId;
 use crate::action::ActionId;
 use crate::actor::Actor;
 use crate::event::{Endpoint, ExitStatus};
-use crate::lineage::Process;
+use crate::lineage::{Process, Program};
 
 /// Something is done again after it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,14 +135,14 @@ pub(super) struct Started(Vec<(Command, Failures)>);
 
 /// A program with its arguments, as a hash: whether it is the same is all that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Command(u64);
+pub(super) struct Command(NonZeroU64);
 
 impl Command {
     /// `None` where not all of it is known.
-    pub(super) fn of(process: &Process) -> Option<Self> {
+    pub(super) fn of(program: &Program) -> Option<Self> {
         let mut hasher = blake3::Hasher::new();
-        add_command(&mut hasher, process)?;
-        Some(Self(u64::from_le_bytes(short(&hasher))))
+        add_command(&mut hasher, program)?;
+        Some(Self(NonZeroU64::new(u64::from_le_bytes(short(&hasher))).unwrap_or(NonZeroU64::MIN)))
     }
 }
 
@@ -186,7 +187,7 @@ impl Job {
             add(&mut hasher, pod.uid.as_bytes());
             add(&mut hasher, pod.container.as_deref().unwrap_or_default().as_bytes());
         }
-        add_command(&mut hasher, root)?;
+        add_command(&mut hasher, &root.program)?;
         Some(Self(short(&hasher)))
     }
 }
@@ -279,12 +280,10 @@ fn add(hasher: &mut blake3::Hasher, bytes: &[u8]) {
 }
 
 /// Two commands that were cut may differ in what is not known.
-fn add_command(hasher: &mut blake3::Hasher, process: &Process) -> Option<()> {
-    let whole = !process.program.argv_truncated
-        && !process.program.exe.truncated
-        && !process.program.exe.bytes.is_empty();
-    add(hasher, &process.program.exe.bytes);
-    process.program.argv.iter().for_each(|argument| add(hasher, argument));
+fn add_command(hasher: &mut blake3::Hasher, program: &Program) -> Option<()> {
+    let whole = !program.argv_truncated && !program.exe.truncated && !program.exe.bytes.is_empty();
+    add(hasher, &program.exe.bytes);
+    program.argv.iter().for_each(|argument| add(hasher, argument));
     whole.then_some(())
 }
 
@@ -395,7 +394,7 @@ mod tests {
 
     #[test]
     fn programs_again() {
-        let command = Command;
+        let command = |number| Command(NonZeroU64::MIN.saturating_add(number));
         let mut started = Started::default();
         started.ended(command(1), ExitStatus::Code(7), None);
         started.ended(command(1), ExitStatus::Signal { signal: 9, core: false }, Some(ActionId(5)));

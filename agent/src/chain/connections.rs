@@ -33,12 +33,12 @@ pub(super) struct Asked {
 /// Connections waiting for their outcome, in the order in which they were asked for, and those already reported without.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    waiting: BTreeMap<ActionId, (SampleId, Asked)>,
+    waiting: BTreeMap<ActionId, (SampleId, Box<Asked>)>,
     numbers: HashMap<SampleId, ActionId>,
-    reported: BTreeMap<ActionId, (SampleId, Asked)>,
+    reported: BTreeMap<ActionId, (SampleId, Box<Asked>)>,
     reported_numbers: HashMap<SampleId, ActionId>,
     /// Established, and still without a name that the client itself said.
-    nameless: BTreeMap<ActionId, (SampleId, Asked)>,
+    nameless: BTreeMap<ActionId, (SampleId, Box<Asked>)>,
     nameless_numbers: HashMap<SampleId, ActionId>,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Connections {
 #[derive(Debug)]
 pub(super) enum Answered {
     /// It was waited for.
-    InTime(Asked),
+    InTime(Box<Asked>),
     /// It had been reported as pending.
-    Late(Asked),
+    Late(Box<Asked>),
 }
 
 impl Connections {
@@ -56,14 +56,14 @@ impl Connections {
         self.waiting.len()
     }
 
-    pub(super) fn ask(&mut self, sample: SampleId, asked: Asked) {
+    pub(super) fn ask(&mut self, sample: SampleId, asked: Box<Asked>) {
         let id = asked.action.id;
         self.numbers.insert(sample, id);
         self.waiting.insert(id, (sample, asked));
     }
 
     /// Remembers one that was reported as pending, for its late answer. At most `most`: the oldest is forgotten first.
-    pub(super) fn remember(&mut self, sample: SampleId, asked: Asked, most: usize) {
+    pub(super) fn remember(&mut self, sample: SampleId, asked: Box<Asked>, most: usize) {
         if self.reported.len() >= most
             && let Some((_, (oldest, _))) = self.reported.pop_first()
         {
@@ -84,7 +84,7 @@ impl Connections {
 
     /// Remembers one that is established, in case the client says the name of whom it speaks to. At most `most`: the
     /// oldest is forgotten first.
-    pub(super) fn established(&mut self, sample: SampleId, asked: Asked, most: usize) {
+    pub(super) fn established(&mut self, sample: SampleId, asked: Box<Asked>, most: usize) {
         if self.nameless.len() >= most
             && let Some((_, (oldest, _))) = self.nameless.pop_first()
         {
@@ -96,7 +96,7 @@ impl Connections {
     }
 
     /// Takes one whose client has said a name.
-    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Asked> {
+    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Box<Asked>> {
         let id = self.nameless_numbers.remove(&sample)?;
         self.nameless.remove(&id).map(|(_, asked)| asked)
     }
@@ -106,14 +106,14 @@ impl Connections {
         self.waiting.first_key_value().map(|(_, (_, asked))| asked.action.time_ns)
     }
 
-    pub(super) fn pop_oldest(&mut self) -> Option<(SampleId, Asked)> {
+    pub(super) fn pop_oldest(&mut self) -> Option<(SampleId, Box<Asked>)> {
         let (_, (sample, asked)) = self.waiting.pop_first()?;
         self.numbers.remove(&sample);
         Some((sample, asked))
     }
 
     /// All of one chain, in the order in which they were asked for.
-    pub(super) fn take_of(&mut self, chain: ChainId) -> Vec<(SampleId, Asked)> {
+    pub(super) fn take_of(&mut self, chain: ChainId) -> Vec<(SampleId, Box<Asked>)> {
         let ids: Vec<ActionId> =
             self.waiting.iter().filter(|(_, (_, asked))| asked.chain == chain).map(|(id, _)| *id).collect();
         let mut taken = Vec::with_capacity(ids.len());

@@ -36,6 +36,13 @@ pub(super) struct Use {
     pub(super) connections: u64,
 }
 
+impl Use {
+    /// Whether it is one of that credential: of the same version, as a rule, which one look tells.
+    fn is_of(&self, credential: &Arc<Credential>) -> bool {
+        Arc::ptr_eq(&self.credential, credential) || self.credential.id == credential.id
+    }
+}
+
 /// All credentials a process may have, in the order in which it came by them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Holds {
@@ -74,6 +81,9 @@ pub(super) struct Here {
 impl Holds {
     const USES_MAX: usize = 32;
     const CREDENTIALS_MAX: usize = 16;
+
+    /// Nothing.
+    pub(super) const NONE: Self = Self { uses: Vec::new(), overflowed: false };
 
     pub(super) fn is_empty(&self) -> bool {
         self.uses.is_empty()
@@ -147,27 +157,29 @@ impl Holds {
 
     fn link_of(&self, here: Here, to: Option<&Towards>, wanted: impl Fn(&Use) -> bool) -> Linked {
         // Sorting is stable: of two at one time, the later known comes first.
-        let mut uses: Vec<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
+        let mut uses: Vec<&Use> = Vec::with_capacity(self.uses.len());
+        uses.extend(self.uses.iter().rev().filter(|held| wanted(held)));
         uses.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
         // Each credential by its newest use.
         let mut newest: Vec<&Use> = Vec::new();
         for held in &uses {
-            if !newest.iter().any(|known| known.credential.id == held.credential.id) {
+            if !newest.iter().any(|known| known.is_of(&held.credential)) {
                 newest.push(held);
             }
         }
         let only = newest.len() == 1 && !self.overflowed;
         let evidence: Vec<Evidence> = newest.iter().map(|held| evidence(held, here, to, only)).collect();
-        let weighed: Vec<(&Use, Evidence, u8)> = weigh(&evidence)
-            .into_iter()
-            .filter_map(|(place, worth)| Some((*newest.get(place)?, *evidence.get(place)?, worth)))
-            .take(Self::CREDENTIALS_MAX)
-            .collect();
-        let Some((best, known, confidence)) = weighed.first() else {
+        let mut weighed = weigh(&evidence);
+        weighed.truncate(Self::CREDENTIALS_MAX);
+        let first = weighed
+            .first()
+            .and_then(|(place, worth)| Some((*newest.get(*place)?, evidence.get(*place)?, *worth)));
+        let Some((best, known, confidence)) = first else {
             return Linked::default();
         };
-        let of = weighed.iter().flat_map(|(one, _, _)| {
-            uses.iter().filter(|held| held.credential.id == one.credential.id).filter_map(|held| held.action)
+        let each = || weighed.iter().filter_map(|(place, worth)| Some((*newest.get(*place)?, *worth)));
+        let of = each().flat_map(|(one, _)| {
+            uses.iter().filter(|held| held.is_of(&one.credential)).filter_map(|held| held.action)
         });
         let link = Link {
             relation: Relation::ObservedAfter,
@@ -176,10 +188,10 @@ impl Holds {
             delay_ns: here.time_ns.saturating_sub(best.time_ns),
             hops: best.hops,
             facts: facts(known),
-            confidence: *confidence,
-            each: weighed.iter().map(|(held, _, worth)| (held.credential.id.clone(), *worth)).collect(),
+            confidence,
+            each: each().map(|(held, worth)| (held.credential.id.clone(), worth)).collect(),
         };
-        let credentials = weighed.iter().map(|(held, _, _)| Arc::clone(&held.credential)).collect();
+        let credentials = each().map(|(held, _)| Arc::clone(&held.credential)).collect();
         Linked { link: Some(link), credentials, ..Linked::default() }
     }
 }

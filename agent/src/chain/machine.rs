@@ -6,8 +6,10 @@ mod connecting;
 mod fill;
 mod judging;
 mod losing;
+mod member;
 mod membership;
 mod naming;
+mod quiet;
 mod recording;
 mod secrets;
 mod time;
@@ -19,19 +21,18 @@ use foldhash::HashMap;
 
 use self::awaited::Awaited;
 use self::losing::Over;
-use super::attempts::{Command, Jobs, Started};
+use self::member::Member;
+use super::attempts::{Command, Jobs};
 use super::connections::Connections;
-use super::holds::Holds;
 use super::ids::Ids;
-use super::reaching::Reaching;
 use super::run::{Open, Run};
-use super::serving::{Serving, Unit};
+use super::serving::Unit;
 use super::{ChainId, CloseReason, GapKind, Note};
-use crate::action::{ActionDeed, ActionId};
+use crate::action::ActionDeed;
 use crate::actor::{RunKey, Standing};
 use crate::credential::Credential;
 use crate::event::{Deed, Event, Facts, Loss, ProcessKey, Seen, What};
-use crate::lineage::{Held, KnownBy, Process, Slot, Table};
+use crate::lineage::{Held, KnownBy, OfPrograms, Process, Slot, Table};
 use crate::names::Named;
 use crate::purpose::{Digest, Purposes};
 
@@ -68,7 +69,7 @@ pub struct Subject {
     /// The process, as it is after the event.
     pub process: Arc<Process>,
     /// Its identity.
-    pub facts: Arc<Facts>,
+    pub facts: Facts,
     /// Whose it is, and in which run.
     pub standing: Standing,
     /// SHA-256 of its program, where a purpose asks for it and it is known by now.
@@ -122,12 +123,13 @@ pub struct Machine {
     members: HashMap<Slot, Member>,
     runs: HashMap<u64, Run>,
     runs_by_key: HashMap<Arc<RunKey>, u64>,
-    /// Runs with an open chain, the one untouched for longest first.
+    /// Runs with an open chain, about by when it was touched last (`quiet`).
     touched: BTreeSet<(u64, u64)>,
     /// Those of them whose chain is about no credential: where there are too many, they end first.
     bare: BTreeSet<(u64, u64)>,
     connections: Connections,
     jobs: Jobs,
+    commands: OfPrograms<Option<Command>>,
     /// Units without a process, each since when, the oldest first.
     empty: VecDeque<(u64, u64)>,
     /// When chains closed, the latest last: a loss is noticed after it happened, and concerns them too.
@@ -139,28 +141,6 @@ pub struct Machine {
     chains_opened: u64,
     actions_seen: u64,
     now_ns: u64,
-}
-
-/// A live process.
-#[derive(Debug)]
-struct Member {
-    run: u64,
-    /// It executed, opened or connected.
-    acted: bool,
-    /// Number of the chain that counts it among its processes.
-    counted_in: u64,
-    holds: Holds,
-    /// What it executed last, and the record of that.
-    command: Option<Command>,
-    executed: Option<ActionId>,
-    /// What its children did in vain.
-    started: Option<Box<Started>>,
-    /// Connections it asked for lately.
-    reaching: Option<Box<Reaching>>,
-    /// Connections it accepted.
-    serving: Option<Box<Serving>>,
-    /// The connection its maker served when it was made.
-    within: Option<Unit>,
 }
 
 impl Machine {
@@ -187,6 +167,7 @@ impl Machine {
             awaited: BTreeMap::new(),
             connections: Connections::default(),
             jobs: Jobs::default(),
+            commands: OfPrograms::default(),
             counts: Counts::default(),
             runs_begun: 0,
             chains_opened: 0,
@@ -204,7 +185,7 @@ impl Machine {
     /// How a process is known to hold a credential; `None` where it holds none.
     #[must_use]
     pub fn holds(&self, key: ProcessKey) -> Option<Held> {
-        self.members.get(&key.into())?.holds.held()
+        self.members.get(&key.into())?.more().holds.held()
     }
 
     /// Live processes, runs, open chains.

@@ -59,6 +59,8 @@ pub(super) struct Open {
     pub(super) serial: u64,
     pub(super) since_ns: u64,
     pub(super) touched_ns: u64,
+    /// Under which time it stands among the open ones.
+    pub(super) stands_ns: u64,
     pub(super) actor: Arc<Actor>,
     pub(super) summary: Summary,
     /// Connections without an outcome.

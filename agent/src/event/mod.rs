@@ -75,6 +75,14 @@ pub struct Facts {
     pub comm: Comm,
 }
 
+impl Facts {
+    /// Real user, effective user and real group.
+    #[must_use]
+    pub const fn ids(&self) -> (u32, u32, u32) {
+        (self.uid, self.euid, self.gid)
+    }
+}
+
 /// Flags the kernel keeps for a process; see `spoor_wire::control::MARK_*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks(pub u32);

@@ -2,6 +2,7 @@
 //! I/O, no clock.
 
 mod cpid;
+mod of_programs;
 mod program;
 mod table;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use cpid::Cpid;
+pub(crate) use of_programs::OfPrograms;
 pub use program::Program;
 pub(crate) use program::basename;
 pub use table::{Applied, Held, Limits, Table};

@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashSet};
 use self::cgroups::Cgroups;
 use super::program::Programs;
 use super::{Ancestry, KnownBy, Process, Slot};
-use crate::event::{Deed, Event, ExitStatus, Facts, ProcessKey, Seen, What};
+use crate::event::{Deed, Event, ExitStatus, ProcessKey, Seen, What};
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +191,9 @@ impl Table {
             return;
         }
         let slot = Slot::from(seen.process.key);
+        if self.acts_as_known(&seen.process) {
+            return self.did(seen, slot, applied);
+        }
         if self.has_ended(seen.process.key) {
             // Its exit was seen already. It is told of once more, and not brought back.
             applied.late = true;
@@ -201,6 +204,11 @@ impl Table {
         }
         self.used_again(seen.process.key, applied);
         self.present(&seen.process, applied);
+        self.did(seen, slot, applied);
+    }
+
+    /// What a process did that is in the table.
+    fn did(&mut self, seen: &Seen, slot: Slot, applied: &mut Applied) {
         match &seen.deed {
             Deed::Fork { .. } => self.forked(seen, applied),
             Deed::Exec { .. } => self.executed(slot, &seen.deed),
@@ -225,34 +233,6 @@ impl Table {
             | Deed::Hello { .. } => {}
         }
         applied.process = self.get(seen.process.key).cloned();
-    }
-
-    /// Makes sure that an acting process is in the table, exact key and present cgroup included.
-    fn present(&mut self, facts: &Facts, applied: &mut Applied) {
-        let slot = Slot::from(facts.key);
-        if !self.entries.contains_key(&slot) {
-            let again = self.given_up.contains(&slot);
-            let process = self.stranger(facts, if again { KnownBy::Again } else { KnownBy::Act });
-            self.insert(process, facts.parent, applied);
-            return;
-        }
-        let Some(entry) = self.entries.get_mut(&slot) else {
-            return;
-        };
-        entry.touched = true;
-        let known = &entry.process;
-        let moved = known.cgroup_id != facts.cgroup_id;
-        let ids = (facts.uid, facts.euid, facts.gid);
-        if moved || known.key != facts.key || known.ids != ids {
-            let mut process = Process::clone(known);
-            process.key = facts.key;
-            process.ids = ids;
-            if moved {
-                process.cgroup_id = facts.cgroup_id;
-                process.cgroup = self.cgroups.path(facts.cgroup_id);
-            }
-            entry.process = Arc::new(process);
-        }
     }
 
     /// Processes that are not among those of `/proc` have ended, and their exits were lost. One that started after the

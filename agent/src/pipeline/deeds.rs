@@ -28,7 +28,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 };
                 let child = Subject {
                     process: Arc::clone(child),
-                    facts: Arc::clone(&by.facts),
+                    facts: by.facts,
                     standing: self.resolver.forked(&self.table, &seen.process, child, event.time_ns),
                     digest: None,
                 };

@@ -23,6 +23,9 @@ impl Known {
     /// A file is opened, received, or was held: this is its path now.
     pub(super) fn learn(&mut self, file: &OpenedFile) {
         let key = (file.dev, file.ino);
+        if self.paths.get(&key).is_some_and(|known| *known == file.path) {
+            return;
+        }
         if self.paths.insert(key, file.path.clone()).is_some() {
             return;
         }

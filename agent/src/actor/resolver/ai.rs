@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use super::{Identity, Resolver, program};
+use super::{Identity, Resolver, Traits, program};
+use crate::actor::Host;
 use crate::event::ProcessKey;
-use crate::lineage::{Process, Slot, basename};
+use crate::lineage::{Process, Program, Slot, basename};
 
 /// An agent, or one thing it started.
 #[derive(Debug)]
@@ -55,18 +56,18 @@ const fn agent(name: &'static str, programs: &'static [&'static str], package: &
     Agent { name, programs, package, arguments: &[] }
 }
 
-impl<H> Resolver<H> {
+impl<H: Host> Resolver<H> {
     /// The agent that a process is, or by which it was started.
     pub(super) fn ai(
-        &self,
+        &mut self,
         slot: Slot,
         process: &Process,
         identity: Identity,
         up: &[Arc<Process>],
     ) -> Option<Arc<Ai>> {
         let before =
-            self.states.get(&slot).filter(|state| !state.provisional).and_then(|state| state.ai.clone());
-        if let Some(agent) = named(process) {
+            self.states.get(&slot).filter(|state| !state.provisional).and_then(|state| state.kin.ai.clone());
+        if let Some(agent) = self.traits(process).and_then(|traits| traits.agent) {
             let maker = self.above(process, identity, up);
             let same = |ai: &Arc<Ai>| ai.agent == agent && ai.tool.is_none();
             // A wrapper and what it wraps, a worker and its maker, are one.
@@ -84,21 +85,21 @@ impl<H> Resolver<H> {
     }
 
     /// In what a process is that was made, and runs something else: what its maker is in, or a tool that begins.
-    fn above(&self, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Option<Arc<Ai>> {
+    fn above(&mut self, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Option<Arc<Ai>> {
         let mut root = process;
         for ancestor in up {
             let known = self.states.get(&ancestor.key.into()).filter(|state| !state.provisional);
-            let agent = match known.and_then(|state| state.ai.clone()) {
+            let agent = match known.and_then(|state| state.kin.ai.clone()) {
                 Some(ai) if ai.tool.is_some() => return Some(ai),
                 Some(ai) => Some(ai.agent),
-                None => named(ancestor),
+                None => self.traits.of(&ancestor.program, Traits::of).and_then(|traits| traits.agent),
             };
             if let Some(agent) = agent {
                 let born = self.states.get(&root.key.into()).filter(|_| root.key != process.key);
                 return Some(Arc::new(Ai {
                     agent,
                     root: root.key,
-                    user: born.map_or(identity, |state| state.identity).user,
+                    user: born.map_or(identity, |state| state.kin.identity).user,
                     tool: Some(tool(root)),
                     by: Some(agent),
                 }));
@@ -113,16 +114,16 @@ impl<H> Resolver<H> {
 }
 
 /// Which agent a program is by its name.
-fn named(process: &Process) -> Option<&'static str> {
-    let exe = &process.program.exe.bytes;
+pub(super) fn named(program: &Program) -> Option<&'static str> {
+    let exe = &program.exe.bytes;
     let interpreter = is_interpreter(exe);
-    let script = process.program.script.as_ref().map(|script| script.bytes.as_slice());
+    let script = program.script.as_ref().map(|script| script.bytes.as_slice());
     // A program that has named itself, as node does, stands in the first argument alone.
-    let read = process.program.argv.iter().take(4).map(Vec::as_slice).filter(|_| interpreter);
+    let read = program.argv.iter().take(4).map(Vec::as_slice).filter(|_| interpreter);
     let paths = [exe.as_slice()].into_iter().chain(script).chain(read);
     let paths: Vec<(&[u8], &[u8])> = paths.map(|path| (path, basename(path))).collect();
     let found = AGENTS.iter().find(|agent| {
-        let argument = |wanted: &&str| process.program.argv.iter().take(3).any(|is| is == wanted.as_bytes());
+        let argument = |wanted: &&str| program.argv.iter().take(3).any(|is| is == wanted.as_bytes());
         paths.iter().any(|(path, name)| {
             agent.programs.iter().any(|known| *name == known.as_bytes())
                 || !agent.package.is_empty() && contains(path, agent.package.as_bytes())

@@ -11,10 +11,11 @@ use super::rules::is_login;
 use super::{INIT, Identity, Resolver};
 use crate::actor::Host;
 use crate::actor::cgroup::place;
-use crate::lineage::{KnownBy, Process, basename};
+use crate::lineage::{KnownBy, Process, Program, basename};
 
 /// A runner, as it is started.
-struct Runner {
+#[derive(Debug)]
+pub(super) struct Runner {
     /// In ids.
     name: &'static str,
     /// Last component of its program; of a Java archive that of the archive.
@@ -29,7 +30,7 @@ struct Runner {
     user: &'static str,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begins {
     /// The program is started once a job, and is the job.
     Here,
@@ -82,10 +83,12 @@ impl<H: Host> Resolver<H> {
         identity: Identity,
         up: &[Arc<Process>],
     ) -> Option<Arc<Job>> {
-        let line: Vec<&Process> = std::iter::once(process).chain(up.iter().map(AsRef::as_ref)).collect();
-        if !line.iter().any(|process| named(process).is_some()) {
+        let line = || std::iter::once(process).chain(up.iter().map(AsRef::as_ref));
+        let mut runs = |process: &Process| self.traits(process).is_some_and(|traits| traits.runner.is_some());
+        if !line().any(&mut runs) {
             return None;
         }
+        let line: Vec<&Process> = line().collect();
         let (at, runner) = (0..line.len()).rev().find_map(|at| {
             let (process, above) = (*line.get(at)?, line.get(at.saturating_add(1)));
             // A runner that is root's changes to the job's user by `su`: that is not the job yet.
@@ -93,27 +96,27 @@ impl<H: Host> Resolver<H> {
                 Some(above) if is_login(&above.program.exe.bytes) => line.get(at.saturating_add(2)).copied(),
                 above => above.copied().filter(|_| !is_login(&process.program.exe.bytes)),
             };
-            let below = runner.and_then(|runner| Some((runner, named(runner)?)));
+            let below = runner.and_then(|runner| Some((runner, named(&runner.program)?)));
             let below = below.filter(|(_, runner)| runner.begins == Begins::Below);
-            let here = named(process).filter(|runner| runner.begins == Begins::Here);
+            let here = named(&process.program).filter(|runner| runner.begins == Begins::Here);
             let (who, runner) = here.map(|runner| (process, runner)).or(below)?;
             self.believes(who, runner, identity, at == 0).then_some((at, runner))
         })?;
         let root = *line.get(at)?;
         let born = self.states.get(&root.key.into()).filter(|_| at > 0);
-        if let Some(job) = born.and_then(|state| state.job.clone()) {
+        if let Some(job) = born.and_then(|state| state.kin.job.clone()) {
             return Some(job);
         }
         Some(Arc::new(Job {
             root: root.key,
-            user: born.map_or(identity, |state| state.identity).user,
+            user: born.map_or(identity, |state| state.kin.identity).user,
             of: JobOf::Ci { runner: runner.name, project: project(&line, at, runner) },
         }))
     }
 
     /// Whether a process that has a runner's name is one. `own` is the identity of the process that is asked for.
     fn believes(&mut self, process: &Process, runner: &Runner, own: Identity, is_own: bool) -> bool {
-        let known = self.states.get(&process.key.into()).map(|state| state.identity);
+        let known = self.states.get(&process.key.into()).map(|state| state.kin.identity);
         let Some(identity) = known.or(is_own.then_some(own)) else {
             return false;
         };
@@ -138,16 +141,15 @@ impl<H: Host> Resolver<H> {
 }
 
 /// Which runner a program is by its name.
-fn named(process: &Process) -> Option<&'static Runner> {
-    let exe = basename(&process.program.exe.bytes);
+pub(super) fn named(program: &Program) -> Option<&'static Runner> {
+    let exe = basename(&program.exe.bytes);
     let name = if exe == b"java" {
-        let archive =
-            process.program.argv.iter().skip_while(|argument| argument.as_slice() != b"-jar").nth(1)?;
+        let archive = program.argv.iter().skip_while(|argument| argument.as_slice() != b"-jar").nth(1)?;
         basename(archive)
     } else {
         exe
     };
-    let is = |argument: &str| process.program.argv.get(1).is_some_and(|given| given == argument.as_bytes());
+    let is = |argument: &str| program.argv.get(1).is_some_and(|given| given == argument.as_bytes());
     RUNNERS.iter().find(|runner| name == runner.program.as_bytes() && runner.argument.is_none_or(is))
 }
 

@@ -310,7 +310,7 @@ impl<H: Host> Resolver<H> {
 
 /// The person whose session a process is of.
 fn human(states: &HashMap<Slot, State>, slot: Slot) -> Option<&Arc<Human>> {
-    states.get(&slot)?.standing.actor.human.as_ref()
+    states.get(&slot)?.kin.actor.human.as_ref()
 }
 
 /// While a stream is captured, the stages see arguments without their secrets: two that differ may look alike.

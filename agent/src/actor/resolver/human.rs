@@ -43,8 +43,8 @@ impl<H: Host> Resolver<H> {
         };
         let name = basename(&state.process.program.exe.bytes);
         let lets_in = [&b"sshd"[..], b"sshd-session", b"dropbear"].contains(&name);
-        if lets_in && state.identity.euid == 0 && state.identity.login_uid.is_none() {
-            state.peer = Some(from.to_canonical().to_string().into());
+        if lets_in && state.kin.identity.euid == 0 && state.kin.identity.login_uid.is_none() {
+            Arc::make_mut(&mut state.kin).peer = Some(from.to_canonical().to_string().into());
         }
     }
 }

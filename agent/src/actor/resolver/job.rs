@@ -36,7 +36,7 @@ impl<H: Host> Resolver<H> {
         if self.job_daemon(process, Some(identity.euid)).is_some() {
             return None;
         }
-        if let Some(job) = self.states.get(&slot).and_then(|state| state.job.as_ref()) {
+        if let Some(job) = self.states.get(&slot).and_then(|state| state.kin.job.as_ref()) {
             return Some(Arc::clone(job));
         }
         self.scheduled(process, identity, up).or_else(|| self.ci(process, identity, up))
@@ -46,12 +46,12 @@ impl<H: Host> Resolver<H> {
         let mut root = process;
         for ancestor in up {
             let state = self.states.get(&ancestor.key.into());
-            if let Some(daemon) = self.job_daemon(ancestor, state.map(|state| state.identity.euid)) {
+            if let Some(daemon) = self.job_daemon(ancestor, state.map(|state| state.kin.identity.euid)) {
                 let born = self.states.get(&root.key.into()).filter(|_| root.key != process.key);
-                return Some(born.and_then(|state| state.job.clone()).unwrap_or_else(|| {
+                return Some(born.and_then(|state| state.kin.job.clone()).unwrap_or_else(|| {
                     Arc::new(Job {
                         root: root.key,
-                        user: born.map_or(identity, |state| state.identity).user,
+                        user: born.map_or(identity, |state| state.kin.identity).user,
                         of: JobOf::Cron { daemon, program: first_program(root) },
                     })
                 }));
@@ -71,7 +71,7 @@ impl<H: Host> Resolver<H> {
             b"atd" => "at",
             _ => return None,
         };
-        let euid = euid.or_else(|| Some(self.states.get(&process.key.into())?.identity.euid));
+        let euid = euid.or_else(|| Some(self.states.get(&process.key.into())?.kin.identity.euid));
         let forked =
             self.states.get(&process.key.into()).is_some_and(|state| state.process.known_by == KnownBy::Fork);
         // A child that has not yet executed the job may have taken the job's user already.
@@ -82,7 +82,7 @@ impl<H: Host> Resolver<H> {
     fn child_of_daemon(&self, process: &Process, daemon: &str) -> bool {
         let parent = process.parent.and_then(|parent| self.states.get(&parent.into()));
         parent.is_some_and(|parent| {
-            believed(daemon, parent.identity.euid) && parent.process.program.exe == process.program.exe
+            believed(daemon, parent.kin.identity.euid) && parent.process.program.exe == process.program.exe
         })
     }
 }

@@ -43,7 +43,7 @@ impl<H: Host> Resolver<H> {
         let Some(state) = self.states.get(&slot) else {
             return false;
         };
-        let actor = &state.standing.actor;
+        let actor = &state.kin.actor;
         let has_account = actor.kind == ActorKind::KubernetesServiceAccount;
         // Which of its containers may come later than the account: a kubelet's list has the pod first.
         let Some(told) = actor.pod.as_ref().filter(|told| !has_account || told.container.is_none()) else {

@@ -70,7 +70,7 @@ impl<H: Host> Resolver<H> {
         let user = known.unwrap_or_else(|| euid.to_string());
         let human_unknown = behind.unknown;
         let actor = Actor { id, kind, origin, user, user_source, human, human_unknown, pod, spiffe_id };
-        Standing { actor: self.share(actor), run: Arc::new(run), root }
+        Standing { actor: self.share(actor), run: self.share_run(run), root }
     }
 
     /// Whether another process is in the same container and unit: a container that a tool starts is no part of the tool.
@@ -113,7 +113,8 @@ impl<H: Host> Resolver<H> {
             }
             login_uid => self.begun(case, login_uid),
         };
-        let id = format!("user:{}:{}", self.name(identity.user), self.tree_program(process.key, case.tree));
+        let (user, program) = (self.name(identity.user), self.tree_program(process.key, case.tree));
+        let id = ["user:", &user, ":", &program].concat();
         let run = RunKey::Tree { root: case.tree.root.into(), user: identity.user };
         Ruled::new(ActorKind::SystemUser, id, origin, run, case.tree.root)
     }
@@ -121,7 +122,7 @@ impl<H: Host> Resolver<H> {
     /// Origin of what nothing claims.
     fn begun(&mut self, case: &Case<'_>, login_uid: Option<u32>) -> String {
         match login_uid {
-            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            Some(login_uid) => ["human:", &self.name(login_uid)].concat(),
             None if from_init(case.process, case.up) => "init".to_owned(),
             None => "unknown".to_owned(),
         }
@@ -160,16 +161,16 @@ impl<H: Host> Resolver<H> {
         let short = id.get(..12).filter(|_| is_hex).unwrap_or(id);
         let pod = self.pod(container);
         let origin = match (case.identity.login_uid, &pod) {
-            (Some(login_uid), _) => format!("human:{}", self.name(login_uid)),
+            (Some(login_uid), _) => ["human:", &self.name(login_uid)].concat(),
             (None, Some(pod)) => pod::started_by(pod),
-            (None, None) => format!("container:{runtime}"),
+            (None, None) => ["container:", runtime].concat(),
         };
         let account = pod.as_ref().and_then(|pod| Some((&pod.namespace, pod.service_account.as_ref()?)));
         let (kind, id) = match account {
             Some((namespace, account)) => pod::as_account(namespace, account),
             None => {
                 let owner = owner.map(|owner| format!("{}:", self.name(owner))).unwrap_or_default();
-                (ActorKind::Container, format!("container:{runtime}:{owner}{short}"))
+                (ActorKind::Container, ["container:", runtime, ":", &owner, short].concat())
             }
         };
         let ruled = Ruled {
@@ -204,28 +205,28 @@ impl<H: Host> Resolver<H> {
         let unit = place.unit.as_ref().filter(|unit| unit.ends_with(".service"))?;
         let origin = match identity.login_uid {
             Some(_) if up.iter().any(|ancestor| is_login(&ancestor.program.exe.bytes)) => return None,
-            Some(login_uid) => format!("human:{}", self.name(login_uid)),
+            Some(login_uid) => ["human:", &self.name(login_uid)].concat(),
             None => match (&place.container, self.host.unit_trigger(unit)) {
                 // `timer:backup.timer`, `socket:web.socket`, `path:spool.path`
                 (_, Some(trigger)) => {
                     let kind = trigger.rsplit('.').next().unwrap_or_default();
                     format!("{kind}:{trigger}")
                 }
-                (Some(container), None) => format!("container:{}", container.runtime),
+                (Some(container), None) => ["container:", container.runtime].concat(),
                 (None, None) => "init".to_owned(),
             },
         };
-        Some((ActorKind::SystemdService, format!("systemd:{unit}"), origin))
+        Some((ActorKind::SystemdService, ["systemd:", unit].concat(), origin))
     }
 
     fn in_session(&mut self, case: &Case<'_>, login_uid: u32) -> Ruled {
         let Case { process, identity, place, up, .. } = case;
         let session = identity.session.map(|session| session.to_string());
         let session = session.or_else(|| place.session.clone()).unwrap_or_else(|| UNKNOWN_PROGRAM.to_owned());
-        let id = format!("session:{}:{session}", self.name(login_uid));
+        let id = ["session:", &self.name(login_uid), ":", &session].concat();
         let states = &self.states;
         let root = topmost(process, up, |other| {
-            let other = states.get(&other.key.into()).map(|state| state.identity);
+            let other = states.get(&other.key.into()).map(|state| state.kin.identity);
             other.is_some_and(|other| other.login_uid == Some(login_uid) && other.session == identity.session)
         });
         let run = RunKey::Session { login_uid, actor: id.clone() };
@@ -250,7 +251,7 @@ fn topmost(process: &Process, up: &[Arc<Process>], alike: impl Fn(&Process) -> b
 /// The name of a container's run. Who names the cgroups stands in it: an id below a user's slice is that user's word.
 pub(super) fn run_name(container: &Container) -> String {
     let owner = container.owner.map(|owner| format!("{owner}:")).unwrap_or_default();
-    format!("{}:{owner}{}", container.runtime, container.id)
+    [container.runtime, ":", &owner, &container.id].concat()
 }
 
 /// Whether people come in by this program, or change who they are by it.

@@ -39,7 +39,7 @@ impl Machine {
         if let Some(towards) = towards(to, input.name)
             && let Some(member) = self.members.get_mut(&by.process.key.into())
         {
-            member.reaching.get_or_insert_default().asked(action.id, (to, towards), time_ns);
+            member.more_mut().reaching.get_or_insert_default().asked(action.id, (to, towards), time_ns);
         }
         linked.judged = self.judge(&action, (input.credentials, &linked), input.heard, by.digest);
         let Some(run) = self.runs.get_mut(&number) else {
@@ -56,7 +56,7 @@ impl Machine {
         chain.pending += 1;
         let endpoint = input.credentials.first().cloned();
         let (run_id, chain_id, heard) = (begun.id, chain.id, input.heard.to_vec());
-        let asked = Asked {
+        let asked = Box::new(Asked {
             action,
             linked,
             here,
@@ -66,7 +66,7 @@ impl Machine {
             endpoint,
             heard,
             digest: by.digest,
-        };
+        });
         if self.connections.len() < self.limits.max_pending {
             self.connections.ask(seen.id, asked);
         } else {
@@ -119,9 +119,12 @@ impl Machine {
         self.handed_out(&mut asked, time_ns);
         let nameable =
             matches!(&asked.action.deed, ActionDeed::Connect { outcome: ConnectOutcome::Established, .. });
-        let recorded = self.record(run, asked.action.clone(), asked.linked.clone(), out);
-        if recorded && nameable {
-            self.connections.established(of, asked, self.limits.max_pending);
+        if nameable {
+            if self.record(run, asked.action.clone(), asked.linked.clone(), out) {
+                self.connections.established(of, asked, self.limits.max_pending);
+            }
+        } else {
+            self.record(run, asked.action, asked.linked, out);
         }
         self.settled(run, time_ns, out);
     }
@@ -153,7 +156,7 @@ impl Machine {
         let name = name.as_ref().map(|named| named.name.as_str());
         if outcome.is_err()
             && let Some(member) = self.members.get_mut(&asked.action.process.key.into())
-            && let Some(reaching) = &mut member.reaching
+            && let Some(reaching) = member.any().and_then(|more| more.reaching.as_mut())
         {
             reaching.failed(asked.action.id);
         }
@@ -165,7 +168,7 @@ impl Machine {
     }
 
     /// What was reported as pending has an outcome, though its chain may be closed.
-    pub(super) fn answered_late(&mut self, mut asked: Asked, out: &mut Vec<Note>) {
+    pub(super) fn answered_late(&mut self, mut asked: Box<Asked>, out: &mut Vec<Note>) {
         asked.action.id = self.next_action();
         if let Some(chain) = self.chain_mut(asked.run).filter(|chain| chain.id == asked.chain) {
             chain.sum(&asked.action);
@@ -184,14 +187,20 @@ impl Machine {
         })));
     }
 
-    pub(super) fn unanswered(&mut self, sample: SampleId, asked: Asked, time_ns: u64, out: &mut Vec<Note>) {
+    pub(super) fn unanswered(
+        &mut self,
+        sample: SampleId,
+        asked: Box<Asked>,
+        time_ns: u64,
+        out: &mut Vec<Note>,
+    ) {
         let run = asked.run;
         self.report(sample, asked, out);
         self.settled(run, time_ns, out);
     }
 
     /// Reports a connection without its outcome, and remembers it for the case that there is one yet.
-    pub(super) fn report(&mut self, sample: SampleId, asked: Asked, out: &mut Vec<Note>) {
+    pub(super) fn report(&mut self, sample: SampleId, asked: Box<Asked>, out: &mut Vec<Note>) {
         if let Some(chain) = self.chain_mut(asked.run) {
             chain.pending = chain.pending.saturating_sub(1);
         }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Machine, Member, Subject};
+use super::member::Member;
+use super::{Machine, Subject};
 use crate::action::{ActionDeed, ActionId};
 use crate::actor::RunKey;
 use crate::chain::attempts::{self, Attempt, Command};
@@ -31,19 +32,7 @@ impl Machine {
             return run;
         }
         let run = self.run_of(&by.standing.run);
-        let member = self.members.entry(slot).or_insert_with(|| Member {
-            run,
-            acted: false,
-            counted_in: 0,
-            holds: Holds::default(),
-            command: None,
-            executed: None,
-            started: None,
-            reaching: None,
-            serving: None,
-            within: None,
-        });
-        member.run = run;
+        self.members.entry(slot).or_insert_with(|| Member::of(run)).run = run;
         if let Some(run) = self.runs.get_mut(&run) {
             run.live += 1;
             if run.empty_ns.take().is_some() {
@@ -74,37 +63,42 @@ impl Machine {
         time_ns: u64,
         out: &mut Vec<Note>,
     ) {
-        let holds = self.members.get(&maker.into()).map(|maker| maker.holds.inherited());
-        let reaching = self.members.get(&maker.into()).and_then(|maker| maker.reaching.as_ref());
+        let has = self.members.get(&maker.into()).map(Member::more);
+        let holds = has.map(|has| &has.holds).filter(|holds| !holds.is_empty()).map(Holds::inherited);
+        let reaching = has.and_then(|has| has.reaching.as_ref());
         let reaching = reaching.and_then(|reaching| reaching.inherited(time_ns)).map(Box::new);
         let within = self.unit(maker, maker_tid);
         self.join(child, time_ns, out);
         let Some(member) = self.members.get_mut(&child.process.key.into()) else {
             return;
         };
-        member.reaching = reaching;
-        member.within = within;
-        if member.holds.is_empty()
+        if holds.is_none() && reaching.is_none() && within.is_none() && member.any().is_none() {
+            return;
+        }
+        let more = member.more_mut();
+        more.reaching = reaching;
+        more.within = within;
+        if more.holds.is_empty()
             && let Some(holds) = holds
         {
-            member.holds = holds;
+            more.holds = holds;
         }
     }
 
     /// The connection a thread works for, where that can be seen: one that its process accepted, else the one that its
     /// maker worked for.
     pub(super) fn unit(&self, key: ProcessKey, tid: u32) -> Option<Unit> {
-        let member = self.members.get(&key.into())?;
-        match &member.serving {
+        let more = self.members.get(&key.into())?.more();
+        match &more.serving {
             Some(serving) => serving.unit(tid),
-            None => member.within,
+            None => more.within,
         }
     }
 
     /// It closed one.
     pub(super) fn served(&mut self, key: ProcessKey, connection: SampleId) {
         let member = self.members.get_mut(&key.into());
-        if let Some(serving) = member.and_then(|member| member.serving.as_mut()) {
+        if let Some(serving) = member.and_then(Member::any).and_then(|more| more.serving.as_mut()) {
             serving.closed(connection);
         }
     }
@@ -112,16 +106,16 @@ impl Machine {
     /// Ends of connections may not have arrived: for which of those they accepted processes still work, nobody knows, and a
     /// wrong request is worse than none.
     pub(super) fn serves_nobody_known(&mut self) {
-        for member in self.members.values_mut() {
-            member.serving = None;
-            member.within = None;
+        for more in self.members.values_mut().filter_map(Member::any) {
+            more.serving = None;
+            more.within = None;
         }
     }
 
     /// A process accepted a connection.
     pub(super) fn serves(&mut self, by: &Subject, unit: Unit) {
         if let Some(member) = self.members.get_mut(&by.process.key.into()) {
-            member.serving.get_or_insert_default().accepted(unit, by.facts.tid);
+            member.more_mut().serving.get_or_insert_default().accepted(unit, by.facts.tid);
         }
     }
 
@@ -131,10 +125,10 @@ impl Machine {
         };
         for credential in credentials {
             // Its opening may have been seen before the row was read.
-            if member.holds.has(credential) {
+            if member.more().holds.has(credential) {
                 continue;
             }
-            member.holds.add(Use {
+            member.more_mut().holds.add(Use {
                 action: None,
                 credential: Arc::clone(credential),
                 time_ns,
@@ -184,16 +178,23 @@ impl Machine {
 
     /// A process took a program; `action` is the record of that.
     pub(super) fn took(&mut self, by: &Subject, action: Option<ActionId>) {
+        let command = self.command(by);
         if let Some(member) = self.members.get_mut(&by.process.key.into()) {
-            member.command = Command::of(&by.process);
+            member.command = command;
             member.executed = action;
         }
     }
 
     /// Which attempt the execution is that a process is about: its parent had the same done, and it failed.
-    pub(super) fn again(&self, by: &Subject) -> Option<Attempt> {
-        let parent = self.members.get(&by.process.parent?.into())?;
-        parent.started.as_ref()?.again(Command::of(&by.process)?)
+    pub(super) fn again(&mut self, by: &Subject) -> Option<Attempt> {
+        let parent = by.process.parent?.into();
+        self.members.get(&parent)?.more().started.as_ref()?;
+        let command = self.command(by)?;
+        self.members.get(&parent)?.more().started.as_ref()?.again(command)
+    }
+
+    fn command(&mut self, by: &Subject) -> Option<Command> {
+        *self.commands.of(&by.process.program, Command::of)?
     }
 
     /// What a process did in its parent's stead ended.
@@ -207,8 +208,8 @@ impl Machine {
         let Some(parent) = by.process.parent.and_then(|parent| self.members.get_mut(&parent.into())) else {
             return;
         };
-        if attempts::failed(status) || parent.started.is_some() {
-            parent.started.get_or_insert_default().ended(command, status, action);
+        if attempts::failed(status) || parent.more().started.is_some() {
+            parent.more_mut().started.get_or_insert_default().ended(command, status, action);
         }
     }
 

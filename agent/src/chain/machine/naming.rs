@@ -82,7 +82,7 @@ impl Machine {
     /// The link anew, where a credential the process held at the connection names the name that is known now.
     fn named_by(&self, asked: &Asked, to: Endpoint, name: &Named) -> Option<Linked> {
         let member = self.members.get(&asked.action.process.key.into())?;
-        let linked = member.holds.link_then(asked.here, &towards(to, Some(name))?);
+        let linked = member.more().holds.link_then(asked.here, &towards(to, Some(name))?);
         let told =
             |fact: &LinkFact| matches!(fact, LinkFact::DestinationNamed | LinkFact::DestinationExpected);
         let named = linked.link.as_ref()?.facts.iter().any(told);

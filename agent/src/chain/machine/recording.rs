@@ -55,7 +55,7 @@ impl Machine {
             return;
         }
         while self.touched.len() >= self.limits.max_open
-            && let Some((_, oldest)) = self.bare.first().or_else(|| self.touched.first()).copied()
+            && let Some((_, oldest)) = self.quietest_bare().or_else(|| self.quietest())
         {
             self.counts.evicted += 1;
             self.close(oldest, CloseReason::Evicted, time_ns, out);
@@ -97,6 +97,7 @@ impl Machine {
             serial: self.chains_opened,
             since_ns: time_ns,
             touched_ns: time_ns,
+            stands_ns: time_ns,
             actor: Arc::clone(&opened.actor),
             summary: Summary::default(),
             pending: 0,
@@ -114,13 +115,7 @@ impl Machine {
         let Some(chain) = self.runs.get_mut(&number).and_then(|run| run.chain.as_mut()) else {
             return;
         };
-        let before = chain.touched_ns;
-        chain.touched_ns = before.max(time_ns);
-        self.touched.remove(&(before, number));
-        self.touched.insert((chain.touched_ns, number));
-        if self.bare.remove(&(before, number)) {
-            self.bare.insert((chain.touched_ns, number));
-        }
+        chain.touched_ns = chain.touched_ns.max(time_ns);
     }
 
     pub(super) fn next_action(&mut self) -> ActionId {
@@ -196,7 +191,8 @@ impl Machine {
 
     /// What an opening is linked with: a connection it was opened for, where that can be told.
     fn opened(&mut self, by: &Subject, here: Here, credential: &Arc<Credential>) -> Linked {
-        let reaching = self.members.get(&by.process.key.into()).and_then(|member| member.reaching.as_ref());
+        let reaching =
+            self.members.get(&by.process.key.into()).and_then(|member| member.more().reaching.as_ref());
         let found = reaching.and_then(|reaching| reaching.link(credential, here));
         if let Some((to, link)) = &found
             && let Some(chain) = self.chain_mut(here.run)
@@ -210,7 +206,8 @@ impl Machine {
     /// What a writing is linked with: what its process holds, or in a pipeline one beside it. It goes nowhere, so nothing but
     /// time, forks and what else is held says what that is worth.
     fn written(&mut self, process: &Process, here: Here) -> Linked {
-        let held = self.members.get(&process.key.into()).is_some_and(|member| !member.holds.is_empty());
+        let held =
+            self.members.get(&process.key.into()).is_some_and(|member| !member.more().holds.is_empty());
         let linked = if held { self.link(process, here, None) } else { self.beside(process, here, None) };
         let link = linked.link.map(|link| Link { relation: Relation::WrittenAfter, ..link });
         Linked { link, ..linked }
@@ -222,7 +219,7 @@ impl Machine {
             time_ns,
             actor: Arc::clone(&by.standing.actor),
             process: Arc::clone(&by.process),
-            facts: Arc::clone(&by.facts),
+            facts: Arc::new(by.facts),
             deed,
             seen_by,
         }
@@ -238,18 +235,19 @@ impl Machine {
     /// The link of reading a credential.
     fn link_to(&self, key: ProcessKey, here: Here, credential: &Credential) -> Linked {
         let held = self.members.get(&key.into());
-        held.map(|member| member.holds.link_to(here, credential)).unwrap_or_default()
+        held.map(|member| member.more().holds.link_to(here, credential)).unwrap_or_default()
     }
 
     pub(super) fn link(&mut self, process: &Process, here: Here, to: Option<&Towards>) -> Linked {
         let Some(member) = self.members.get(&process.key.into()) else {
             return Linked::default();
         };
-        if member.holds.is_empty() && to.is_some() {
+        let holds = &member.more().holds;
+        if holds.is_empty() && to.is_some() {
             return self.beside(process, here, to);
         }
-        let linked = member.holds.link(here, to);
-        let overflowed = member.holds.overflowed;
+        let linked = holds.link(here, to);
+        let overflowed = holds.overflowed;
         if let Some(chain) = self.chain_mut(here.run).filter(|_| overflowed) {
             chain.gap(GapKind::StateFull);
         }
@@ -311,7 +309,7 @@ impl Machine {
         chain.sum(&action);
         chain.credentials(&linked.credentials);
         if was_bare && !chain.is_bare() {
-            self.bare.remove(&(chain.touched_ns, number));
+            self.bare.remove(&(chain.stands_ns, number));
         }
         chain.judged(linked.judged.as_ref(), None);
         if chain.summary.actions >= most {
@@ -355,8 +353,8 @@ impl Machine {
             self.closed.pop_front();
         }
         self.closed.push_back(Over { time_ns, chain: chain.id, root: Arc::clone(&begun.root) });
-        self.touched.remove(&(chain.touched_ns, number));
-        self.bare.remove(&(chain.touched_ns, number));
+        self.touched.remove(&(chain.stands_ns, number));
+        self.bare.remove(&(chain.stands_ns, number));
         let ended = run.ended_ns.is_some();
         out.push(Note::Closed(Box::new(Closed {
             chain: chain.id,

@@ -79,7 +79,7 @@ impl Machine {
         (time_ns, seen_by): (u64, Source),
         out: &mut Vec<Note>,
     ) {
-        let held = self.members.get(&target.into()).map(|member| member.holds.credentials());
+        let held = self.members.get(&target.into()).map(|member| member.more().holds.credentials());
         let deed = ActionDeed::MemoryAccess { target: process, how };
         let held = held.unwrap_or_default();
         let action = self.act_with(run, by, (time_ns, seen_by), deed, &held, out);
@@ -89,7 +89,7 @@ impl Machine {
     }
 
     fn has(&self, key: ProcessKey, credential: &Credential) -> bool {
-        self.members.get(&key.into()).is_some_and(|member| member.holds.has(credential))
+        self.members.get(&key.into()).is_some_and(|member| member.more().holds.has(credential))
     }
 
     /// Notes that a process may have a credential from now on.
@@ -122,7 +122,7 @@ impl Machine {
         };
         run.came_by(process, held.clone());
         if let Some(member) = self.members.get_mut(&process.key.into()) {
-            member.holds.add(held);
+            member.more_mut().holds.add(held);
         }
     }
 }

@@ -31,11 +31,15 @@ impl Machine {
         }
     }
 
-    fn next_due(&self) -> Option<(u64, Due)> {
+    fn next_due(&mut self) -> Option<(u64, Due)> {
         let unanswered =
             self.connections.oldest_ns().map(|since| (since, self.limits.pending_ns, Due::Unanswered));
         let empty = self.empty.front().map(|(since, _)| (*since, EMPTY_NS, Due::Empty));
-        let quiet = self.touched.first().map(|(since, run)| (*since, self.limits.quiet_ns, Due::Quiet(*run)));
+        // Where none is due even by where it stands, none is: which comes first does not matter then.
+        let first = self.touched.first().copied();
+        let due = |(since, _): &(u64, u64)| since.saturating_add(self.limits.quiet_ns) <= self.now_ns;
+        let first = if first.as_ref().is_some_and(due) { self.quietest() } else { None };
+        let quiet = first.map(|(since, run)| (since, self.limits.quiet_ns, Due::Quiet(run)));
         let all = [unanswered, empty, quiet].into_iter().flatten();
         all.map(|(since, after, due)| (since.saturating_add(after), due)).min_by_key(|(at, _)| *at)
     }

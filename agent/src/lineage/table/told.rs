@@ -8,6 +8,47 @@ use crate::lineage::program::{Executed, basename};
 use crate::lineage::{Cpid, KnownBy, Process, Program, Slot};
 
 impl Table {
+    /// Whether a live process acts of which nothing has changed, as most do: then it has not ended, its number has no new holder,
+    /// and there is nothing to take in but that it acted.
+    pub(super) fn acts_as_known(&mut self, facts: &Facts) -> bool {
+        let Some(entry) = self.entries.get_mut(&facts.key.into()) else {
+            return false;
+        };
+        let known = &entry.process;
+        let same = known.key == facts.key && known.cgroup_id == facts.cgroup_id && known.ids == facts.ids();
+        let acts = entry.ended.is_none() && same;
+        entry.touched |= acts;
+        acts
+    }
+
+    /// Makes sure that an acting process is in the table, exact key and present cgroup included.
+    pub(super) fn present(&mut self, facts: &Facts, applied: &mut Applied) {
+        let slot = Slot::from(facts.key);
+        if !self.entries.contains_key(&slot) {
+            let again = self.given_up.contains(&slot);
+            let process = self.stranger(facts, if again { KnownBy::Again } else { KnownBy::Act });
+            self.insert(process, facts.parent, applied);
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(&slot) else {
+            return;
+        };
+        entry.touched = true;
+        let known = &entry.process;
+        let moved = known.cgroup_id != facts.cgroup_id;
+        let ids = facts.ids();
+        if moved || known.key != facts.key || known.ids != ids {
+            let mut process = Process::clone(known);
+            process.key = facts.key;
+            process.ids = ids;
+            if moved {
+                process.cgroup_id = facts.cgroup_id;
+                process.cgroup = self.cgroups.path(facts.cgroup_id);
+            }
+            entry.process = Arc::new(process);
+        }
+    }
+
     pub(super) fn stranger(&self, facts: &Facts, known_by: KnownBy) -> Process {
         Process {
             key: facts.key,
@@ -15,7 +56,7 @@ impl Table {
             ns_tgid: facts.ns_tgid,
             pid_ns: facts.pid_ns,
             program: Arc::clone(&self.programs.unknown),
-            ids: (facts.uid, facts.euid, facts.gid),
+            ids: facts.ids(),
             comm: facts.comm,
             cgroup: self.cgroups.path(facts.cgroup_id),
             cgroup_id: facts.cgroup_id,
