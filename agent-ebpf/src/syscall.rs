@@ -44,12 +44,36 @@ const SOCKETCALL: u32 = 102;
 pub fn syscall(regs: u64) -> Option<Syscall> {
     let number = Plain::get::<u64>(regs, off!(pt_regs__orig_ax)).unwrap_or(u64::MAX);
     // The table of numbers is below a thousand on both ABIs.
-    if number > 1_000 {
+    if number > MOST || !is_looked_after(number as u32) {
         return None;
     }
     let compat = task::thread_status() & TS_COMPAT != 0;
     let call = Syscall { number: number as u32, compat, array: 0 };
     if call.compat && call.number == SOCKETCALL { unfolded(call, regs) } else { Some(call) }
+}
+
+/// The greatest number that any call has.
+const MOST: u64 = 1_000;
+
+/// A bit for each number that is somebody's business, of programs of either kind.
+static LOOKED_AFTER: [u64; 16] = looked_after();
+
+const fn looked_after() -> [u64; 16] {
+    let mut bits = [0; 16];
+    let mut number = 0;
+    while number <= MOST as u32 {
+        if slot(number).is_some() || slot_compat(number).is_some() || number == SOCKETCALL {
+            bits[number as usize / 64] |= 1 << (number % 64);
+        }
+        number += 1;
+    }
+    bits
+}
+
+/// Whether a number is somebody's business at all: of most calls that is all that is asked.
+#[inline(always)]
+fn is_looked_after(number: u32) -> bool {
+    LOOKED_AFTER.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 != 0)
 }
 
 /// The call that a `socketcall` stands for, where it is one that somebody looks after.
@@ -84,51 +108,7 @@ impl Syscall {
     /// Whose business it is.
     #[inline(always)]
     fn slot(self) -> Option<u32> {
-        if self.compat {
-            return self.slot_compat();
-        }
-        Some(match self.number {
-            // open, creat, openat, open_by_handle_at, openat2
-            2 | 85 | 257 | 304 | 437 => OPEN,
-            // connect
-            42 => CONNECT,
-            // recvmsg, recvmmsg, pidfd_getfd
-            47 | 299 | 438 => RECEIVE,
-            // read, mmap, pread64, readv, sendfile, splice, preadv, copy_file_range, preadv2
-            0 | 9 | 17 | 19 | 40 | 275 | 295 | 326 | 327 => READ,
-            // ptrace, process_vm_readv, process_vm_writev
-            101 | 310 | 311 => PTRACE,
-            // execve, execveat
-            59 | 322 => EXEC,
-            // setuid, setgid, setreuid, setregid, setgroups, setresuid, setresgid, capset, unshare, setns
-            105 | 106 | 113 | 114 | 116 | 117 | 119 | 126 | 272 | 308 => CREDS,
-            // sendto, sendmsg, sendmmsg
-            44 | 46 | 307 => SEND,
-            // accept, accept4
-            43 | 288 => ACCEPT,
-            // add_key, request_key, keyctl
-            248..=250 => KEY,
-            _ => return None,
-        })
-    }
-
-    /// The same for calls of 32-bit programs.
-    #[inline(always)]
-    fn slot_compat(self) -> Option<u32> {
-        Some(match self.number {
-            5 | 8 | 295 | 342 | 437 => OPEN,
-            362 => CONNECT,
-            337 | 372 | 438 => RECEIVE,
-            3 | 90 | 145 | 180 | 187 | 192 | 239 | 313 | 333 | 377 | 378 => READ,
-            26 | 347 | 348 => PTRACE,
-            11 | 358 => EXEC,
-            203 | 204 | 206 | 208 | 210 | 213 | 214 | 185 | 310 | 346 | 23 | 46 | 70 | 71 | 81 | 164
-            | 170 => CREDS,
-            369 | 370 | 345 => SEND,
-            364 => ACCEPT,
-            286..=288 => KEY,
-            _ => return None,
-        })
+        if self.compat { slot_compat(self.number) } else { slot(self.number) }
     }
 
     /// An argument by its place, from 0.
@@ -156,6 +136,54 @@ impl Syscall {
         };
         field(regs, offset)
     }
+}
+
+/// Whose business a call of that number is.
+#[inline(always)]
+const fn slot(number: u32) -> Option<u32> {
+    Some(match number {
+        // open, creat, openat, open_by_handle_at, openat2
+        2 | 85 | 257 | 304 | 437 => OPEN,
+        // connect
+        42 => CONNECT,
+        // recvmsg, recvmmsg, pidfd_getfd
+        47 | 299 | 438 => RECEIVE,
+        // read, mmap, pread64, readv, sendfile, splice, preadv, copy_file_range, preadv2
+        0 | 9 | 17 | 19 | 40 | 275 | 295 | 326 | 327 => READ,
+        // ptrace, process_vm_readv, process_vm_writev
+        101 | 310 | 311 => PTRACE,
+        // execve, execveat
+        59 | 322 => EXEC,
+        // setuid, setgid, setreuid, setregid, setgroups, setresuid, setresgid, capset, unshare, setns
+        105 | 106 | 113 | 114 | 116 | 117 | 119 | 126 | 272 | 308 => CREDS,
+        // sendto, sendmsg, sendmmsg
+        44 | 46 | 307 => SEND,
+        // accept, accept4
+        43 | 288 => ACCEPT,
+        // add_key, request_key, keyctl
+        248..=250 => KEY,
+        _ => return None,
+    })
+}
+
+/// The same for calls of 32-bit programs.
+#[inline(always)]
+const fn slot_compat(number: u32) -> Option<u32> {
+    Some(match number {
+        5 | 8 | 295 | 342 | 437 => OPEN,
+        362 => CONNECT,
+        337 | 372 | 438 => RECEIVE,
+        3 | 90 | 145 | 180 | 187 | 192 | 239 | 313 | 333 | 377 | 378 => READ,
+        26 | 347 | 348 => PTRACE,
+        11 | 358 => EXEC,
+        203 | 204 | 206 | 208 | 210 | 213 | 214 | 185 | 310 | 346 | 23 | 46 | 70 | 71 | 81 | 164 | 170 => {
+            CREDS
+        }
+        369 | 370 | 345 => SEND,
+        364 => ACCEPT,
+        286..=288 => KEY,
+        _ => return None,
+    })
 }
 
 /// The file behind a descriptor of the current task; 0 where there is none.

@@ -44,7 +44,8 @@ pub(crate) fn start(rules: &str, laurel: bool) -> Result<Child> {
     fs::write("/etc/audit/auditd.conf", lines.collect::<String>())?;
     if laurel || Path::new(LAUREL).exists() {
         let plugin = fs::read_to_string(LAUREL)?;
-        let (from, to) = if laurel { ("active = no", "active = yes") } else { ("active = yes", "active = no") };
+        let (from, to) =
+            if laurel { ("active = no", "active = yes") } else { ("active = yes", "active = no") };
         fs::write(LAUREL, plugin.replace(from, to))?;
     }
     let child = Command::new("/sbin/auditd").arg("-n").stdout(Stdio::null()).spawn().context("auditd")?;

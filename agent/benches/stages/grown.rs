@@ -51,10 +51,12 @@ fn processes(many: u32, count: u32, root: &Path) {
 fn records(many: u32, count: u32, root: &Path) {
     let mut stream = Stream::new();
     births(&mut stream, many);
-    deeds(&mut stream, many, count);
+    let born = stream.events.len();
+    deeds(&mut stream, many, count.max(MADE));
+    let events = born + count as usize * EVENTS;
     let mut builder = builder();
     let (mut records, mut bytes) = (0, 0);
-    play_to(&mut made(root, many + count), &stream.events, |note| {
+    play_to(&mut made(root, many + count), stream.events.get(..events).unwrap_or(&stream.events), |note| {
         records += 1;
         bytes += builder.note(note).body.len();
     });

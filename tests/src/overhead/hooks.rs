@@ -31,12 +31,8 @@ struct Way {
     hooks: &'static [&'static str],
 }
 
-const LSM: Way = Way {
-    program: 29,
-    attach: 27,
-    kind: FUNCTION,
-    hooks: &["bpf_lsm_file_open", "bpf_lsm_file_permission"],
-};
+const LSM: Way =
+    Way { program: 29, attach: 27, kind: FUNCTION, hooks: &["bpf_lsm_file_open", "bpf_lsm_file_permission"] };
 const FENTRY: Way = Way {
     program: 26,
     attach: 24,

@@ -74,7 +74,9 @@ mod tests {
         let day: Day = super::super::figures(line).next().unwrap().unwrap();
         let table = table(&day).unwrap();
         assert!(table.starts_with("10 events\n"), "{table}");
-        assert!(table.contains("| auditd's log | 7000 | 3 executions, 2 connections, 1 acts with credentials; 0 lost |"));
+        assert!(table.contains(
+            "| auditd's log | 7000 | 3 executions, 2 connections, 1 acts with credentials; 0 lost |"
+        ));
         assert!(table.ends_with("| the agent's store | 200 | 1/35.0 |"), "{table}");
         assert!(super::table(&Day { spoor: Spoor { bytes: 0, ..day.spoor }, ..day }).is_err());
     }
