@@ -14,6 +14,7 @@ mod loader;
 pub mod offsets;
 mod order;
 mod others;
+mod pace;
 mod parallel;
 mod passed;
 mod patrol;
@@ -37,6 +38,7 @@ pub use facts::{AuditSocket, BUILD_OPTIONS, CAPABILITIES, Capability, CgroupMode
 pub use loader::{Kernel, LoadError, Options};
 pub use order::Order;
 pub use others::{OtherProgram, Others};
+pub use pace::Pace;
 pub use passed::{MissWatch, Passed};
 pub use patrol::{Landed, Patrol};
 pub use preflight::{Host, Lockdown, PreflightError, boot_id, inspect};

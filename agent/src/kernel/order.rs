@@ -12,7 +12,7 @@ use crate::event::Event;
 /// How long a sample is held back beyond that, ns: for what the clocks of two CPUs differ by, for a place that another CPU
 /// does not see yet, and for an execution, which is made ready elsewhere with its time and copied into the ring then (its own
 /// process does nothing else meanwhile, so that it comes before all of its acts in any case).
-const HOLD_NS: u64 = 100_000;
+pub(super) const HOLD_NS: u64 = 100_000;
 /// In a ring samples lie in the order in which their places were taken. How long after that a clock is read, ns, where a
 /// probe is preempted in between, as far as it is reckoned with: what was read of a ring tells less than where its end is.
 const LATE_NS: u64 = 5_000_000;

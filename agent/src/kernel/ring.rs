@@ -16,7 +16,8 @@ use spoor_wire::control::names;
 
 use super::control::{Counters, LossWatch};
 use super::loader::{Kernel, LoadError};
-use super::order::Order;
+use super::order::{HOLD_NS, Order};
+use super::pace::Pace;
 use super::positions::Positions;
 use super::privileges;
 use super::shares::Shares;
@@ -27,8 +28,7 @@ use crate::telemetry::Ledger;
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
-/// Least time between two batches of events, ns: one waking is then for all that comes meanwhile. What comes after some rest
-/// does not wait for it.
+/// The pace at which events are handed on, ns: one waking is then for all that comes meanwhile.
 const PAUSE_NS: u64 = 2_000_000;
 /// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
 /// because somebody was awake.
@@ -68,8 +68,8 @@ pub struct Reader {
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
-    /// When events were handed on last.
-    handed_ns: u64,
+    /// At which events are handed on.
+    pace: Pace,
     /// When the rings were read last.
     looked_ns: u64,
 }
@@ -116,7 +116,7 @@ impl Reader {
             shares,
             order: Order::new(),
             found: 0,
-            handed_ns: 0,
+            pace: Pace::new(PAUSE_NS),
             looked_ns: 0,
         })
     }
@@ -170,7 +170,7 @@ impl Reader {
     fn hand_on(&mut self, sender: &SyncSender<Vec<Event>>) -> bool {
         let ready = self.order.ready();
         if !ready.is_empty() {
-            self.handed_ns = boot_ns();
+            self.pace.done(boot_ns());
         }
         in_batches(ready, |batch| sender.send(batch).is_ok())
     }
@@ -189,7 +189,7 @@ impl Reader {
     fn wait(&self, epoll: &Epoll) -> bool {
         let due_ns = self.order.due_ns();
         if let Some(due_ns) = due_ns {
-            let again_ns = self.handed_ns.saturating_add(if self.found < FLOOD { PAUSE_NS } else { 0 });
+            let again_ns = if self.found < FLOOD { self.pace.next_ns() } else { 0 };
             let left_ns = due_ns.max(again_ns).saturating_sub(boot_ns());
             std::thread::sleep(Duration::from_nanos(left_ns.min(PAUSE_NS)));
         }
@@ -205,6 +205,10 @@ impl Reader {
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is a short one.
         let ready = epoll.wait(&mut events, timeout).unwrap_or(0);
+        if ready > 0 && due_ns.is_none() {
+            // Who woke it may be handed on then, with what waited before him, so that one reading does for both.
+            std::thread::sleep(Duration::from_nanos(HOLD_NS));
+        }
         events.iter().take(ready).any(|event| event.data() == 0)
     }
 

@@ -159,19 +159,19 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     // Between two batches: all of one is judged by the same set.
                     let mut records = self.reload();
                     records.extend(self.read(&batch));
+                    self.gather.add(records);
+                    // What happened does not wait for what is due from time to time.
+                    self.store_what_is_due()?;
                     let ticks = batch.iter().any(|event| event.what == What::Tick);
                     if ticks {
+                        let mut records = Vec::new();
                         self.upkeep(&mut records)?;
                         self.show_itself();
-                    }
-                    self.gather.add(records);
-                    if ticks {
+                        self.gather.add(records);
                         // What is signed for is stored.
                         let records = self.gather.rest();
                         self.store_or_wait(&records)?;
                         self.sign_in_time(boot_ns())?;
-                    } else {
-                        self.store_what_is_due()?;
                     }
                     self.pack(ticks);
                 }

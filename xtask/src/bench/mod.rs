@@ -31,6 +31,7 @@ fn number(count: u64) -> f64 {
 
 pub(crate) const ABOUT: &str = "Runs the measurements (program `bench` of the test crate; root)\n\n\
     stages  only what needs no kernel and no root: from a sample to its event, through the stages, to a record\n\
+    latency only how long it takes from an opened credential to its record in a file, and memory before and after\n    \
     busy    only what a running agent takes of a core for each act, where acts follow one another\n    \
     sinks [quick]  only encoders and sinks, on one core, beside rsyslog and syslog-ng, for docs/PERFORMANCE.md; no root\n\
     overhead [CELL...]  only what it costs the programs it watches, beside nobody and beside auditd, in guests whose clock\n            \
@@ -60,7 +61,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         _ => {}
     }
     let object = probes::ensure()?;
-    let busy = args == ["busy"] || args.first().is_some_and(|first| first == "flood");
+    let busy = args == ["busy"] || args == ["latency"] || args.first().is_some_and(|first| first == "flood");
     if !busy {
         step!("bench: spoor, stages");
         Cmd::cargo()

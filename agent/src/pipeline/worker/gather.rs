@@ -6,19 +6,25 @@
 
 use std::time::Duration;
 
+use crate::kernel::Pace;
 use crate::record::Record;
 
-/// Least time between two batches, ns. The first after some rest is stored at once.
+/// The pace of batches, ns. The first few after some rest are stored at once.
 const GATHER_NS: u64 = 5_000_000;
 /// Most records that wait for that.
 const GATHER_MAX: usize = 1_024;
 
 /// Records that wait for others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gather {
     waiting: Vec<Record>,
-    /// When the next batch may be stored.
-    next_ns: u64,
+    pace: Pace,
+}
+
+impl Default for Gather {
+    fn default() -> Self {
+        Gather { waiting: Vec::new(), pace: Pace::new(GATHER_NS) }
+    }
 }
 
 impl Gather {
@@ -29,11 +35,11 @@ impl Gather {
 
     /// What is to be stored now.
     pub(super) fn due(&mut self, now_ns: u64) -> Vec<Record> {
-        let goes = now_ns >= self.next_ns || self.waiting.len() >= GATHER_MAX;
+        let goes = now_ns >= self.pace.next_ns() || self.waiting.len() >= GATHER_MAX;
         if self.waiting.is_empty() || !goes {
             return Vec::new();
         }
-        self.next_ns = now_ns.saturating_add(GATHER_NS);
+        self.pace.done(now_ns);
         std::mem::take(&mut self.waiting)
     }
 
@@ -44,7 +50,7 @@ impl Gather {
 
     /// How long until what waits is due; `None` where nothing does.
     pub(super) fn left(&self, now_ns: u64) -> Option<Duration> {
-        (!self.waiting.is_empty()).then(|| Duration::from_nanos(self.next_ns.saturating_sub(now_ns)))
+        (!self.waiting.is_empty()).then(|| Duration::from_nanos(self.pace.next_ns().saturating_sub(now_ns)))
     }
 }
 
@@ -63,31 +69,44 @@ mod tests {
         records.iter().map(|record| record.seq).collect()
     }
 
+    /// One that has stored as many batches as are stored at once, and how many that were.
+    fn without_rest(now: u64, made: &mut impl Iterator<Item = Record>) -> (Gather, usize) {
+        let mut gather = Gather::default();
+        for stored in 0.. {
+            gather.add(made.next().into_iter().collect());
+            if gather.due(now).is_empty() {
+                return (Gather { waiting: Vec::new(), ..gather }, stored);
+            }
+        }
+        unreachable!()
+    }
+
     #[test]
-    fn the_first_is_stored_at_once_and_the_next_wait_for_each_other() {
-        let (mut gather, now) = (Gather::default(), 100 * GATHER_NS);
-        let mut made = records(4).into_iter();
+    fn the_first_are_stored_at_once_and_the_next_wait_for_each_other() {
+        let now = 100 * GATHER_NS;
+        let mut none = Gather::default();
+        assert_eq!((none.due(now).len(), none.left(now)), (0, None), "nothing is no batch");
+        let mut made = records(10).into_iter();
+        let (mut gather, at_once) = without_rest(now, &mut made);
+        assert_eq!(at_once, 4);
         let mut add = |gather: &mut Gather| gather.add(made.next().into_iter().collect());
-        assert_eq!((gather.due(now).len(), gather.left(now)), (0, None), "nothing is no batch");
-        add(&mut gather);
-        assert_eq!(numbers(&gather.due(now)), [1]);
         assert_eq!(gather.left(now), None);
         add(&mut gather);
         assert!(gather.due(now + 1).is_empty());
         add(&mut gather);
         assert!(gather.due(now + GATHER_NS - 1).is_empty());
         assert_eq!(gather.left(now + GATHER_NS - 1), Some(Duration::from_nanos(1)));
-        assert_eq!(numbers(&gather.due(now + GATHER_NS)), [2, 3]);
+        assert_eq!(numbers(&gather.due(now + GATHER_NS)), [6, 7]);
         add(&mut gather);
-        assert_eq!(numbers(&gather.due(now + 2 * GATHER_NS)), [4]);
+        assert!(gather.due(now + 2 * GATHER_NS - 1).is_empty());
+        assert_eq!(numbers(&gather.due(now + 2 * GATHER_NS)), [8]);
     }
 
     #[test]
     fn a_flood_does_not_wait_and_the_end_leaves_nothing() {
-        let (mut gather, now) = (Gather::default(), 100 * GATHER_NS);
-        let mut made = records(GATHER_MAX + 3);
-        gather.add(made.drain(..1).collect());
-        assert_eq!(gather.due(now).len(), 1);
+        let now = 100 * GATHER_NS;
+        let (mut gather, _) = without_rest(now, &mut records(5).into_iter());
+        let mut made = records(GATHER_MAX + 2);
         gather.add(made.drain(..GATHER_MAX - 1).collect());
         assert!(gather.due(now).is_empty());
         gather.add(made.drain(..1).collect());

@@ -45,6 +45,7 @@ fn main() -> Result<()> {
             drop(fs::File::open(path)?);
             Ok(())
         }
+        ["latency"] => measure(&[&acts]),
         ["busy"] => measure(&[&acts, &busy]),
         ["flood", acts @ ..] => measure(&[&|place| flood::flood(place, acts)]),
         ["cgroup", group, "flood", act, pace, made, directory] => {
@@ -55,7 +56,7 @@ fn main() -> Result<()> {
             fs::write(Path::new(group).join("cgroup.procs"), "0")?;
             work_off(work, Duration::from_micros(apart_us.parse()?), Path::new(directory))
         }
-        _ => bail!("usage: bench [busy | flood [ACTS...]]"),
+        _ => bail!("usage: bench [latency | busy | flood [ACTS...]]"),
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn say(place: &Place, capture: &Path, auditd: Value) -> Result<()> {
         }
     }
     let said = String::from_utf8_lossy(&replay.stdout);
-    let said = said.lines().next().unwrap_or_default();
+    let said = said.lines().find(|line| line.contains(" events")).unwrap_or_default().trim();
     println!("spoor-bench: {}", json!({ "spoor": { "bytes": bytes, "replay": said }, "auditd": auditd }));
     Ok(())
 }
