@@ -1,7 +1,7 @@
 //! The only writer of the rings: number the sample, ask for room, fill it in, submit it; or count the refusal.
 //!
 //! The clock is read when there is room, and not before (`head`): so the reader knows that what happened before a time has
-//! its place in a ring by then (docs/adr/0041).
+//! its place in a ring by then (docs/adr/0040).
 
 use aya_ebpf::bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;

@@ -93,7 +93,7 @@ pub fn day(place: &Place, beside_auditd: bool) -> Result<()> {
     verdict(place, "deed", deed());
     let told = auditd.map(beside::stop).transpose().context("stop auditd")?;
     verdict(place, "capture", finish(place, recorder, &capture));
-    told.map_or(Ok(()), |told| beside::say(place, &capture, told).context("compare with auditd"))
+    told.map_or(Ok(()), |told| beside::say(place, &capture, &told).context("compare with auditd"))
 }
 
 impl Station {

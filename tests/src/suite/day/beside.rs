@@ -60,7 +60,7 @@ pub(super) fn stop(mut child: Child) -> Result<Value> {
 }
 
 /// Replays the capture into a store, and says what both came to.
-pub(super) fn say(place: &Place, capture: &Path, auditd: Value) -> Result<()> {
+pub(super) fn say(place: &Place, capture: &Path, auditd: &Value) -> Result<()> {
     let store = place.work.join("day-store");
     let replay = Command::new(&place.spoor).arg("replay").arg(capture).arg("--store").arg(&store).output()?;
     ensure!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
