@@ -43,8 +43,8 @@ const BURST: usize = 4_096;
 /// busy host for some hundred milliseconds.
 const UNFINISHED_NS: u64 = 2_000_000_000;
 /// Most events in one batch, and batches that may wait for the pipeline: half a second of a flood, and some 10 MB. A ring has
-/// room for a tenth of that. When the pipeline is that far behind, the reader waits, the rings fill, and the kernel counts what
-/// it cannot keep: loss is counted in one place.
+/// room for less than a tenth of that. When the pipeline is that far behind, the reader waits, the rings fill, and the kernel
+/// counts what it cannot keep: loss is counted in one place.
 const BATCH: usize = 128;
 const BATCHES: usize = 128;
 
