@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::PATIENCE;
@@ -67,8 +69,23 @@ pub(crate) fn start(rules: &str, laurel: bool) -> Result<Child> {
     Ok(child)
 }
 
+/// How many records it has lost so far, as the kernel counts them.
+pub(crate) fn lost() -> Result<u64> {
+    let status = ctl(&["-s"])?;
+    let lost = status.lines().find_map(|line| line.strip_prefix("lost ")).context("auditctl -s")?;
+    Ok(lost.trim().parse()?)
+}
+
+/// Ends it, when nothing is asked of the kernel any more; gives what it told.
+pub(crate) fn end(mut child: Child) -> Result<Value> {
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+    let ended = child.wait()?;
+    ensure!(ended.success(), "auditd ended with {ended}");
+    Ok(told())
+}
+
 /// What is in its log: the bytes, and the calls by the keys of their rules.
-pub(crate) fn told() -> Value {
+fn told() -> Value {
     let log = fs::read(LOG).unwrap_or_default();
     let told = |key: &str| {
         log.split(|byte| *byte == b'\n')

@@ -10,6 +10,18 @@ use serde_json::Value;
 
 use crate::PATIENCE;
 
+/// Bytes of a store's files with records.
+pub(crate) fn stored_bytes(store: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(store)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("records-") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
+}
+
 /// A growing file of records.
 #[derive(Debug)]
 pub struct Records {

@@ -2,18 +2,16 @@
 //! hands on to laurel; or a spoor that was built without one of its techniques.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Child;
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use super::hooks::Hooks;
 use super::load::{DISK_SECRETS, SECRETS};
 use crate::agent::{Agent, Samples};
-use crate::records::last_heartbeat;
+use crate::records::{last_heartbeat, stored_bytes};
 use crate::{Place, auditd};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,12 +127,7 @@ impl Running {
         match self {
             Self::Nobody | Self::Hooks(_) => Ok(json!({})),
             Self::Agent(_, agent) => status(agent),
-            Self::Audit(..) => {
-                let status = auditd::ctl(&["-s"])?;
-                let lost =
-                    status.lines().find_map(|line| line.strip_prefix("lost ")).context("auditctl -s")?;
-                Ok(json!({ "dropped": { "lost": lost.trim().parse::<u64>()? } }))
-            }
+            Self::Audit(..) => Ok(json!({ "dropped": { "lost": auditd::lost()? } })),
         }
     }
 
@@ -171,16 +164,13 @@ impl Running {
                 let last = last_heartbeat(&records.all);
                 let mut counters =
                     last.and_then(|last| last.get("counters")).context("no last heartbeat")?.clone();
-                counters["bytes"] = stored(&directory.join("store"))?.into();
+                counters["bytes"] = stored_bytes(&directory.join("store"))?.into();
                 fs::remove_dir_all(directory)?;
                 Ok(counters)
             }
-            Self::Audit(_, mut child) => {
+            Self::Audit(_, child) => {
                 audit_off()?;
-                kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
-                let ended = child.wait()?;
-                ensure!(ended.success(), "auditd ended with {ended}");
-                let told = auditd::told();
+                let told = auditd::end(child)?;
                 for log in [auditd::LOG, "/var/log/laurel/audit.log"] {
                     drop(fs::remove_file(log)); // who watches writes one of them
                 }
@@ -188,18 +178,6 @@ impl Running {
             }
         }
     }
-}
-
-/// Bytes of the files with records.
-fn stored(store: &Path) -> Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(store)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("records-") {
-            bytes += entry.metadata()?.len();
-        }
-    }
-    Ok(bytes)
 }
 
 /// What the agent says of its samples at its socket.

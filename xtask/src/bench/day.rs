@@ -34,15 +34,18 @@ struct Auditd {
 }
 
 pub(super) fn main(args: &[String]) -> Result<ExitCode> {
-    let console = match args {
+    let consoles = match args {
         [] => vm::beside_auditd()?,
         [from, log] if from == "--from" => {
-            std::fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?
+            let said = std::fs::read_to_string(log).with_context(|| format!("cannot read {log}"))?;
+            vec![(log.clone(), said)]
         }
         _ => anyhow::bail!("usage: bench day [--from LOG]"),
     };
-    let day: Day = super::figures(&console).next().context("the guest said no figures")??;
-    println!("{}", table(&day)?);
+    for (from, said) in consoles {
+        let day: Day = super::figures(&said).next().with_context(|| format!("{from} says no figures"))??;
+        println!("{}", table(&day)?);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,4 @@
-//! `vm --day`: an ordinary day of a Debian is recorded anew; `bench day`: auditd looks on, too.
+//! `vm --day`: an ordinary day of a Debian is recorded anew.
 
 use std::fs;
 use std::io::Read as _;
@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::GzDecoder;
 
-use super::boot::Outcome;
 use super::matrix::Matrix;
 use super::{archive, boot, debian, pack, prepare, remove};
 use crate::sh::step;
@@ -19,33 +18,8 @@ const COMMITTED: &str = "tests/captures/day.spoor.gz";
 const MOST: usize = 1 << 20;
 
 pub(super) fn record() -> Result<ExitCode> {
-    let outcome = play("")?;
-    let from = boot::capture_file();
-    let bytes = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
-    ensure!(bytes.len() <= MOST, "the capture has {} bytes, and {MOST} are room enough", bytes.len());
-    let mut capture = Vec::new();
-    GzDecoder::new(&bytes[..]).read_to_end(&mut capture).context("the capture did not come out whole")?;
-    let to = paths::root().join(COMMITTED);
-    let folder = to.parent().context("it has a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    fs::write(&to, &bytes).with_context(|| format!("cannot write {}", to.display()))?;
-    step!("vm: {COMMITTED}: {} bytes, {} unpacked, in {:.0} s", bytes.len(), capture.len(), outcome.seconds);
-    println!("what comes of it: cargo test -p spoor --lib tests::day -- --nocapture");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The console of a day on which auditd looks on, too; it is not kept.
-pub(crate) fn beside_auditd() -> Result<String> {
-    let log = play(" spoor.beside=auditd")?.log;
-    let said = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
-}
-
-/// Boots the guest that has a day, with more words of its command line.
-fn play(words: &str) -> Result<Outcome> {
-    let mut boot = Matrix::read()?.day()?;
-    words.clone_into(&mut boot.asked);
-    debian::possible(boot.cell.system, "a day")?;
+    let boot = Matrix::read()?.day()?;
+    debian::possible(boot.cell.system, "--day")?;
     let boots = [boot];
     prepare(&boots, false)?;
     let object = probes::ensure()?;
@@ -61,5 +35,16 @@ fn play(words: &str) -> Result<Outcome> {
     if !reasons.is_empty() {
         bail!("{}: {}\n{}", boot.name(), reasons.join("\n"), boot::tail(&outcome.log));
     }
-    Ok(outcome)
+    let from = boot::capture_file();
+    let bytes = fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+    ensure!(bytes.len() <= MOST, "the capture has {} bytes, and {MOST} are room enough", bytes.len());
+    let mut capture = Vec::new();
+    GzDecoder::new(&bytes[..]).read_to_end(&mut capture).context("the capture did not come out whole")?;
+    let to = paths::root().join(COMMITTED);
+    let folder = to.parent().context("it has a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::write(&to, &bytes).with_context(|| format!("cannot write {}", to.display()))?;
+    step!("vm: {COMMITTED}: {} bytes, {} unpacked, in {:.0} s", bytes.len(), capture.len(), outcome.seconds);
+    println!("what comes of it: cargo test -p spoor --lib tests::day -- --nocapture");
+    Ok(ExitCode::SUCCESS)
 }

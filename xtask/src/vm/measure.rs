@@ -51,6 +51,13 @@ pub(crate) fn soaked(minutes: u32) -> Result<Vec<(String, String)>> {
     consoles(&boots, &format!("for {minutes} minutes"), &[])
 }
 
+/// Boots the cell that has an ordinary day, on which auditd looks on, too; gives its console. What is recorded is not kept.
+pub(crate) fn beside_auditd() -> Result<Vec<(String, String)>> {
+    let mut boot = Matrix::read()?.day()?;
+    boot.asked = " spoor.beside=auditd".to_owned();
+    consoles(&[boot], "beside auditd; it takes some minutes", &[])
+}
+
 fn consoles(boots: &[Boot], how: &str, without: &[&str]) -> Result<Vec<(String, String)>> {
     for boot in boots {
         debian::possible(boot.cell.system, &boot.name())?;

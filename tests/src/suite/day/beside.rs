@@ -4,11 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
 
-use anyhow::{Context, Result, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use crate::records::stored_bytes;
 use crate::{Place, auditd};
 
 /// The credentials of this house: read, written, changed. The agent's catalogue has many more.
@@ -46,15 +45,11 @@ pub(super) fn start() -> Result<Child> {
 }
 
 /// Ends it; what it told, and what it lost.
-pub(super) fn stop(mut child: Child) -> Result<Value> {
-    let status = auditd::ctl(&["-s"])?;
-    let lost = status.lines().find_map(|line| line.strip_prefix("lost ")).context("auditctl -s")?;
-    let lost: u64 = lost.trim().parse()?;
+pub(super) fn stop(child: Child) -> Result<Value> {
+    let lost = auditd::lost()?;
     auditd::ctl(&["-D"])?;
     auditd::ctl(&["-e", "0"])?;
-    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
-    ensure!(child.wait()?.success(), "auditd failed");
-    let mut told = auditd::told();
+    let mut told = auditd::end(child)?;
     told["lost"] = lost.into();
     Ok(told)
 }
@@ -64,15 +59,11 @@ pub(super) fn say(place: &Place, capture: &Path, auditd: &Value) -> Result<()> {
     let store = place.work.join("day-store");
     let replay = Command::new(&place.spoor).arg("replay").arg(capture).arg("--store").arg(&store).output()?;
     ensure!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
-    let mut bytes = 0;
-    for entry in fs::read_dir(&store)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("records-") {
-            bytes += entry.metadata()?.len();
-        }
-    }
     let said = String::from_utf8_lossy(&replay.stdout);
     let said = said.lines().find(|line| line.contains(" events")).unwrap_or_default().trim();
-    println!("spoor-bench: {}", json!({ "spoor": { "bytes": bytes, "replay": said }, "auditd": auditd }));
+    println!(
+        "spoor-bench: {}",
+        json!({ "spoor": { "bytes": stored_bytes(&store)?, "replay": said }, "auditd": auditd })
+    );
     Ok(())
 }
