@@ -17,6 +17,7 @@ mod kept;
 mod members;
 mod node;
 mod parts;
+mod process_id;
 mod read;
 mod reference;
 mod shape;
@@ -36,6 +37,7 @@ pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
 pub use node::{Member, Name, Node, Tree};
 pub(crate) use node::{comma, first_bytes, has, write, write_list, write_read, write_text};
+pub(crate) use process_id::process_id;
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -4,8 +4,8 @@
 //! may be kept goes on in `records-2026-01-02.2.sqlite`, so that retention, which drops whole files only, always has
 //! something to drop. Beside them `state.sqlite` (cursors of the sinks, anchors) and `lock`, held by the one daemon that writes.
 //!
-//! **Packs.** The newest records of a file are rows; the oldest are packed by some hundreds, in a fortieth of the room. It makes
-//! no difference to any reader.
+//! **Packs.** The newest records of a file are rows; the oldest are packed by some hundreds, in a fortieth of the room, and
+//! condensed to two fifths of that when there is time. It makes no difference to any reader.
 //!
 //! **Hash chain.** As [`crate::evidence`] has it, from file to file. A file that is dropped leaves an *anchor*: its last number
 //! and hash, so that what remains still verifies. That the newest records were cut off shows where a head, or a sink's
@@ -18,6 +18,7 @@
 //! appended, a power cut at most the last moments, and never the store.
 
 mod agree;
+mod condense;
 mod error;
 mod filter;
 mod life;

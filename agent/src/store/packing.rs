@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
+use super::condense::Condensing;
 use super::error::At as _;
 use super::packs::{self, Found, Index};
 use super::period::{self, Name, Period, number, signed};
@@ -38,6 +39,8 @@ pub(super) struct Packing {
     pub(super) seals: Seals,
     /// Finished files with rows.
     finished: VecDeque<Name>,
+    /// What is to be condensed yet.
+    pub(super) condensing: Condensing,
 }
 
 /// What came of one attempt.
@@ -65,6 +68,8 @@ impl Packing {
             let any = "SELECT EXISTS (SELECT 1 FROM records)";
             if connection.query_row(any, [], |row| row.get(0)).at(&path)? {
                 packing.finished.push_back(*name);
+            } else if packs::are_loose(&connection).at(&path)? {
+                packing.condensing.file(*name);
             }
         }
         Ok(packing)
@@ -80,6 +85,7 @@ impl Packing {
         self.finished.push_back(finished);
         (self.rows, self.stuck) = (0, false);
         self.seals.clear();
+        self.condensing.packed();
     }
 }
 
@@ -114,8 +120,9 @@ impl Store {
         while !self.packing.finished.is_empty() {
             self.pack_finished()?;
         }
+        self.condense_all()?;
         if let Some(period) = &self.current {
-            give_back(&period.connection).at(&period.path)?;
+            give_back(&period.connection, ALL).at(&period.path)?;
         }
         Ok(())
     }
@@ -123,7 +130,10 @@ impl Store {
     fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
         let Some(period) = &mut self.current else { return Ok(()) };
         match step(period, keep, PACK, &mut self.packing.seals) {
-            Ok(Step::Packed(rows)) => self.packing.rows = self.packing.rows.saturating_sub(rows),
+            Ok(Step::Packed(rows)) => {
+                self.packing.rows = self.packing.rows.saturating_sub(rows);
+                self.packing.condensing.packed();
+            }
             Ok(Step::Done) => self.packing.rows = 0,
             Ok(Step::Stuck(seq)) => {
                 self.packing.stuck = true;
@@ -155,6 +165,7 @@ impl Store {
         let packed = if there { finish(&self.dir, name) } else { Ok(true) };
         if !matches!(&packed, Ok(false)) && packed.as_ref().err().is_none_or(|error| !passes(error)) {
             self.packing.finished.pop_front();
+            self.packing.condensing.file(name);
         }
         packed.map(drop)
     }
@@ -165,14 +176,14 @@ fn finish(dir: &Path, name: Name) -> Result<bool, StoreError> {
     let mut period = Period::open(dir, name)?;
     match step(&mut period, 0, PACK, &mut Seals::default())? {
         Step::Packed(_) => return Ok(false),
-        Step::Done => give_back(&period.connection).at(&period.path)?,
+        Step::Done => give_back(&period.connection, ALL).at(&period.path)?,
         Step::Stuck(seq) => tell(name, seq),
     }
     Ok(true)
 }
 
 /// What will be otherwise when it is tried again. Else it is the file, which is looked at when the store is opened next.
-fn passes(error: &StoreError) -> bool {
+pub(super) fn passes(error: &StoreError) -> bool {
     if let StoreError::Corrupt { path, .. } = error {
         mend::suspect(path);
     }
@@ -264,15 +275,22 @@ fn known(
     Some(found).filter(|found| follows && Found::at_a_glance(mark.seq, body).as_ref() == Some(found))
 }
 
-/// Gives the pages that packing has freed back to the file system.
-fn give_back(connection: &Connection) -> rusqlite::Result<()> {
+/// All free pages of a file.
+pub(super) const ALL: u32 = 0;
+
+/// Gives pages that packing has freed back to the file system, at most so many.
+pub(super) fn give_back(connection: &Connection, pages: u32) -> rusqlite::Result<()> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("freelist_count")? == 0 {
         return Ok(());
     }
     // A file of an older agent has no map of its pages, and is written anew: it is small by now.
-    let how = if number("auto_vacuum")? == 0 { "VACUUM" } else { "PRAGMA incremental_vacuum" };
-    let mut give = connection.prepare(how)?;
+    let how = match (number("auto_vacuum")?, pages) {
+        (0, ALL) => "VACUUM".to_owned(),
+        (0, _) => return Ok(()),
+        _ => format!("PRAGMA incremental_vacuum({pages})"),
+    };
+    let mut give = connection.prepare(&how)?;
     let mut rows = give.query([])?;
     // It goes one page a step.
     while rows.next()?.is_some() {}

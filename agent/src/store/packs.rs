@@ -16,11 +16,13 @@ use super::{StoreError, Stored};
 use crate::evidence::Mark;
 use crate::record::{Members, Strange, nanoseconds};
 
-/// Version of the schema of files with these tables. Those of version 1 have none.
-pub(super) const VERSION: i64 = 2;
+/// Version of the schema of files with these tables.
+pub(super) const VERSION: i64 = 3;
+/// Those of this version have no [`LOOSE`], and those before it no packs.
+const WITHOUT_LOOSE: i64 = 2;
 
 /// `pack` is the number of the last record in it. `told` is how far behind `first` the first action, or record of type `chain`, is.
-pub(super) const SCHEMA: &str = "
+const PACKS: &str = "
 CREATE TABLE packs (
   last INTEGER PRIMARY KEY, first INTEGER NOT NULL, records INTEGER NOT NULL, from_ns INTEGER NOT NULL,
   until_ns INTEGER NOT NULL, before BLOB NOT NULL, hash BLOB NOT NULL, pack BLOB NOT NULL
@@ -30,6 +32,14 @@ CREATE TABLE pack_chains (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE pack_types (type TEXT NOT NULL, pack INTEGER NOT NULL, PRIMARY KEY (type, pack)) STRICT, WITHOUT ROWID;
 ";
+
+/// The packs that were not condensed yet.
+const LOOSE: &str = "CREATE TABLE loose (pack INTEGER PRIMARY KEY) STRICT;";
+
+/// What makes these tables in a new file.
+pub(super) fn schema() -> String {
+    format!("{PACKS}{LOOSE}")
+}
 
 /// What is known of a pack without unpacking it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +67,23 @@ pub(super) fn meta(row: &Row<'_>) -> rusqlite::Result<Meta> {
     })
 }
 
-/// Whether a file has these tables.
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT user_version FROM pragma_user_version", [], |row| row.get(0))
+}
+
+/// Whether a file has packs.
 pub(super) fn are_in(connection: &Connection) -> rusqlite::Result<bool> {
-    let version: i64 =
-        connection.query_row("SELECT user_version FROM pragma_user_version", [], |row| row.get(0))?;
-    Ok(version >= VERSION)
+    Ok(version(connection)? >= WITHOUT_LOOSE)
+}
+
+/// Whether some packs of a file were not condensed yet.
+pub(super) fn are_loose(connection: &Connection) -> rusqlite::Result<bool> {
+    let of = match version(connection)? {
+        VERSION.. => "loose",
+        WITHOUT_LOOSE => "packs",
+        _ => return Ok(false),
+    };
+    connection.query_row(&format!("SELECT EXISTS (SELECT 1 FROM {of})"), [], |row| row.get(0))
 }
 
 /// The last record that is packed.
@@ -75,10 +97,12 @@ pub(super) fn end(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
 
 /// Makes the tables in a file of a version that had none.
 pub(super) fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
-    if are_in(connection)? {
-        return Ok(());
-    }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={VERSION};COMMIT;"))
+    let tables = match version(connection)? {
+        VERSION.. => return Ok(()),
+        WITHOUT_LOOSE => format!("{LOOSE}INSERT INTO loose SELECT last FROM packs;"),
+        _ => schema(),
+    };
+    connection.execute_batch(&format!("BEGIN IMMEDIATE;{tables}PRAGMA user_version={VERSION};COMMIT;"))
 }
 
 /// Unpacks the pack that ends with that record. `None`: there is none.
@@ -206,6 +230,11 @@ pub(super) fn told(first: i64, behind: Option<i64>) -> Told {
     Told { first: number(first), told: behind.map(|behind| number(first.saturating_add(behind))) }
 }
 
+/// The number before the first is what numbers are counted from: what is missing before a pack is no matter of its own.
+pub(super) fn near(before: Mark, first: u64) -> Mark {
+    Mark { seq: first.saturating_sub(1), hash: before.hash }
+}
+
 /// Puts a pack of records in that follow `before`.
 pub(super) fn insert(
     connection: &Connection,
@@ -218,14 +247,26 @@ pub(super) fn insert(
     else {
         return Ok(());
     };
-    // The number before the first is what numbers are counted from: what is missing before a pack is no matter of its own.
-    let near = Mark { seq: first.seq.saturating_sub(1), hash: before.hash };
-    let bytes =
-        pack::pack(near, records).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let bytes = pack::pack(near(before, first.seq), records)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let meta = Meta { first: first.seq, end: *end, records: records.len() as u64, from_ns, until_ns };
+    put(connection, &meta, before, &bytes, index)?;
+    connection.prepare_cached("INSERT INTO loose VALUES (?)")?.execute([signed(end.seq)])?;
+    Ok(())
+}
+
+/// Puts the bytes of a pack in, and what it is found by.
+pub(super) fn put(
+    connection: &Connection,
+    meta: &Meta,
+    before: Mark,
+    bytes: &[u8],
+    index: &Index,
+) -> rusqlite::Result<()> {
+    let Meta { first, end, records, from_ns, until_ns } = *meta;
     let mut insert = connection.prepare_cached("INSERT INTO packs VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
-    let (last, first) = (signed(end.seq), signed(first.seq));
-    let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
-    insert.execute(params![last, first, count, from_ns, until_ns, before.hash, end.hash, bytes])?;
+    let (last, first, records) = (signed(end.seq), signed(first), signed(records));
+    insert.execute(params![last, first, records, from_ns, until_ns, before.hash, end.hash, bytes])?;
     let mut insert = connection.prepare_cached("INSERT INTO pack_chains VALUES (?, ?, ?, ?)")?;
     for (chain, told) in &index.chains {
         let behind = told.told.map(|seq| signed(seq - told.first));
@@ -236,6 +277,20 @@ pub(super) fn insert(
         insert.execute(params![kind, last])?;
     }
     Ok(())
+}
+
+/// Takes a pack out, and what it is found by. Whether it was there.
+pub(super) fn remove(connection: &Connection, last: u64, index: &Index) -> rusqlite::Result<bool> {
+    let last = signed(last);
+    let mut delete = connection.prepare_cached("DELETE FROM pack_chains WHERE chain = ? AND pack = ?")?;
+    for chain in index.chains.keys() {
+        delete.execute(params![chain, last])?;
+    }
+    let mut delete = connection.prepare_cached("DELETE FROM pack_types WHERE type = ? AND pack = ?")?;
+    for kind in &index.types {
+        delete.execute(params![kind, last])?;
+    }
+    Ok(connection.prepare_cached("DELETE FROM packs WHERE last = ?")?.execute([last])? == 1)
 }
 
 /// Whether a pack is found by what its records are found by. Gives how many chains and types these are, or what it is not

@@ -109,7 +109,7 @@ const GIVES_BACK: &str = "PRAGMA auto_vacuum=INCREMENTAL;\n";
 /// What makes a file of records that goes on after `start`.
 pub(super) fn script(start: Mark) -> String {
     let (seq, hash, version) = (signed(start.seq), hex::encode(&start.hash), packs::VERSION);
-    let tables = format!("{SCHEMA}{}PRAGMA user_version={version};", packs::SCHEMA);
+    let tables = format!("{SCHEMA}{}PRAGMA user_version={version};", packs::schema());
     format!("{GIVES_BACK}{}", initial(&format!("{tables}INSERT INTO start VALUES ({seq}, x'{hash}');")))
 }
 

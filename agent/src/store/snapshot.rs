@@ -24,8 +24,10 @@ const CACHE_MAX: usize = 8 << 20;
 pub(super) struct Cache(VecDeque<(PathBuf, u64, Arc<Pack>)>);
 
 impl Cache {
-    fn find(&mut self, path: &Path, last: u64) -> Option<Arc<Pack>> {
-        let at = self.0.iter().position(|(of, end, _)| *end == last && of == path)?;
+    fn find(&mut self, path: &Path, last: u64, first: u64) -> Option<Arc<Pack>> {
+        let is = |pack: &Pack| pack.records().next().is_some_and(|record| record.mark.seq == first);
+        // A pack that was condensed since may begin earlier.
+        let at = self.0.iter().position(|(of, end, pack)| *end == last && of == path && is(pack))?;
         let found = self.0.remove(at)?;
         let pack = Arc::clone(&found.2);
         self.0.push_front(found);
@@ -308,11 +310,13 @@ impl Snapshot<'_> {
 
     fn pack(&self, last: u64) -> Result<Arc<Pack>, StoreError> {
         let mut cache = self.cache.borrow_mut();
-        if let Some(pack) = cache.find(self.path, last) {
-            return Ok(pack);
-        }
         // An index may name a pack that is not there.
         let missing = || packs::damaged(self.path, last, super::pack::Flaw::Cut);
+        let first = "SELECT first FROM packs WHERE last = ?";
+        let first: Option<u64> = self.rows(first, [signed(last)], |row| row.get(0).map(number))?.pop();
+        if let Some(pack) = cache.find(self.path, last, first.ok_or_else(missing)?) {
+            return Ok(pack);
+        }
         let pack = Arc::new(packs::read(&self.transaction, self.path, last)?.ok_or_else(missing)?);
         cache.add(self.path, last, &pack);
         Ok(pack)

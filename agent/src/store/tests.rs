@@ -1,3 +1,4 @@
+mod condense;
 mod damage;
 mod evidence;
 mod packs;
@@ -59,6 +60,7 @@ enum Step {
     Append { count: u64, later_ns: i64 },
     Pack { records: usize },
     PackWhenIdle,
+    Condense,
     Reopen,
     Retain,
 }
@@ -68,6 +70,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..20_u64, -DAY_NS / 4..DAY_NS / 2).prop_map(|(count, later_ns)| Step::Append { count, later_ns }),
         2 => (1..40_usize).prop_map(|records| Step::Pack { records }),
         1 => Just(Step::PackWhenIdle),
+        1 => Just(Step::Condense),
         1 => Just(Step::Reopen),
         1 => Just(Step::Retain),
     ];
@@ -96,6 +99,7 @@ proptest! {
                 }
                 Step::Pack { records } => store.pack_some(records),
                 Step::PackWhenIdle => store.pack(true).unwrap(),
+                Step::Condense => store.condense_some(),
                 Step::Reopen => {
                     drop(store);
                     store = Store::open(dir.path(), KEEP).unwrap();

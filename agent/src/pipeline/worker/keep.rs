@@ -90,6 +90,13 @@ impl<D: Describe, H: Host> Worker<D, H> {
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => tracing::error!("records stay unpacked: {error}"),
         }
+        if !idle {
+            return;
+        }
+        match self.around.store.condense() {
+            Ok(()) | Err(StoreError::Full { .. }) => {}
+            Err(error) => tracing::error!("records take more room than they need: {error}"),
+        }
     }
 
     pub(super) fn store(&mut self, records: &[Record]) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
-//! A pack: many records that follow each other, in few bytes.
+//! A pack: many records that follow each other, in few bytes. There are two forms: one is made at once ([`pack`]), the other
+//! when there is time for it ([`condense`], [`coded`]).
 //!
 //! ```text
 //! version, 1 byte
@@ -15,6 +16,7 @@
 //! the records, and one byte of each hash is enough to find the first record that was changed.
 
 mod bytes;
+mod coded;
 mod copies;
 
 use std::io::{Read as _, Write as _};
@@ -34,6 +36,8 @@ pub(super) const TEXT_MAX: usize = 16 << 20;
 const RECORDS_MAX: usize = 1 << 16;
 /// Most bytes that a pack is inflated to: no more are written for records of [`TEXT_MAX`] bytes.
 const INFLATED_MAX: u64 = TEXT_MAX as u64 + (2 << 20);
+/// Most bytes of records with their stamps.
+const WHOLE_MAX: usize = TEXT_MAX + 80 * RECORDS_MAX;
 /// A level higher takes a third more time for a hundredth of the bytes.
 const LEVEL: u32 = 4;
 
@@ -52,6 +56,9 @@ pub enum Flaw {
     /// Its lengths and numbers do not fit together.
     #[error("its lengths are not those of its records")]
     Lengths,
+    /// What is coded in it are no records.
+    #[error("no records are coded in it")]
+    Coded,
     /// There is more in it than in any pack.
     #[error("more than may be in a pack")]
     Large,
@@ -144,12 +151,25 @@ pub(super) fn deflated(plain: &[u8]) -> Vec<u8> {
     written.unwrap_or_default()
 }
 
+/// Packs them in the form that takes less room and more time. `None`: they would not come back as they are.
+pub(super) fn condense(before: Mark, records: &[(Mark, &[u8])]) -> Option<Vec<u8>> {
+    let coded = coded::pack(before, records)?;
+    let again = unpack(before, &coded).ok()?;
+    let same = again.records().map(|record| (record.mark, record.body)).eq(records.iter().copied());
+    same.then_some(coded)
+}
+
 /// The records of a pack after `before`. Whether they are those that were packed, hashes have to say.
 pub(super) fn unpack(before: Mark, pack: &[u8]) -> Result<Pack, Flaw> {
-    let (version, deflated) = pack.split_first().ok_or(Flaw::Cut)?;
-    if *version != VERSION {
-        return Err(Flaw::Version(*version));
+    match pack.split_first() {
+        Some((&VERSION, deflated)) => inflate(before, deflated),
+        Some((&coded::VERSION, coded)) => coded::unpack(before, coded),
+        Some((version, _)) => Err(Flaw::Version(*version)),
+        None => Err(Flaw::Cut),
     }
+}
+
+fn inflate(before: Mark, deflated: &[u8]) -> Result<Pack, Flaw> {
     let mut plain = Vec::new();
     let read = DeflateDecoder::new(deflated).take(INFLATED_MAX + 1).read_to_end(&mut plain);
     read.map_err(|_| Flaw::Deflate)?;
@@ -165,32 +185,55 @@ pub(super) fn unpack(before: Mark, pack: &[u8]) -> Result<Pack, Flaw> {
     let total = lengths.iter().try_fold(0_usize, |sum, length| sum.checked_add(length >> 1));
     let total = total.filter(|total| *total <= TEXT_MAX).ok_or(Flaw::Large)?;
     let text = copies::join(bytes, total)?;
-    let of_each = numbers.into_iter().zip(lengths).zip(hashes);
-    stamped(before, &text, of_each.map(|((above, length), told)| (above as u64, length, *told)))
-}
-
-/// Gives each record its stamp again.
-fn stamped(
-    before: Mark,
-    mut text: &[u8],
-    of_each: impl ExactSizeIterator<Item = (u64, usize, u8)>,
-) -> Result<Pack, Flaw> {
-    let mut places = Vec::with_capacity(of_each.len());
-    let mut whole = Vec::with_capacity(text.len() + 80 * of_each.len());
-    let mut last = before;
-    for (above, length, told) in of_each {
+    let (mut text, mut making) = (text.as_slice(), Making::after(before));
+    for ((above, length), told) in numbers.into_iter().zip(lengths).zip(hashes) {
         let (body, rest) = text.split_at_checked(length >> 1).ok_or(Flaw::Lengths)?;
         text = rest;
-        let start = whole.len();
-        whole.extend_from_slice(body);
-        if length & 1 == 1 {
-            put_stamp(&mut whole, &last.hash);
-        }
-        let seq = last.seq.checked_add(1).and_then(|next| next.checked_add(above)).ok_or(Flaw::Lengths)?;
-        last = last.then(seq, whole.get(start..).unwrap_or_default());
-        places.push(Place { mark: last, start, end: whole.len(), told });
+        making.add(above as u64, *told, |whole| {
+            whole.extend_from_slice(body);
+            Ok(length & 1 == 1)
+        })?;
     }
-    Ok(Pack { text: whole, places })
+    Ok(making.made())
+}
+
+/// A pack whose records are read one after the other.
+#[derive(Debug)]
+struct Making {
+    last: Mark,
+    pack: Pack,
+}
+
+impl Making {
+    fn after(before: Mark) -> Self {
+        Self { last: before, pack: Pack { text: Vec::new(), places: Vec::new() } }
+    }
+
+    /// The next record, which `body` writes behind those before it; and whether its stamp is to be put back.
+    fn add(
+        &mut self,
+        above: u64,
+        told: u8,
+        body: impl FnOnce(&mut Vec<u8>) -> Result<bool, Flaw>,
+    ) -> Result<(), Flaw> {
+        let Pack { text, places } = &mut self.pack;
+        let start = text.len();
+        if body(text)? {
+            put_stamp(text, &self.last.hash);
+        }
+        if text.len() > WHOLE_MAX {
+            return Err(Flaw::Large);
+        }
+        let seq =
+            self.last.seq.checked_add(1).and_then(|next| next.checked_add(above)).ok_or(Flaw::Lengths)?;
+        self.last = self.last.then(seq, text.get(start..).unwrap_or_default());
+        places.push(Place { mark: self.last, start, end: text.len(), told });
+        Ok(())
+    }
+
+    fn made(self) -> Pack {
+        self.pack
+    }
 }
 
 #[cfg(test)]
@@ -217,7 +260,8 @@ mod tests {
         made
     }
 
-    fn packed(before: Mark, records: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    /// In both forms.
+    fn packed(before: Mark, records: &[(u64, Vec<u8>)]) -> [Vec<u8>; 2] {
         let mut last = before;
         let records: Vec<(Mark, &[u8])> = records
             .iter()
@@ -226,7 +270,7 @@ mod tests {
                 (last, body.as_slice())
             })
             .collect();
-        pack(before, &records).unwrap()
+        [pack(before, &records).unwrap(), condense(before, &records).unwrap()]
     }
 
     proptest! {
@@ -237,21 +281,23 @@ mod tests {
         ) {
             let before = Mark { seq: start, hash };
             let records = records(before, &bodies);
-            let unpacked = unpack(before, &packed(before, &records)).unwrap();
-            let back: Vec<(u64, Vec<u8>)> =
-                unpacked.records().map(|record| (record.mark.seq, record.body.to_vec())).collect();
-            prop_assert_eq!(&back, &records);
-            prop_assert!(unpacked.records().all(|record| record.fits));
-            let end = records.iter().fold(before, |last, (seq, body)| last.then(*seq, body));
-            prop_assert_eq!(unpacked.end().unwrap_or(before), end);
+            for packed in packed(before, &records) {
+                let unpacked = unpack(before, &packed).unwrap();
+                let back: Vec<(u64, Vec<u8>)> =
+                    unpacked.records().map(|record| (record.mark.seq, record.body.to_vec())).collect();
+                prop_assert_eq!(&back, &records);
+                prop_assert!(unpacked.records().all(|record| record.fits));
+                let end = records.iter().fold(before, |last, (seq, body)| last.then(*seq, body));
+                prop_assert_eq!(unpacked.end().unwrap_or(before), end);
+            }
         }
 
         #[test]
-        fn what_is_cut_or_changed_is_refused_or_does_not_fit(at: prop::sample::Index, bit in 0..8_u8, cut: bool) {
+        fn what_is_cut_or_changed_is_refused_or_does_not_fit(at: prop::sample::Index, bit in 0..8_u8, cut: bool, form in 0..2_usize) {
             let before = Mark { seq: 9, hash: [1; 32] };
             let bodies: Vec<_> = (0..60_u8).map(|n| (2, vec![b'x'; 20 + usize::from(n)], 0)).collect();
             let records = records(before, &bodies);
-            let mut bytes = packed(before, &records);
+            let mut bytes = packed(before, &records)[form].clone();
             let end = unpack(before, &bytes).unwrap().end();
             let at = at.index(bytes.len());
             if cut {
@@ -266,15 +312,11 @@ mod tests {
         }
 
         #[test]
-        fn whatever_it_is_it_is_endured(version: bool, bytes: Vec<u8>, deflate: bool) {
-            let bytes = if deflate {
-                deflated(&bytes)
-            } else if version {
-                [vec![VERSION], bytes].concat()
-            } else {
-                bytes
-            };
+        fn whatever_it_is_it_is_endured(bytes: Vec<u8>, count: u8) {
             let _ = unpack(Mark::NONE, &bytes);
+            let _ = unpack(Mark::NONE, &deflated(&bytes));
+            let _ = unpack(Mark::NONE, &[&[VERSION], bytes.as_slice()].concat());
+            let _ = unpack(Mark::NONE, &[&[coded::VERSION, count], bytes.as_slice()].concat());
         }
     }
 
@@ -288,7 +330,7 @@ mod tests {
     fn a_pack_that_lies_is_refused_before_it_costs_anything() {
         let is = |bytes: &[u8]| unpack(Mark::NONE, bytes).unwrap_err();
         assert_eq!(is(b""), Flaw::Cut);
-        assert_eq!(is(&[2, 3, 0]), Flaw::Version(2));
+        assert_eq!(is(&[3, 3, 0]), Flaw::Version(3));
         assert_eq!(is(&[1, 0xff, 0xff]), Flaw::Deflate);
         assert_eq!(flaw(&[1 << 40], b""), Flaw::Large);
         assert_eq!(flaw(&[9], b"too few"), Flaw::Cut);

@@ -37,7 +37,7 @@ fn some(seq: u64, (kind, chain, later_ns): (usize, u8, i64)) -> Record {
 }
 
 /// Everything that can be asked, and the answers.
-fn answers(dir: &Path, last: u64) -> Vec<String> {
+pub(super) fn answers(dir: &Path, last: u64) -> Vec<String> {
     let reader = Reader::open(dir).unwrap();
     let mut all = Vec::new();
     let spans = [(i64::MIN, i64::MAX), (MIDNIGHT, MIDNIGHT + 500), (MIDNIGHT + 100, MIDNIGHT + DAY_NS + 300)];
@@ -92,7 +92,7 @@ proptest! {
     #[test]
     fn every_answer_is_the_same_with_packs_and_without(
         batches in prop::collection::vec(
-            (prop::collection::vec((0..5_usize, 0..6_u8, 0..1_000_i64, 0..2_u64), 1..20), prop::option::of(1..30_usize), any::<bool>()),
+            (prop::collection::vec((0..5_usize, 0..6_u8, 0..1_000_i64, 0..2_u64), 1..20), prop::option::of(1..30_usize), any::<bool>(), any::<bool>()),
             1..10,
         ),
     ) {
@@ -102,7 +102,7 @@ proptest! {
             let mut plain = Store::open(rows.path(), KEEP).unwrap();
             let mut store = Store::open(packed.path(), KEEP).unwrap();
             let middle = batches.len() / 2;
-            for (at, (batch, records, finished)) in batches.into_iter().enumerate() {
+            for (at, (batch, records, condensed, finished)) in batches.into_iter().enumerate() {
                 let day = if at > middle { DAY_NS } else { 0 };
                 let made: Vec<_> = batch.into_iter().map(|(kind, chain, later, above)| {
                     seq += 1 + above;
@@ -111,6 +111,9 @@ proptest! {
                 plain.append(&made).unwrap();
                 store.append(&made).unwrap();
                 records.into_iter().for_each(|records| store.pack_some(records));
+                if condensed {
+                    store.condense_some();
+                }
                 if finished {
                     store.pack(true).unwrap();
                 }
@@ -128,7 +131,7 @@ proptest! {
 }
 
 /// Thirty records: ten in a pack, ten in another, ten in rows.
-fn two_packs() -> TempDir {
+pub(super) fn two_packs() -> TempDir {
     let dir = TempDir::new().unwrap();
     let mut store = Store::open(dir.path(), KEEP).unwrap();
     store.append(&(1..=30).map(|seq| small(seq, MIDNIGHT + 1)).collect::<Vec<_>>()).unwrap();
@@ -141,7 +144,7 @@ fn two_packs() -> TempDir {
     dir
 }
 
-fn count(dir: &Path, select: &str) -> i64 {
+pub(super) fn count(dir: &Path, select: &str) -> i64 {
     Connection::open(file(dir)).unwrap().query_row(select, [], |row| row.get(0)).unwrap()
 }
 
@@ -169,7 +172,7 @@ fn repack(dir: &Path, edit: impl FnOnce(&mut Bodies)) {
     connection.execute("UPDATE packs SET pack = ? WHERE last = 20", [bytes]).unwrap();
 }
 
-fn why(dir: &Path) -> (u64, Mismatch) {
+pub(super) fn why(dir: &Path) -> (u64, Mismatch) {
     match verify(dir, &[]) {
         Err(VerifyError::Broken { seq, why, .. }) => (seq, why),
         other => panic!("{other:?}"),
@@ -305,8 +308,8 @@ fn what_was_changed_before_it_is_packed_stays_where_it_is() {
 }
 
 /// As an agent before packs left it.
-fn older(dir: &Path) {
-    let sql = "DROP TABLE packs; DROP TABLE pack_chains; DROP TABLE pack_types; PRAGMA user_version=1; PRAGMA auto_vacuum=0; VACUUM";
+pub(super) fn older(dir: &Path) {
+    let sql = "DROP TABLE packs; DROP TABLE loose; DROP TABLE pack_chains; DROP TABLE pack_types; PRAGMA user_version=1; PRAGMA auto_vacuum=0; VACUUM";
     Connection::open(file(dir)).unwrap().execute_batch(sql).unwrap();
 }
 
@@ -338,7 +341,7 @@ fn a_store_of_an_older_agent_is_read_goes_on_and_is_packed() {
     assert_eq!(Reader::open(dir.path()).unwrap().count_after(0).unwrap(), 901);
     verify(dir.path(), &[]).unwrap();
     // An agent that knows no packs says so.
-    assert_eq!(count(dir.path(), "SELECT user_version FROM pragma_user_version"), 2);
+    assert_eq!(count(dir.path(), "SELECT user_version FROM pragma_user_version"), 3);
 }
 
 #[test]
