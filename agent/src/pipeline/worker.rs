@@ -4,6 +4,7 @@ mod gather;
 mod glance;
 mod keep;
 mod reload;
+mod rescan;
 mod roll;
 mod sign;
 mod turn;
@@ -21,6 +22,7 @@ pub use reload::{Fresh, Reload, Settings};
 pub use turn::{Spare, Turn, catch_up};
 
 use self::gather::Gather;
+use self::rescan::Scans;
 use self::roll::Roll;
 use super::Desk;
 use super::resting::Rest;
@@ -101,6 +103,7 @@ pub struct Worker<D, H> {
     rest: Rest,
     /// Made, and not stored yet.
     gather: Gather,
+    scans: Scans,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
     /// When `/proc` is to be read again, after a loss.
@@ -119,6 +122,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             rest: Rest::of(&desk.inventory),
             gather: Gather::default(),
             desk,
+            scans: Scans::of_host(!around.watched.is_empty()),
             around,
             // The scan of the start made rules; what lies here is listed by the next one.
             next_rescan_ns: now,
@@ -152,7 +156,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
     /// [`StoreError`] where the store is broken, or has no room at the end.
     pub fn run(mut self, feed: &Receiver<Vec<Event>>) -> Result<(), StoreError> {
         loop {
-            let left = self.gather.left(boot_ns());
+            let now = boot_ns();
+            let left = [self.gather.left(now), self.scans.left(now)].into_iter().flatten().min();
             match feed.recv_timeout(left.unwrap_or(Duration::from_secs(1))) {
                 Ok(batch) => {
                     self.spare();
@@ -162,6 +167,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     self.gather.add(records);
                     // What happened does not wait for what is due from time to time.
                     self.store_what_is_due()?;
+                    self.take_scan();
                     let ticks = batch.iter().any(|event| event.what == What::Tick);
                     if ticks {
                         let mut records = Vec::new();
@@ -175,7 +181,10 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     }
                     self.pack(ticks);
                 }
-                Err(RecvTimeoutError::Timeout) => self.store_what_is_due()?,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.store_what_is_due()?;
+                    self.take_scan();
+                }
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
@@ -262,7 +271,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             records.extend(self.landed(now, landed));
         }
         if self.around.mounts.changed() || now >= self.next_rescan_ns {
-            self.rescan();
+            self.ask_for_scan(now);
             self.next_rescan_ns = now + RESCAN_NS;
         }
         self.list_resting(now, records);
@@ -320,24 +329,6 @@ impl<D: Describe, H: Host> Worker<D, H> {
         for scanned in found {
             self.enter(&Input::Scan { time_ns: now, scanned }, records);
         }
-    }
-
-    fn rescan(&mut self) {
-        let mut scan = self.around.catalogue.scan();
-        if !self.around.watched.is_empty() {
-            scan.resting.keep_declared();
-        }
-        for problem in &scan.problems {
-            tracing::debug!("{problem}");
-        }
-        let refused = self.around.control.set_watch(&scan.inodes, &scan.entries, &scan.dirs, boot_ns());
-        if refused != 0 {
-            tracing::warn!("{refused} files or directories are not watched: the kernel's tables are full");
-        }
-        self.around.ledger.rules_refused.add(refused);
-        let scanned = self.rest.scanned(&scan.resting);
-        // Of what a scan leaves out, nothing is told by itself.
-        self.enter(&Input::Scan { time_ns: boot_ns(), scanned }, &mut Vec::new());
     }
 
     /// Name and value of everything that is counted, the kernel's side first.
