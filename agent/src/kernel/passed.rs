@@ -10,7 +10,7 @@ use std::fs::File;
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
 
-use super::control::LossWatch;
+use super::counters::LossWatch;
 use super::probes::TWIN;
 use crate::event::{Kind, Loss, tells_of_ends, tells_who_is_there};
 
