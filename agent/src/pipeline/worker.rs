@@ -30,7 +30,7 @@ use crate::actor::Host;
 use crate::capture::{End, Input, Tape, plain};
 use crate::chain::{GapKind, MarkWish};
 use crate::credential::{Catalogue, Describe, Resting};
-use crate::event::{Event, Fault, ProcessKey, What, tells_who_is_there};
+use crate::event::{Event, Fault, Loss, ProcessKey, What, tells_who_is_there};
 use crate::evidence::Signing;
 use crate::kernel::{Cgroups, Control, Counters, Landed, MissWatch, MountWatch, Patrol, ScopeWatch, boot_ns};
 use crate::record::{Coverage, Record};
@@ -195,6 +195,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let mut records = self.gather.rest();
         self.close_the_roll(&mut records);
         self.crowding(now, &mut records);
+        let missed = self.around.misses.look_at_all(now);
+        self.missed(now, missed, &mut records);
         self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();
         self.enter(&Input::Beat { time_ns: now, stopped: true, counters }, &mut records);
@@ -236,6 +238,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
     /// An event to records, and marks into the kernel.
     fn see(&mut self, event: &Event, records: &mut Vec<Record>) {
         self.around.patrol.see(event);
+        if let What::Seen(_) = event.what {
+            self.around.misses.seen();
+        }
         if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
             && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
         {
@@ -258,9 +263,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
         if now >= self.crowded.1.saturating_add(CROWDED_NS) {
             self.crowding(now, records);
         }
-        for loss in self.around.misses.look(now) {
-            self.see(&Event { time_ns: now, what: What::Missed(loss) }, records);
-        }
+        let missed = self.around.misses.look(now);
+        self.missed(now, missed, records);
         if self.reconcile_ns.is_some_and(|at| now >= at) {
             self.reconcile_ns = None;
             self.call_the_roll(now);
@@ -277,11 +281,21 @@ impl<D: Describe, H: Host> Worker<D, H> {
         self.list_resting(now, records);
         if now >= self.next_heartbeat_ns {
             self.next_heartbeat_ns = now + HEARTBEAT_NS;
+            // What it tells of them has its gaps before it.
+            let missed = self.around.misses.look_at_all(now);
+            self.missed(now, missed, records);
             let counters = self.counters();
             self.enter(&Input::Beat { time_ns: now, stopped: false, counters }, records);
             self.retain(now, records)?;
         }
         Ok(())
+    }
+
+    /// Events that passed the probes by.
+    fn missed(&mut self, now: u64, missed: Vec<Loss>, records: &mut Vec<Record>) {
+        for loss in missed {
+            self.see(&Event { time_ns: now, what: What::Missed(loss) }, records);
+        }
     }
 
     /// A canary showed other than what was shown before.
