@@ -234,9 +234,9 @@ pub mod names {
     pub const SHARES: &str = "SHARES";
     /// Per-CPU `u64` by lane: samples numbered so far.
     pub const PRODUCED: &str = "PRODUCED";
-    /// Per-CPU `u64` by kind: samples refused by a full ring.
+    /// Per-CPU, one value, `Kind::SLOTS` `u64` by kind: samples refused by a full ring.
     pub const DROPPED: &str = "DROPPED";
-    /// Per-CPU `u64` by source times `Fault::SLOTS` plus fault.
+    /// Per-CPU by fault, `Source::SLOTS` `u64` each by source: failures.
     pub const FAULTS: &str = "FAULTS";
     /// Hash: tgid to [`super::Mark`].
     pub const MARKS: &str = "MARKS";

@@ -25,7 +25,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Number of slots per source in the fault table.
+    /// Number of slots in tables indexed by fault.
     pub const SLOTS: u32 = 16;
 
     /// Every fault, in the order of their numbers.

@@ -1,25 +1,24 @@
 //! The kernel's side of the account: samples numbered, samples refused, failures.
 
-use aya_ebpf::maps::PerCpuArray;
 use spoor_wire::{Fault, Kind, Source};
 
 use crate::maps::{DROPPED, FAULTS, PRODUCED};
+use crate::read::masked;
 
 /// Counts a failure.
 #[inline(always)]
 pub fn fault(source: Source, fault: Fault) {
-    bump(&FAULTS, source as u32 * Fault::SLOTS + fault as u32);
+    if let Some(sources) = FAULTS.get_ptr_mut(fault as u32) {
+        one_of(sources, masked::<{ Source::SLOTS - 1 }>(source as u32));
+    }
 }
 
-/// Adds one to a slot of a per-CPU table and gives what was there. The addition is atomic although the slot is the
+/// Adds one to a place of a value that has as many as the mask lets through. The addition is atomic although the value is the
 /// CPU's own: an LSM program on a preemptible kernel may be interrupted by itself.
 #[inline(always)]
-fn bump(table: &PerCpuArray<u64>, index: u32) -> u64 {
-    let Some(slot) = table.get_ptr_mut(index) else { return 0 };
-    // SAFETY: the slot is a map value, aligned, and alive as long as the program runs.
-    let before = unsafe { slot.read_volatile() };
-    add(slot);
-    before
+fn one_of<const PLACES: usize>(value: *mut [u64; PLACES], place: u32) {
+    // SAFETY: a map value, and the place is masked to what it has.
+    add(unsafe { value.cast::<u64>().add(place as usize) });
 }
 
 /// Adds one to a counter in a map: one atomic addition without its result, which is what kernels before 5.12 can do.
@@ -34,11 +33,17 @@ pub fn add(slot: *mut u64) {
 /// The next number in the lane of a kind.
 #[inline(always)]
 pub fn number(kind: Kind) -> u64 {
-    bump(&PRODUCED, kind.lane() as u32)
+    let Some(slot) = PRODUCED.get_ptr_mut(kind.lane() as u32) else { return 0 };
+    // SAFETY: the slot is a map value, aligned, and alive as long as the program runs.
+    let before = unsafe { slot.read_volatile() };
+    add(slot);
+    before
 }
 
 /// Counts a refused sample.
 #[inline(always)]
 pub fn dropped(kind: Kind) {
-    bump(&DROPPED, kind as u32);
+    if let Some(kinds) = DROPPED.get_ptr_mut(0) {
+        one_of(kinds, masked::<{ Kind::SLOTS - 1 }>(kind as u32));
+    }
 }

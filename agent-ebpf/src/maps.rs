@@ -40,13 +40,14 @@ pub static SHARES: LruHashMap<Owner, Share> = LruHashMap::with_max_entries(1_024
 #[map]
 pub static PRODUCED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lane::COUNT, 0);
 
-/// Samples refused by a full ring, by kind.
+/// Samples refused by a full ring, by kind. One value: the agent asks for it twice a second, and so all at once.
 #[map]
-pub static DROPPED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Kind::SLOTS, 0);
+pub static DROPPED: PerCpuArray<[u64; Kind::SLOTS as usize]> = PerCpuArray::with_max_entries(1, 0);
 
-/// Failures, by source and fault.
+/// Failures, by fault, of all sources in one value: the agent asks for some faults again and again.
 #[map]
-pub static FAULTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Source::SLOTS * Fault::SLOTS, 0);
+pub static FAULTS: PerCpuArray<[u64; Source::SLOTS as usize]> =
+    PerCpuArray::with_max_entries(Fault::SLOTS, 0);
 
 /// Processes that matter, by thread group. Not an LRU: a mark that is pushed out would be a credential that is
 /// forgotten. Preallocated, since tracing programs may not allocate on old kernels.

@@ -80,6 +80,7 @@ fn run_until(options: &RunOptions, stop: tokio::sync::watch::Receiver<bool>) -> 
         Some(before) => Post::Taken(before),
         None => Post::Free(Box::new(Store::open(&config.store.path, retention(config))?)),
     };
+    trim::share_heaps();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -182,7 +182,7 @@ impl Source {
     }
 
     fn samples(&self) -> Vec<Sample> {
-        let dropped = self.counters.dropped();
+        let dropped = self.counters.dropped().by_kind();
         let read = self.ledger.by_kind.counts().into_iter();
         read.map(|(kind, read)| Sample {
             kind: kind.name().to_owned(),

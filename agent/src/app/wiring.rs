@@ -201,7 +201,7 @@ pub(super) struct Hands {
     pub(super) scope: Option<ScopeWatch>,
     pub(super) mounts: MountWatch,
     pub(super) proofs: BTreeSet<Proof>,
-    pub(super) passed: Passed,
+    pub(super) passed: Arc<Passed>,
     pub(super) cgroups: Option<Cgroups>,
     pub(super) coverage: record::Coverage,
 }

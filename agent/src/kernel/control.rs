@@ -1,14 +1,13 @@
-//! The control maps: rules, marks and scope go in; counters come out.
+//! The control maps: rules, marks and scope go in.
 
 use std::collections::BTreeMap;
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use spoor_wire::control::{MARK_CANARY, Mark, names};
 use spoor_wire::rule::{
     EntryKey, InodeKey, MOUNTED, NameKey, RULES_MAX, found_slot, sieve_dir, sieve_file, sieve_leaf,
     sieve_mounted,
 };
-use spoor_wire::{Fault, Kind, Lane, Source};
 
 use super::lapse::Lapses;
 use super::loader::{Kernel, LoadError};
@@ -284,117 +283,6 @@ impl Control {
     }
 }
 
-/// The kernel's side of the account.
-pub struct Counters {
-    produced: PerCpuArray<MapData, u64>,
-    dropped: PerCpuArray<MapData, u64>,
-    faults: PerCpuArray<MapData, u64>,
-}
-
-fn fault_index(source: Source, fault: Fault) -> u32 {
-    u32::from(source as u8) * Fault::SLOTS + u32::from(fault as u8)
-}
-
-fn sum(table: &PerCpuArray<MapData, u64>, index: u32) -> u64 {
-    table.get(&index, 0).map_or(0, |values| values.iter().sum())
-}
-
-impl Counters {
-    /// Takes the counters out of the object.
-    ///
-    /// # Errors
-    /// [`LoadError`] where the object is not of this version.
-    pub fn take(kernel: &mut Kernel) -> Result<Self, LoadError> {
-        Ok(Counters {
-            produced: kernel.take(names::PRODUCED)?,
-            dropped: kernel.take(names::DROPPED)?,
-            faults: kernel.take(names::FAULTS)?,
-        })
-    }
-
-    /// Samples the probes numbered.
-    #[must_use]
-    pub fn produced(&self) -> u64 {
-        (0..Lane::COUNT).map(|lane| sum(&self.produced, lane)).sum()
-    }
-
-    /// Samples a full ring refused, by kind; kinds without any are left out.
-    #[must_use]
-    pub fn dropped(&self) -> Vec<(Kind, u64)> {
-        let counts = Kind::ALL.map(|kind| (kind, sum(&self.dropped, u32::from(kind as u8))));
-        counts.into_iter().filter(|(_, count)| *count != 0).collect()
-    }
-
-    /// Samples a full ring refused, by CPU; CPUs without any are left out.
-    #[must_use]
-    pub fn dropped_on(&self) -> Vec<(u32, u64)> {
-        let mut cpus: BTreeMap<u32, u64> = BTreeMap::new();
-        for kind in Kind::ALL {
-            if let Ok(values) = self.dropped.get(&u32::from(kind as u8), 0) {
-                for (cpu, count) in (0..).zip(values.iter()) {
-                    *cpus.entry(cpu).or_default() += count;
-                }
-            }
-        }
-        cpus.into_iter().filter(|(_, count)| *count != 0).collect()
-    }
-
-    /// Failures inside the probes, by attach point and reason; those that never happened are left out.
-    #[must_use]
-    pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
-        let all = Source::ALL.into_iter().flat_map(|source| Fault::ALL.map(|fault| (source, fault)));
-        all.map(|(source, fault)| (source, fault, sum(&self.faults, fault_index(source, fault))))
-            .filter(|(.., count)| *count != 0)
-            .collect()
-    }
-
-    /// How often a probe found a table full that must not be: asked for again and again, so no more is read than that.
-    #[must_use]
-    pub fn crowded(&self) -> u64 {
-        let full = [Fault::MarkFull, Fault::ConnFull];
-        let each = Source::ALL.into_iter().flat_map(|source| full.map(|fault| fault_index(source, fault)));
-        each.map(|index| sum(&self.faults, index)).sum()
-    }
-}
-
-/// Turns growing drop counters into losses: what was lost since the last look.
-#[derive(Debug, Default)]
-pub struct LossWatch {
-    seen: BTreeMap<u8, u64>,
-    on: BTreeMap<u32, u64>,
-    since_ns: u64,
-}
-
-impl LossWatch {
-    /// What was lost between the last look and now; `on` tells of CPUs, and is asked only where something was.
-    pub fn look(
-        &mut self,
-        dropped: &[(Kind, u64)],
-        on: impl FnOnce() -> Vec<(u32, u64)>,
-        now_ns: u64,
-    ) -> Option<crate::event::Loss> {
-        let since_ns = std::mem::replace(&mut self.since_ns, now_ns);
-        let mut counts = Vec::new();
-        for (kind, count) in dropped {
-            let before = self.seen.insert(*kind as u8, *count).unwrap_or(0);
-            if *count > before {
-                counts.push((*kind, count - before));
-            }
-        }
-        if counts.is_empty() {
-            return None;
-        }
-        let mut cpus = Vec::new();
-        for (cpu, count) in on() {
-            let before = self.on.insert(cpu, count).unwrap_or(0);
-            if count > before {
-                cpus.push((cpu, count - before));
-            }
-        }
-        Some(crate::event::Loss { since_ns, counts, cpus })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -414,17 +302,5 @@ mod tests {
         let all =
             [sieve_leaf(1), sieve_mounted(2), sieve_file(3), sieve_leaf(5), sieve_dir(6), sieve_file(7)];
         assert_eq!(written.bits().collect::<BTreeSet<_>>(), BTreeSet::from(all));
-    }
-
-    #[test]
-    fn a_loss_is_told_once() {
-        let mut watch = LossWatch::default();
-        assert_eq!(watch.look(&[], Vec::new, 10), None);
-        let loss = watch.look(&[(Kind::Exec, 3)], || vec![(1, 3)], 20).unwrap();
-        assert_eq!((loss.since_ns, loss.counts), (10, vec![(Kind::Exec, 3)]));
-        assert_eq!(watch.look(&[(Kind::Exec, 3)], || vec![(1, 3)], 30), None);
-        let loss = watch.look(&[(Kind::Exec, 5), (Kind::Open, 1)], || vec![(0, 2), (1, 4)], 40).unwrap();
-        assert_eq!(loss.cpus, [(0, 2), (1, 1)]);
-        assert_eq!((loss.since_ns, loss.counts), (30, vec![(Kind::Exec, 2), (Kind::Open, 1)]));
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aya::maps::{MapData, ProgramArray};
 use aya::programs::{Program as AyaProgram, ProgramError};
@@ -171,6 +172,8 @@ pub struct Kernel {
     twins: bool,
     /// What the verifier refused ahead, until it is asked for.
     refused: BTreeMap<String, ProgramError>,
+    /// What passes programs by, where somebody looks at that.
+    passed: Arc<Passed>,
     /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
     btf: Option<aya::Btf>,
 }
@@ -204,7 +207,18 @@ impl Kernel {
         let lacks = [(Lack::Lsm, inactive), (Lack::Kprobes, !host.kprobes)];
         let lacks = lacks.into_iter().filter_map(|(lack, lacking)| lacking.then_some(lack)).collect();
         let (twins, refused) = (host.preempted, BTreeMap::new());
-        Ok(Kernel { ebpf, syscalls, dispatching: false, cgroups, lacks, twins, refused, btf: Some(btf) })
+        let passed = Arc::default();
+        Ok(Kernel {
+            ebpf,
+            syscalls,
+            dispatching: false,
+            cgroups,
+            lacks,
+            twins,
+            refused,
+            passed,
+            btf: Some(btf),
+        })
     }
 
     /// Takes a map out of the object.
@@ -296,6 +310,7 @@ impl Kernel {
 
     /// Detaches everything: from here on the rings only empty.
     pub fn detach_all(&mut self) {
+        self.passed.remember();
         // Forks last: they carry the marks by which the others tell whose deeds they see.
         for (_, program) in self.ebpf.programs_mut().filter(|(name, _)| *name != FORK) {
             unload(program);
@@ -314,12 +329,13 @@ impl Kernel {
 
     /// The programs that are loaded, to ask the kernel later which events passed them by.
     #[must_use]
-    pub fn passed(&self) -> Passed {
+    pub fn passed(&mut self) -> Arc<Passed> {
         let programs = self.ebpf.programs().filter_map(|(name, program)| {
             let fd = program.fd().ok()?;
             Some((name.to_owned(), fd.as_fd().as_raw_fd()))
         });
-        Passed::of(programs)
+        self.passed = Arc::new(Passed::of(programs));
+        Arc::clone(&self.passed)
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {

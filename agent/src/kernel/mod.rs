@@ -6,6 +6,7 @@ pub mod btf;
 mod canary;
 mod cgroups;
 mod control;
+mod counters;
 mod coverage;
 mod facts;
 mod keys;
@@ -32,7 +33,8 @@ mod watch;
 
 pub use canary::{CANARY_ARGUMENT, child as canary_child};
 pub use cgroups::{CgroupError, Cgroups};
-pub use control::{Control, Counters, LossWatch};
+pub use control::Control;
+pub use counters::{Counters, LossWatch};
 pub use coverage::{Covered, Evidence, Proof, Refusal, SignalCoverage, establish};
 pub use facts::{AuditSocket, BUILD_OPTIONS, CAPABILITIES, Capability, CgroupMode, Facts, Switches};
 pub use loader::{Kernel, LoadError, Options};

@@ -4,19 +4,21 @@
 //! be expected. The kernel counts what passes by and does not say whose it was, so each count that grew is a gap; after a process
 //! that was made, ran or ended unseen `/proc` is read again, after an end of a connection nobody is said to be served.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::RawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::control::LossWatch;
+use super::counters::LossWatch;
 use super::probes::TWIN;
 use crate::event::{Kind, Loss, tells_of_ends, tells_who_is_there};
 
-/// How often those are looked at that tell who is there and who is served, ns.
+/// How often those are looked at that tell who is there and who is served, ns; where nothing is seen, with the others: what
+/// passes by is of moment for what is seen after it, and a probe that is at work for nobody is passed by seldom.
 const VITAL_EVERY_NS: u64 = 1_000_000_000;
-/// How often all others are, ns: there are dozens.
+/// How often all are, ns: there are dozens.
 const ALL_EVERY_NS: u64 = 10_000_000_000;
 
 /// Programs by name, with what the kernel says of each; good for as long as the [`Kernel`](super::Kernel) is.
@@ -31,13 +33,13 @@ struct Program {
     kind: Option<Kind>,
     info: File,
     /// As last read: of a program that is detached, nothing can be.
-    count: Cell<u64>,
+    count: AtomicU64,
 }
 
 impl Program {
     fn count(&self) -> u64 {
-        self.count.set(misses(&self.info).unwrap_or(0).max(self.count.get()));
-        self.count.get()
+        let now = misses(&self.info).unwrap_or(0);
+        now.max(self.count.fetch_max(now, Ordering::Relaxed))
     }
 }
 
@@ -46,7 +48,7 @@ impl Passed {
     pub(super) fn of(programs: impl Iterator<Item = (String, RawFd)>) -> Self {
         let opened = programs.filter_map(|(name, fd)| {
             let info = File::open(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            Some(Program { kind: kind_of(&name), name, info, count: Cell::new(0) })
+            Some(Program { kind: kind_of(&name), name, info, count: AtomicU64::new(0) })
         });
         let mut passed = Passed { programs: opened.collect() };
         passed.leave_out_firsts();
@@ -59,6 +61,13 @@ impl Passed {
         let firsts: Vec<String> = seconds.map(str::to_owned).collect();
         for program in self.programs.iter_mut().filter(|program| firsts.contains(&program.name)) {
             program.kind = None;
+        }
+    }
+
+    /// Asks a last time, before the programs are detached: afterwards, what is known by then is what is told.
+    pub fn remember(&self) {
+        for program in &self.programs {
+            let _ = program.count();
         }
     }
 
@@ -129,18 +138,26 @@ const fn is_vital(kind: Kind) -> bool {
 /// Looks at the counts from time to time, and says what is new.
 #[derive(Debug)]
 pub struct MissWatch {
-    passed: Passed,
+    passed: Arc<Passed>,
     vital: (LossWatch, u64),
     others: (LossWatch, u64),
+    /// Something was seen since the vital ones were looked at last.
+    busy: bool,
 }
 
 impl MissWatch {
     /// What passed by until `now_ns` is not told: nothing was expected of the probes yet.
     #[must_use]
-    pub fn new(passed: Passed, now_ns: u64) -> Self {
-        let mut watch = MissWatch { passed, vital: Default::default(), others: Default::default() };
-        let _ = watch.look(now_ns);
+    pub fn new(passed: Arc<Passed>, now_ns: u64) -> Self {
+        let (vital, others) = Default::default();
+        let mut watch = MissWatch { passed, vital, others, busy: false };
+        let _ = watch.look_at_all(now_ns);
         watch
+    }
+
+    /// Something was seen: what passed by may matter for it.
+    pub fn seen(&mut self) {
+        self.busy = true;
     }
 
     /// The counts by program.
@@ -151,24 +168,31 @@ impl MissWatch {
 
     /// What passed by since the last look, where it is time for one.
     pub fn look(&mut self, now_ns: u64) -> Vec<Loss> {
-        let MissWatch { passed, vital, others } = self;
-        let vital = due(vital, (now_ns, VITAL_EVERY_NS), || passed.by_kind(is_vital));
-        let others = due(others, (now_ns, ALL_EVERY_NS), || passed.by_kind(|kind| !is_vital(kind)));
+        if now_ns >= self.others.1 {
+            return self.look_at_all(now_ns);
+        }
+        if !self.busy || now_ns < self.vital.1 {
+            return Vec::new();
+        }
+        self.look_at_vital(now_ns).into_iter().collect()
+    }
+
+    /// What passed by since the last look, whether it is time for one or not: before it is said how much did.
+    pub fn look_at_all(&mut self, now_ns: u64) -> Vec<Loss> {
+        let vital = self.look_at_vital(now_ns);
+        let (watch, next_ns) = &mut self.others;
+        *next_ns = now_ns.saturating_add(ALL_EVERY_NS);
+        // The kernel counts these by program, not by CPU.
+        let others = watch.look(&self.passed.by_kind(|kind| !is_vital(kind)), Vec::new, now_ns);
         vital.into_iter().chain(others).collect()
     }
-}
 
-fn due(
-    (watch, next_ns): &mut (LossWatch, u64),
-    (now_ns, every_ns): (u64, u64),
-    counts: impl FnOnce() -> Vec<(Kind, u64)>,
-) -> Option<Loss> {
-    if now_ns < *next_ns {
-        return None;
+    fn look_at_vital(&mut self, now_ns: u64) -> Option<Loss> {
+        self.busy = false;
+        let (watch, next_ns) = &mut self.vital;
+        *next_ns = now_ns.saturating_add(VITAL_EVERY_NS);
+        watch.look(&self.passed.by_kind(is_vital), Vec::new, now_ns)
     }
-    *next_ns = now_ns.saturating_add(every_ns);
-    // The kernel counts these by program, not by CPU.
-    watch.look(&counts(), Vec::new, now_ns)
 }
 
 #[cfg(test)]
@@ -206,7 +230,7 @@ mod tests {
 
     fn said(name: &str, file: &File) -> Program {
         let (name, kind) = (name.to_owned(), kind_of(name));
-        Program { name, kind, info: file.try_clone().unwrap(), count: Cell::new(0) }
+        Program { name, kind, info: file.try_clone().unwrap(), count: AtomicU64::new(0) }
     }
 
     fn say(mut file: &File, count: u64) {
@@ -233,8 +257,10 @@ mod tests {
         ];
         let mut passed = Passed { programs };
         passed.leave_out_firsts();
-        let mut watch = MissWatch::new(passed, SECOND);
+        let mut watch = MissWatch::new(Arc::new(passed), SECOND);
+        watch.seen();
         assert_eq!(watch.look(3 * SECOND), [], "what was before is of no interest");
+        watch.seen();
         for file in [&exit, &read, &map] {
             say(file, 6);
         }
@@ -242,14 +268,22 @@ mod tests {
         assert_eq!(watch.look(3 * SECOND + 1), [], "it is not time yet");
         let exits = Loss { since_ns: 3 * SECOND, counts: vec![(Kind::Exit, 1)], cpus: Vec::new() };
         assert_eq!(watch.look(4 * SECOND), [exits]);
+        say(&exit, 8);
+        assert_eq!(watch.look(6 * SECOND), [], "nothing was seen since");
+        let exits = Loss { since_ns: 4 * SECOND, counts: vec![(Kind::Exit, 2)], cpus: Vec::new() };
         let reads = Loss { since_ns: SECOND, counts: vec![(Kind::Read, 2)], cpus: Vec::new() };
-        assert_eq!(watch.look(11 * SECOND), [reads], "two programs, one kind");
+        assert_eq!(watch.look(11 * SECOND), [exits, reads], "two programs, one kind");
         assert_eq!(watch.look(40 * SECOND), []);
         let mut all = watch.counts();
         all.sort();
         assert_eq!(all.len(), 4);
         assert_eq!(all[0], ("fentry_map".to_owned(), 6));
+        say(&map, 9);
+        watch.passed.remember();
         map.set_len(0).unwrap();
         assert_eq!(watch.counts().len(), 4, "what was counted stays, also when its program is gone");
+        assert_eq!(watch.look(40 * SECOND + 1), [], "it is not time yet");
+        let last = Loss { since_ns: 40 * SECOND, counts: vec![(Kind::Read, 3)], cpus: Vec::new() };
+        assert_eq!(watch.look_at_all(40 * SECOND + 1), [last], "and is told at the end");
     }
 }

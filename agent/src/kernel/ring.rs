@@ -14,7 +14,7 @@ use nix::time::{ClockId, clock_gettime};
 use spoor_wire::RawEvent;
 use spoor_wire::control::names;
 
-use super::control::{Counters, LossWatch};
+use super::counters::{Counters, LossWatch};
 use super::loader::{Kernel, LoadError};
 use super::order::{HOLD_NS, Order};
 use super::pace::Pace;
@@ -248,7 +248,7 @@ impl Reader {
     /// Notes what was lost, and that time has passed.
     fn account(&mut self, now: u64) {
         let dropped = self.counters.dropped();
-        if let Some(loss) = self.losses.look(&dropped, || self.counters.dropped_on(), now) {
+        if let Some(loss) = self.losses.look(&dropped.by_kind(), || dropped.by_cpu(), now) {
             let count = loss.counts.iter().map(|(_, count)| count).sum();
             self.ledger.samples_dropped.add(count);
             let what = match self.shares.look(count) {

@@ -4,6 +4,7 @@ mod gather;
 mod glance;
 mod keep;
 mod reload;
+mod rescan;
 mod roll;
 mod sign;
 mod turn;
@@ -21,6 +22,7 @@ pub use reload::{Fresh, Reload, Settings};
 pub use turn::{Spare, Turn, catch_up};
 
 use self::gather::Gather;
+use self::rescan::Scans;
 use self::roll::Roll;
 use super::Desk;
 use super::resting::Rest;
@@ -28,7 +30,7 @@ use crate::actor::Host;
 use crate::capture::{End, Input, Tape, plain};
 use crate::chain::{GapKind, MarkWish};
 use crate::credential::{Catalogue, Describe, Resting};
-use crate::event::{Event, Fault, ProcessKey, What, tells_who_is_there};
+use crate::event::{Event, Fault, Loss, ProcessKey, What, tells_who_is_there};
 use crate::evidence::Signing;
 use crate::kernel::{Cgroups, Control, Counters, Landed, MissWatch, MountWatch, Patrol, ScopeWatch, boot_ns};
 use crate::record::{Coverage, Record};
@@ -101,6 +103,7 @@ pub struct Worker<D, H> {
     rest: Rest,
     /// Made, and not stored yet.
     gather: Gather,
+    scans: Scans,
     next_rescan_ns: u64,
     next_heartbeat_ns: u64,
     /// When `/proc` is to be read again, after a loss.
@@ -119,6 +122,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
             rest: Rest::of(&desk.inventory),
             gather: Gather::default(),
             desk,
+            scans: Scans::of_host(!around.watched.is_empty()),
             around,
             // The scan of the start made rules; what lies here is listed by the next one.
             next_rescan_ns: now,
@@ -152,7 +156,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
     /// [`StoreError`] where the store is broken, or has no room at the end.
     pub fn run(mut self, feed: &Receiver<Vec<Event>>) -> Result<(), StoreError> {
         loop {
-            let left = self.gather.left(boot_ns());
+            let now = boot_ns();
+            let left = [self.gather.left(now), self.scans.left(now)].into_iter().flatten().min();
             match feed.recv_timeout(left.unwrap_or(Duration::from_secs(1))) {
                 Ok(batch) => {
                     self.spare();
@@ -162,6 +167,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     self.gather.add(records);
                     // What happened does not wait for what is due from time to time.
                     self.store_what_is_due()?;
+                    self.take_scan();
                     let ticks = batch.iter().any(|event| event.what == What::Tick);
                     if ticks {
                         let mut records = Vec::new();
@@ -175,7 +181,10 @@ impl<D: Describe, H: Host> Worker<D, H> {
                     }
                     self.pack(ticks);
                 }
-                Err(RecvTimeoutError::Timeout) => self.store_what_is_due()?,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.store_what_is_due()?;
+                    self.take_scan();
+                }
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
@@ -186,6 +195,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
         let mut records = self.gather.rest();
         self.close_the_roll(&mut records);
         self.crowding(now, &mut records);
+        let missed = self.around.misses.look_at_all(now);
+        self.missed(now, missed, &mut records);
         self.enter(&Input::Closed { time_ns: now }, &mut records);
         let counters = self.counters();
         self.enter(&Input::Beat { time_ns: now, stopped: true, counters }, &mut records);
@@ -227,6 +238,9 @@ impl<D: Describe, H: Host> Worker<D, H> {
     /// An event to records, and marks into the kernel.
     fn see(&mut self, event: &Event, records: &mut Vec<Record>) {
         self.around.patrol.see(event);
+        if let What::Seen(_) = event.what {
+            self.around.misses.seen();
+        }
         if let What::Lost(loss) | What::Refused { loss, .. } | What::Missed(loss) = &event.what
             && (loss.counts.is_empty() || loss.counts.iter().any(|(kind, _)| tells_who_is_there(*kind)))
         {
@@ -249,9 +263,8 @@ impl<D: Describe, H: Host> Worker<D, H> {
         if now >= self.crowded.1.saturating_add(CROWDED_NS) {
             self.crowding(now, records);
         }
-        for loss in self.around.misses.look(now) {
-            self.see(&Event { time_ns: now, what: What::Missed(loss) }, records);
-        }
+        let missed = self.around.misses.look(now);
+        self.missed(now, missed, records);
         if self.reconcile_ns.is_some_and(|at| now >= at) {
             self.reconcile_ns = None;
             self.call_the_roll(now);
@@ -262,17 +275,27 @@ impl<D: Describe, H: Host> Worker<D, H> {
             records.extend(self.landed(now, landed));
         }
         if self.around.mounts.changed() || now >= self.next_rescan_ns {
-            self.rescan();
+            self.ask_for_scan(now);
             self.next_rescan_ns = now + RESCAN_NS;
         }
         self.list_resting(now, records);
         if now >= self.next_heartbeat_ns {
             self.next_heartbeat_ns = now + HEARTBEAT_NS;
+            // What it tells of them has its gaps before it.
+            let missed = self.around.misses.look_at_all(now);
+            self.missed(now, missed, records);
             let counters = self.counters();
             self.enter(&Input::Beat { time_ns: now, stopped: false, counters }, records);
             self.retain(now, records)?;
         }
         Ok(())
+    }
+
+    /// Events that passed the probes by.
+    fn missed(&mut self, now: u64, missed: Vec<Loss>, records: &mut Vec<Record>) {
+        for loss in missed {
+            self.see(&Event { time_ns: now, what: What::Missed(loss) }, records);
+        }
     }
 
     /// A canary showed other than what was shown before.
@@ -320,24 +343,6 @@ impl<D: Describe, H: Host> Worker<D, H> {
         for scanned in found {
             self.enter(&Input::Scan { time_ns: now, scanned }, records);
         }
-    }
-
-    fn rescan(&mut self) {
-        let mut scan = self.around.catalogue.scan();
-        if !self.around.watched.is_empty() {
-            scan.resting.keep_declared();
-        }
-        for problem in &scan.problems {
-            tracing::debug!("{problem}");
-        }
-        let refused = self.around.control.set_watch(&scan.inodes, &scan.entries, &scan.dirs, boot_ns());
-        if refused != 0 {
-            tracing::warn!("{refused} files or directories are not watched: the kernel's tables are full");
-        }
-        self.around.ledger.rules_refused.add(refused);
-        let scanned = self.rest.scanned(&scan.resting);
-        // Of what a scan leaves out, nothing is told by itself.
-        self.enter(&Input::Scan { time_ns: boot_ns(), scanned }, &mut Vec::new());
     }
 
     /// Name and value of everything that is counted, the kernel's side first.

@@ -142,6 +142,8 @@ ledger! {
     marks_refused,
     /// Rules for which the kernel's tables had no room.
     rules_refused,
+    /// Scans for credentials that could not be made, or died: what was watched before stays watched.
+    scans_failed,
     /// Lines not shown because the terminal was too slow; they are stored all the same.
     lines_not_shown,
     /// Records handed to sinks, each sink for itself.
