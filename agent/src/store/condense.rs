@@ -117,7 +117,7 @@ impl Store {
         }
         let Some(task) = self.next_task(false)? else { return Ok(()) };
         let of = task.clone();
-        let thread = Builder::new().name("condense".to_owned()).spawn(move || condense(&of));
+        let thread = Builder::new().name("spoor-condense".to_owned()).spawn(move || condense(&of));
         match thread {
             Ok(thread) => self.packing.condensing.at_work = Some((task, thread)),
             Err(error) => {
