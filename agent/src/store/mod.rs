@@ -18,6 +18,7 @@
 //! appended, a power cut at most the last moments, and never the store.
 
 mod agree;
+mod aside;
 mod condense;
 mod error;
 mod filter;

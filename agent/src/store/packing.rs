@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
+use super::aside::Aside;
 use super::condense::Condensing;
 use super::error::At as _;
 use super::packs::{self, Found, Index};
@@ -22,9 +23,9 @@ pub(super) const PACK: usize = 512;
 /// Bytes of records after which a pack ends before that.
 const PACK_BYTES: usize = 4 << 20;
 /// The newest so many stay rows.
-const KEEP: u64 = 128;
+pub(super) const KEEP: u64 = 128;
 /// Of so many rows some are packed at once, whatever else is to do.
-const BEHIND_MAX: u64 = 4 * PACK as u64;
+pub(super) const BEHIND_MAX: u64 = 4 * PACK as u64;
 /// Packs that are made at once when there is time.
 const AT_ONCE: usize = 8;
 
@@ -32,15 +33,16 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Packing {
     /// Rows of the file that is written to.
-    rows: u64,
+    pub(super) rows: u64,
     /// One of its rows is not as it was stored.
-    stuck: bool,
+    pub(super) stuck: bool,
     /// By which they are known.
     pub(super) seals: Seals,
     /// Finished files with rows.
     finished: VecDeque<Name>,
     /// What is to be condensed yet.
     pub(super) condensing: Condensing,
+    pub(super) aside: Aside,
 }
 
 /// What came of one attempt.
@@ -78,6 +80,7 @@ impl Packing {
     /// So many more were stored.
     pub(super) fn stored(&mut self, rows: usize) {
         self.rows += rows as u64;
+        self.aside.wrote(rows);
     }
 
     /// Another file is written to from now on.
@@ -127,7 +130,7 @@ impl Store {
         Ok(())
     }
 
-    fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
+    pub(super) fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
         let Some(period) = &mut self.current else { return Ok(()) };
         match step(period, keep, PACK, &mut self.packing.seals) {
             Ok(Step::Packed(rows)) => {
@@ -158,7 +161,7 @@ impl Store {
     }
 
     /// One pack of the oldest finished file that has rows, or its end.
-    fn pack_finished(&mut self) -> Result<(), StoreError> {
+    pub(super) fn pack_finished(&mut self) -> Result<(), StoreError> {
         let Some(name) = self.packing.finished.front().copied() else { return Ok(()) };
         // Else dropped by retention, meanwhile.
         let there = self.dir.join(name.to_string()).exists();
@@ -190,20 +193,25 @@ pub(super) fn passes(error: &StoreError) -> bool {
     matches!(error, StoreError::Full { .. })
 }
 
-fn tell(name: Name, seq: u64) {
+pub(super) fn tell(name: Name, seq: u64) {
     tracing::error!(
         "{name}: record {seq} is not as it was stored; `spoor verify` says more, and it and what comes after it is not packed"
     );
+}
+
+/// The record that the rows of a file come after.
+pub(super) fn packed_until(connection: &Connection, path: &Path) -> Result<Mark, StoreError> {
+    match packs::end(connection).at(path)? {
+        Some(end) => Ok(end),
+        None => period::start(connection, path),
+    }
 }
 
 /// One pack of at most so many of the oldest rows, where more than `keep` are left.
 fn step(period: &mut Period, keep: u64, most: usize, seals: &mut Seals) -> Result<Step, StoreError> {
     let path = &period.path;
     let transaction = period.connection.transaction().at(path)?;
-    let before = match packs::end(&transaction).at(path)? {
-        Some(end) => end,
-        None => period::start(&transaction, path)?,
-    };
+    let before = packed_until(&transaction, path)?;
     let (taken, index, stuck) = take(&transaction, before, (keep, most), seals).at(path)?;
     let (Some((first, _)), Some((last, _))) = (taken.first(), taken.last()) else {
         return Ok(stuck.map_or(Step::Done, Step::Stuck));
@@ -218,10 +226,10 @@ fn step(period: &mut Period, keep: u64, most: usize, seals: &mut Seals) -> Resul
     Ok(Step::Packed(rows))
 }
 
-type Taken = (Vec<(Mark, Vec<u8>)>, Index, Option<u64>);
+pub(super) type Taken = (Vec<(Mark, Vec<u8>)>, Index, Option<u64>);
 
 /// The oldest rows, as long as each is as it was stored; and which is not.
-fn take(
+pub(super) fn take(
     connection: &Connection,
     before: Mark,
     (keep, most): (u64, usize),

@@ -235,6 +235,12 @@ pub(super) fn near(before: Mark, first: u64) -> Mark {
     Mark { seq: first.saturating_sub(1), hash: before.hash }
 }
 
+/// The bytes of a pack of records that follow `before`.
+pub(super) fn pack(before: Mark, records: &[(Mark, &[u8])]) -> std::io::Result<Vec<u8>> {
+    let first = records.first().map_or(0, |(first, _)| first.seq);
+    pack::pack(near(before, first), records)
+}
+
 /// Puts a pack of records in that follow `before`.
 pub(super) fn insert(
     connection: &Connection,
@@ -242,15 +248,26 @@ pub(super) fn insert(
     records: &[(Mark, &[u8])],
     index: &Index,
 ) -> rusqlite::Result<()> {
-    let (Some((first, _)), Some((end, _)), Some((from_ns, until_ns))) =
-        (records.first(), records.last(), index.span)
+    let bytes =
+        pack(before, records).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let marks: Vec<Mark> = records.iter().map(|(mark, _)| *mark).collect();
+    insert_packed(connection, before, &marks, &bytes, index)
+}
+
+/// Puts the bytes of a pack in that is made of such records.
+pub(super) fn insert_packed(
+    connection: &Connection,
+    before: Mark,
+    records: &[Mark],
+    bytes: &[u8],
+    index: &Index,
+) -> rusqlite::Result<()> {
+    let (Some(first), Some(end), Some((from_ns, until_ns))) = (records.first(), records.last(), index.span)
     else {
         return Ok(());
     };
-    let bytes = pack::pack(near(before, first.seq), records)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let meta = Meta { first: first.seq, end: *end, records: records.len() as u64, from_ns, until_ns };
-    put(connection, &meta, before, &bytes, index)?;
+    put(connection, &meta, before, bytes, index)?;
     connection.prepare_cached("INSERT INTO loose VALUES (?)")?.execute([signed(end.seq)])?;
     Ok(())
 }

@@ -168,7 +168,9 @@ pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreErr
         return Err(StoreError::Version { path, found, known });
     }
     if flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
-        let settings = "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216;";
+        // What is written ahead goes into its file by somebody else ([`super::aside`]); by who writes only where that fails.
+        let settings =
+            "PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216; PRAGMA wal_autocheckpoint=4000;";
         connection.execute_batch(settings).at(path)?;
     }
     Ok(connection)

@@ -1,3 +1,4 @@
+mod aside;
 mod condense;
 mod damage;
 mod evidence;

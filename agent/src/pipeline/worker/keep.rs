@@ -85,7 +85,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
 
     /// Old records into packs. What cannot be packed stays as it is, and is as good.
     pub(super) fn pack(&mut self, idle: bool) {
-        match self.around.store.pack(idle) {
+        match self.around.store.pack_aside(idle) {
             // Said when records find no room, too.
             Ok(()) | Err(StoreError::Full { .. }) => {}
             Err(error) => tracing::error!("records stay unpacked: {error}"),

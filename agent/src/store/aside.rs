@@ -1,0 +1,179 @@
+//! What nobody has to wait for: the oldest rows are packed, and what was written ahead goes into its file, each on a thread of
+//! its own. Both take up to ten milliseconds, which an opened credential would wait for to be stored.
+//!
+//! The thread that packs has copies of rows and gives a pack back; who takes the rows out and puts the pack in is who
+//! always writes, in one transaction. The other writes nothing that is not committed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::error::At as _;
+use super::packing::{BEHIND_MAX, KEEP, PACK, packed_until, passes, take, tell};
+use super::packs::{self, Index};
+use super::period::{self, Name, signed};
+use super::{Store, StoreError};
+use crate::evidence::Mark;
+
+/// Where that many rows are there, the thread does not keep pace, and is waited for.
+const FAR_BEHIND: u64 = BEHIND_MAX + 2 * PACK as u64;
+/// After so many pages, about, what was written ahead goes into its file.
+const PAGES: usize = 1_000;
+/// Pages that a batch touches beside those of its records.
+const EACH: usize = 2;
+
+/// Who is at work.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    packs: Option<(Task, JoinHandle<io::Result<Vec<u8>>>)>,
+    checkpoint: Option<JoinHandle<()>>,
+    /// Pages, about, that were written ahead since the last one began.
+    ahead: usize,
+}
+
+/// Rows that become a pack.
+#[derive(Debug)]
+struct Task {
+    name: Name,
+    before: Mark,
+    records: Arc<Vec<(Mark, Vec<u8>)>>,
+    index: Index,
+}
+
+impl Aside {
+    /// So many records were written.
+    pub(super) fn wrote(&mut self, records: usize) {
+        self.ahead = self.ahead.saturating_add(records + EACH);
+    }
+}
+
+impl Store {
+    /// As [`Store::pack`], on a thread of its own: takes what is done, and begins with the next. What is due from time to time is
+    /// done where there is time.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a file. What was packed until then is packed, and nothing is lost.
+    pub fn pack_aside(&mut self, idle: bool) -> Result<(), StoreError> {
+        let far = self.packing.rows >= FAR_BEHIND;
+        let done = self.packing.aside.packs.take_if(|(_, thread)| far || thread.is_finished());
+        if let Some((task, thread)) = done {
+            // Who panicked is not there any more, nor is this one.
+            if let Ok(bytes) = thread.join() {
+                self.put_pack(&task, bytes)?;
+            }
+        }
+        let bound = if idle { KEEP + PACK as u64 } else { BEHIND_MAX };
+        if self.packing.aside.packs.is_none() && self.packing.rows >= bound && !self.packing.stuck {
+            self.begin_pack()?;
+        }
+        if idle {
+            self.pack_finished()?;
+            self.begin_checkpoint();
+        }
+        Ok(())
+    }
+
+    fn begin_pack(&mut self) -> Result<(), StoreError> {
+        let Some(period) = &self.current else { return Ok(()) };
+        let path = &period.path;
+        let before = packed_until(&period.connection, path)?;
+        let (records, index, stuck) =
+            take(&period.connection, before, (KEEP, PACK), &self.packing.seals).at(path)?;
+        if records.is_empty() {
+            match stuck {
+                Some(seq) => {
+                    self.packing.stuck = true;
+                    tell(period.name, seq);
+                }
+                None => self.packing.rows = 0,
+            }
+            return Ok(());
+        }
+        let task = Task { name: period.name, before, records: Arc::new(records), index };
+        let records = Arc::clone(&task.records);
+        let make = move || {
+            let records: Vec<(Mark, &[u8])> =
+                records.iter().map(|(mark, body)| (*mark, body.as_slice())).collect();
+            packs::pack(before, &records)
+        };
+        match Builder::new().name("spoor-pack".to_owned()).spawn(make) {
+            Ok(thread) => self.packing.aside.packs = Some((task, thread)),
+            // Then here.
+            Err(_) => self.pack_current(KEEP)?,
+        }
+        Ok(())
+    }
+
+    /// Puts a pack in the place of its rows.
+    fn put_pack(&mut self, task: &Task, bytes: io::Result<Vec<u8>>) -> Result<(), StoreError> {
+        // Another file is written to meanwhile: this one is packed as those are that are finished.
+        let Some(period) = self.current.as_mut().filter(|period| period.name == task.name) else {
+            return Ok(());
+        };
+        let path = &period.path;
+        let bytes = bytes.map_err(|error| StoreError::io(path, error))?;
+        let marks: Vec<Mark> = task.records.iter().map(|(mark, _)| *mark).collect();
+        let Some(last) = marks.last() else { return Ok(()) };
+        match put(&mut period.connection, task, &marks, &bytes).at(path) {
+            Ok(true) => {
+                self.packing.rows = self.packing.rows.saturating_sub(marks.len() as u64);
+                self.packing.seals.packed(last.seq);
+                self.packing.condensing.packed();
+                self.packing.aside.wrote(marks.len());
+                Ok(())
+            }
+            // They are looked at one by one.
+            Ok(false) => self.pack_current(KEEP),
+            Err(error) => {
+                self.packing.stuck = !passes(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Somebody packs.
+    #[cfg(test)]
+    pub(super) fn is_packing(&self) -> bool {
+        self.packing.aside.packs.is_some()
+    }
+
+    /// What was written ahead goes into its file, where it is enough to be worth it.
+    fn begin_checkpoint(&mut self) {
+        let aside = &mut self.packing.aside;
+        let busy = aside.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished());
+        let Some(period) = self.current.as_ref().filter(|_| !busy && aside.ahead >= PAGES) else { return };
+        let path: PathBuf = period.path.clone();
+        // Without a thread, who writes does it, after some thousand pages.
+        aside.checkpoint =
+            Builder::new().name("spoor-store".to_owned()).spawn(move || checkpoint(&path)).ok();
+        aside.ahead = 0;
+    }
+}
+
+/// In one transaction. `false`: somebody took rows out meanwhile, and all stays as it is.
+fn put(connection: &mut Connection, task: &Task, marks: &[Mark], bytes: &[u8]) -> rusqlite::Result<bool> {
+    let (Some(first), Some(last)) = (marks.first(), marks.last()) else { return Ok(false) };
+    let transaction = connection.transaction()?;
+    packs::insert_packed(&transaction, task.before, marks, bytes, &task.index)?;
+    let delete = "DELETE FROM records WHERE seq BETWEEN ? AND ?";
+    let deleted = transaction.execute(delete, params![signed(first.seq), signed(last.seq)])?;
+    if deleted == marks.len() {
+        transaction.commit()?;
+    }
+    Ok(deleted == marks.len())
+}
+
+/// Of what can be taken in now: nobody is waited for, and nobody waits.
+fn checkpoint(path: &Path) {
+    let run = || {
+        let connection = period::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).at(path)
+    };
+    // Whoever writes next meets the same, and says so.
+    if let Err(error) = run() {
+        tracing::debug!("what was written ahead stays so: {error}");
+    }
+}
