@@ -21,6 +21,11 @@ const SLOTS: usize = 1 << 15;
 /// No value.
 const NONE: u32 = u32::MAX;
 
+/// What names of columns are hashes with.
+const MEMBER: u64 = 7;
+const NAMES: u64 = 77;
+const ELEMENT: u64 = 78;
+
 /// How a new value is told.
 pub(super) const KINDS: usize = 8;
 /// How far a number was from what was expected, by each way to expect it.
@@ -39,12 +44,12 @@ pub(super) struct Column {
     /// Its values, the newest last.
     recent: Vec<u32>,
     last: [u32; 2],
-    /// The column of its names, and of its elements.
-    pub(super) names: Option<usize>,
-    pub(super) element: Option<usize>,
+    /// The columns of what is in it: the names of its members together, its elements, and each member by name.
+    names: Option<usize>,
+    element: Option<usize>,
+    members: HashMap<Vec<u8>, usize>,
     /// Whether there is a first one, and one more.
     pub(super) more: [Chance; 2],
-    pub(super) members: HashMap<Vec<u8>, usize>,
 }
 
 /// Of a column with numbers.
@@ -78,8 +83,8 @@ impl Column {
             last: [NONE; 2],
             names: None,
             element: None,
-            more: [Chance::EVEN; 2],
             members: HashMap::new(),
+            more: [Chance::EVEN; 2],
         }
     }
 }
@@ -117,7 +122,7 @@ pub(super) struct Columns {
 }
 
 /// A hash of two.
-pub(super) fn mix(one: u64, other: u64) -> u64 {
+fn mix(one: u64, other: u64) -> u64 {
     let mixed = (one ^ other.wrapping_mul(0xff51_afd7_ed55_8ccd)).rotate_left(29);
     mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -128,8 +133,42 @@ impl Columns {
         Self { all: vec![Column::new(0)], slots, before: [NONE; 2] }
     }
 
+    /// The column of all names of an object.
+    pub(super) fn names(&mut self, object: usize) -> Result<usize, Flaw> {
+        let own = self.get(object)?;
+        if let Some(names) = own.names {
+            return Ok(names);
+        }
+        let names = mix(NAMES, own.name);
+        let names = self.add(names)?;
+        self.get(object)?.names = Some(names);
+        Ok(names)
+    }
+
+    /// The column of the elements of an array.
+    pub(super) fn element(&mut self, array: usize) -> Result<usize, Flaw> {
+        let own = self.get(array)?;
+        if let Some(element) = own.element {
+            return Ok(element);
+        }
+        let element = mix(ELEMENT, own.name);
+        let element = self.add(element)?;
+        self.get(array)?.element = Some(element);
+        Ok(element)
+    }
+
+    /// The column of a member of an object.
+    pub(super) fn member(&mut self, object: usize, name: &[u8]) -> Result<usize, Flaw> {
+        if let Some(member) = self.get(object)?.members.get(name) {
+            return Ok(*member);
+        }
+        let member = self.add(name.iter().fold(MEMBER, |hash, byte| mix(hash, u64::from(*byte))))?;
+        self.get(object)?.members.insert(name.to_vec(), member);
+        Ok(member)
+    }
+
     /// A new column.
-    pub(super) fn add(&mut self, name: u64) -> Result<usize, Flaw> {
+    fn add(&mut self, name: u64) -> Result<usize, Flaw> {
         if self.all.len() >= COLUMNS_MAX {
             return Err(Flaw::Large);
         }

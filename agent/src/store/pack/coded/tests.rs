@@ -200,6 +200,18 @@ fn a_pack_that_lies_is_refused() {
 }
 
 #[test]
+fn names_without_end_end() {
+    let head = Head { above: 0, without_stamp: false, hash: 0, raw: None };
+    // Names of nothing cost next to nothing.
+    let text = format!("{{{}}}", vec!["\"\":1"; 1 << 18].join(","));
+    let names = |tree: &mut Tree<Writer>, heads: &mut Heads| {
+        heads.code(&mut tree.coder, head);
+        assert_eq!(tree.record(text.as_bytes(), &json::spans(text.as_bytes()).unwrap()), Err(Flaw::Large));
+    };
+    assert_eq!(flaw(1, names), Flaw::Large);
+}
+
+#[test]
 fn a_pack_that_grows_without_end_ends() {
     // One value of a mebibyte, and then the same again for next to nothing.
     let large = format!("\"{}\"", "x".repeat(1 << 20)).into_bytes();

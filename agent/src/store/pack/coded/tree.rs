@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::super::{Flaw, TEXT_MAX};
 use super::clock::Clock;
 use super::coder::Coder;
-use super::columns::{BASES, Columns, Numbers, mix};
+use super::columns::{BASES, Columns, Numbers};
 use super::json::{self, DEPTH_MAX, Span};
 use super::kind::{Kind, uuid};
 use super::numbers::{self, Form};
@@ -15,6 +15,8 @@ use super::texts::Texts;
 
 /// Values of a pack that are told anew.
 const VALUES_MAX: usize = 1 << 20;
+/// Bytes of names of members.
+const NAMES_MAX: usize = 1 << 18;
 /// Of texts that are names of members, and of what is no JSON.
 const NAMES: u64 = 5;
 const RAW: u64 = 6;
@@ -62,6 +64,23 @@ impl Values {
     }
 }
 
+/// Which value is which, for who writes: by column and hash. What it finds may be another of the same hash.
+#[derive(Debug, Default)]
+struct Index {
+    by: HashMap<(usize, u64), u32>,
+    hasher: RandomState,
+}
+
+impl Index {
+    fn find(&self, column: usize, value: &[u8]) -> Option<u32> {
+        self.by.get(&(column, self.hasher.hash_one(value))).copied()
+    }
+
+    fn add(&mut self, column: usize, value: &[u8], named: u32) {
+        self.by.insert((column, self.hasher.hash_one(value)), named);
+    }
+}
+
 /// A pack, value after value.
 #[derive(Debug)]
 pub(super) struct Tree<C> {
@@ -72,9 +91,7 @@ pub(super) struct Tree<C> {
     columns: Columns,
     texts: Texts,
     clock: Clock,
-    /// Which value is which, for who writes: by column and hash.
-    index: HashMap<(usize, u64), u32>,
-    hasher: RandomState,
+    index: Index,
 }
 
 impl<C: Coder> Tree<C> {
@@ -86,8 +103,7 @@ impl<C: Coder> Tree<C> {
             columns: Columns::new(),
             texts: Texts::new(),
             clock: Clock::default(),
-            index: HashMap::new(),
-            hasher: RandomState::new(),
+            index: Index::default(),
         }
     }
 
@@ -113,15 +129,6 @@ impl<C: Coder> Tree<C> {
         Ok(read)
     }
 
-    fn hash(&self, column: usize, value: &[u8]) -> (usize, u64) {
-        (column, self.hasher.hash_one(value))
-    }
-
-    /// Which of the values known in a column it is. For who writes.
-    fn find(&self, column: usize, value: &[u8]) -> Option<u32> {
-        self.index.get(&self.hash(column, value)).copied()
-    }
-
     fn value(&mut self, column: usize, input: Input<'_>, at: usize, depth: usize) -> Result<(), Flaw> {
         if depth > DEPTH_MAX || self.values.text.len() > TEXT_MAX {
             return Err(Flaw::Large);
@@ -131,9 +138,9 @@ impl<C: Coder> Tree<C> {
         }
         let wanted = input.value(at);
         let asked = self.columns.ask(column)?;
-        let (values, index, hasher) = (&self.values, &self.index, &self.hasher);
+        let (values, index) = (&self.values, &self.index);
         let is = |value| values.get(value) == wanted;
-        let told = || index.get(&(column, hasher.hash_one(wanted))).copied().filter(|value| is(*value));
+        let told = || index.find(column, wanted).filter(|value| is(*value));
         let known = self.columns.known(&mut self.coder, (column, &asked), is, told)?;
         let value = if let Some(value) = known {
             self.values.text.extend_from_within(self.values.place(value));
@@ -144,8 +151,7 @@ impl<C: Coder> Tree<C> {
             self.values.add(start)?
         };
         if self.columns.took(column, &asked, value)? && C::WRITES {
-            let hash = self.hash(column, wanted);
-            self.index.insert(hash, value);
+            self.index.add(column, wanted, value);
         }
         self.clock.took(self.values.get(value));
         Ok(())
@@ -232,16 +238,7 @@ impl<C: Coder> Tree<C> {
             let end =
                 json::string(&self.names.text, from).filter(|end| *end <= names.end).ok_or(Flaw::Coded)?;
             let name = self.names.text.get(from..end).unwrap_or_default();
-            let known = self.columns.get(column)?.members.get(name).copied();
-            let member = match known {
-                Some(member) => member,
-                None => {
-                    let member =
-                        self.columns.add(name.iter().fold(7, |hash, byte| mix(hash, u64::from(*byte))))?;
-                    self.columns.get(column)?.members.insert(name.to_vec(), member);
-                    member
-                }
-            };
+            let member = self.columns.member(column, name)?;
             if from > names.start {
                 self.values.text.push(b',');
             }
@@ -256,34 +253,23 @@ impl<C: Coder> Tree<C> {
 
     /// The names of an object: where they stand.
     fn names(&mut self, column: usize, input: Input<'_>, at: usize) -> Result<Range<usize>, Flaw> {
-        let own = self.columns.get(column)?;
-        let (of, name) = (own.names, own.name);
-        let of = match of {
-            Some(of) => of,
-            None => {
-                let of = self.columns.add(mix(77, name))?;
-                self.columns.get(column)?.names = Some(of);
-                of
-            }
-        };
+        let of = self.columns.names(column)?;
         let mut wanted = Vec::new();
         if C::WRITES {
             let each = json::named(input.spans, at).filter_map(|(name, _)| input.text.get(name));
             each.for_each(|name| wanted.extend_from_slice(name));
         }
         let asked = self.columns.ask(of)?;
-        let told = self.find(of, &wanted);
-        let names = &self.names;
+        let (names, index) = (&self.names, &self.index);
         let is = |value| names.get(value) == wanted;
-        let told = || told.filter(|value| is(*value));
+        let told = || index.find(of, &wanted).filter(|value| is(*value));
         let known = self.columns.known(&mut self.coder, (of, &asked), is, told)?;
         let value = match known {
             Some(value) => value,
             None => self.names_anew(of, &wanted)?,
         };
         if self.columns.took(of, &asked, value)? && C::WRITES {
-            let hash = self.hash(of, &wanted);
-            self.index.insert(hash, value);
+            self.index.add(of, &wanted, value);
         }
         Ok(self.names.place(value))
     }
@@ -295,6 +281,10 @@ impl<C: Coder> Tree<C> {
             if !self.coder.bit(more, from < wanted.len()) {
                 return self.names.add(start);
             }
+            // Also where all of them are empty.
+            if self.names.text.len() > NAMES_MAX {
+                return Err(Flaw::Large);
+            }
             let end = if C::WRITES { json::string(wanted, from).ok_or(Flaw::Coded)? } else { 0 };
             let name = wanted.get(from + 1..end).unwrap_or_default();
             self.names.text.push(b'"');
@@ -305,16 +295,7 @@ impl<C: Coder> Tree<C> {
     }
 
     fn array(&mut self, column: usize, input: Input<'_>, at: usize, depth: usize) -> Result<(), Flaw> {
-        let own = self.columns.get(column)?;
-        let (of, name) = (own.element, own.name);
-        let of = match of {
-            Some(of) => of,
-            None => {
-                let of = self.columns.add(mix(78, name))?;
-                self.columns.get(column)?.element = Some(of);
-                of
-            }
-        };
+        let of = self.columns.element(column)?;
         let (mut elements, mut first) = (json::children(input.spans, at).peekable(), true);
         self.values.text.push(b'[');
         loop {
