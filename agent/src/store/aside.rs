@@ -2,7 +2,8 @@
 //! its own. Both take up to ten milliseconds, which an opened credential would wait for to be stored.
 //!
 //! The thread that packs has copies of rows and gives a pack back; who takes the rows out and puts the pack in is who
-//! always writes, in one transaction. The other writes nothing that is not committed.
+//! always writes, in one transaction. A file that is finished a thread has for itself. The one for what was written ahead writes
+//! nothing that is not committed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::error::At as _;
-use super::packing::{BEHIND_MAX, KEEP, PACK, packed_until, passes, take, tell};
+use super::packing::{BEHIND_MAX, KEEP, PACK, finish, packed_until, passes, take, tell};
 use super::packs::{self, Index};
 use super::period::{self, Name, signed};
 use super::{Store, StoreError};
@@ -29,6 +30,7 @@ const EACH: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Aside {
     packs: Option<(Task, JoinHandle<io::Result<Vec<u8>>>)>,
+    finished: Option<(Name, JoinHandle<Result<bool, StoreError>>)>,
     checkpoint: Option<JoinHandle<()>>,
     /// Pages, about, that were written ahead since the last one began.
     ahead: usize,
@@ -70,10 +72,38 @@ impl Store {
             self.begin_pack()?;
         }
         if idle {
-            self.pack_finished()?;
             self.begin_checkpoint();
+            return self.finish_aside();
         }
         Ok(())
+    }
+
+    /// All that is left of a finished file.
+    fn finish_aside(&mut self) -> Result<(), StoreError> {
+        let packing = &mut self.packing;
+        if let Some((name, thread)) = packing.aside.finished.take_if(|(_, thread)| thread.is_finished()) {
+            let Ok(packed) = thread.join() else { return Ok(()) };
+            packing.looked(name, &packed);
+            return packed.map(drop);
+        }
+        let Some(name) = packing.finished.front().copied().filter(|_| packing.aside.finished.is_none())
+        else {
+            return Ok(());
+        };
+        let dir = self.dir.clone();
+        let all = move || {
+            while !finish(&dir, name)? {}
+            Ok(true)
+        };
+        // Without a thread it waits for the next time.
+        let thread = Builder::new().name("spoor-pack".to_owned()).spawn(all);
+        packing.aside.finished = thread.ok().map(|thread| (name, thread));
+        Ok(())
+    }
+
+    /// Whether somebody has that file for himself.
+    pub(super) fn is_packed_now(&self, name: Name) -> bool {
+        self.packing.aside.finished.as_ref().is_some_and(|(of, _)| *of == name)
     }
 
     fn begin_pack(&mut self) -> Result<(), StoreError> {

@@ -4,10 +4,11 @@
 //! thread of its own, one at a time, and after each there is a rest of two hundred times as long: it never has more than half
 //! a hundredth of a core. Where records come faster than that, the newer ones stay as they are, which is as good.
 //!
-//! The thread has copies and gives bytes back; who writes to the file is who always does. A pack that does not have the records
-//! it had is left as it is, for `spoor verify` to name.
+//! Of the file that is written to, the thread has copies and gives bytes back, and who writes is who always does. A file that
+//! is finished it has for itself. A pack that does not have the records it had is left as it is, for `spoor verify` to name.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,7 @@ pub(super) struct Condensing {
     files: VecDeque<Name>,
     /// There is nothing to do in the file that is written to, before more is packed.
     waits: bool,
-    /// What it is about, and who is at it.
-    at_work: Option<(Task, JoinHandle<Done>)>,
+    at_work: Option<AtWork>,
     /// Until then nothing is begun.
     rests_until: Option<Instant>,
 }
@@ -56,9 +56,44 @@ impl Condensing {
         self.waits = false;
     }
 
+    /// A finished file was looked at.
+    fn looked(&mut self, name: Name, more: &Result<bool, StoreError>) {
+        // What will be otherwise is tried again. Else it is the file, which is looked at when the store is opened next.
+        let again = more.as_ref().map_or_else(passes, |more| *more);
+        if !again && self.files.front() == Some(&name) {
+            self.files.pop_front();
+        }
+    }
+
     fn rest(&mut self, how_long: Duration) {
         self.rests_until = Instant::now().checked_add(how_long);
     }
+}
+
+/// Who is at it.
+#[derive(Debug)]
+enum AtWork {
+    /// In the file that is written to.
+    Current(Task, JoinHandle<Done>),
+    /// In a finished one.
+    Finished(Name, JoinHandle<Finished>),
+}
+
+impl AtWork {
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Current(_, thread) => thread.is_finished(),
+            Self::Finished(_, thread) => thread.is_finished(),
+        }
+    }
+}
+
+/// What came of a finished file.
+#[derive(Debug)]
+struct Finished {
+    /// Whether there may be more to do.
+    more: Result<bool, StoreError>,
+    took: Duration,
 }
 
 /// A pack as it lies in its file.
@@ -102,45 +137,73 @@ impl Store {
     /// [`StoreError`] of a file. What is not condensed stays as it is, and nothing is lost.
     pub fn condense(&mut self) -> Result<(), StoreError> {
         let condensing = &mut self.packing.condensing;
-        if let Some((task, thread)) = condensing.at_work.take() {
-            if !thread.is_finished() {
-                condensing.at_work = Some((task, thread));
-                return Ok(());
-            }
-            // Who panicked is not there any more, nor is this one.
-            let Ok(done) = thread.join() else { return Ok(()) };
-            condensing.rest(done.took.saturating_mul(REST));
-            return self.settle(&task, done);
+        if let Some(at_work) = condensing.at_work.take_if(|at_work| at_work.is_finished()) {
+            return self.take(at_work);
         }
-        if condensing.rests_until.is_some_and(|until| Instant::now() < until) {
+        let rests = condensing.rests_until.is_some_and(|until| Instant::now() < until);
+        if rests || condensing.at_work.is_some() {
             return Ok(());
         }
-        let Some(task) = self.next_task(false)? else { return Ok(()) };
-        let of = task.clone();
-        let thread = Builder::new().name("spoor-condense".to_owned()).spawn(move || condense(&of));
-        match thread {
-            Ok(thread) => self.packing.condensing.at_work = Some((task, thread)),
+        let thread = Builder::new().name("spoor-condense".to_owned());
+        let begun = if let Some(name) = condensing.files.front().copied() {
+            let dir = self.dir.clone();
+            let begun = thread.spawn(move || in_finished(&dir, name));
+            begun.map(|thread| AtWork::Finished(name, thread))
+        } else {
+            let Some(task) = self.in_current(false)? else { return Ok(()) };
+            let of = task.clone();
+            thread.spawn(move || condense(&of)).map(|thread| AtWork::Current(task, thread))
+        };
+        let condensing = &mut self.packing.condensing;
+        match begun {
+            Ok(at_work) => condensing.at_work = Some(at_work),
             Err(error) => {
                 tracing::warn!("records take more room than they need: no thread to condense them: {error}");
-                self.packing.condensing.rest(NO_THREAD);
+                condensing.rest(NO_THREAD);
             }
         }
         Ok(())
     }
 
+    /// Takes what is done; waits for it where it is not.
+    fn take(&mut self, at_work: AtWork) -> Result<(), StoreError> {
+        let condensing = &mut self.packing.condensing;
+        // Who panicked is not there any more, nor is this one.
+        match at_work {
+            AtWork::Current(task, thread) => {
+                let Ok(done) = thread.join() else { return Ok(()) };
+                condensing.rest(done.took.saturating_mul(REST));
+                self.settle(&task, done)
+            }
+            AtWork::Finished(name, thread) => {
+                let Ok(Finished { more, took }) = thread.join() else { return Ok(()) };
+                condensing.rest(took.saturating_mul(REST));
+                condensing.looked(name, &more);
+                more.map(drop)
+            }
+        }
+    }
+
     /// Condenses everything, for a store that nothing more comes to.
     pub(super) fn condense_all(&mut self) -> Result<(), StoreError> {
-        if let Some((task, thread)) = self.packing.condensing.at_work.take()
-            && let Ok(done) = thread.join()
-        {
-            self.settle(&task, done)?;
+        if let Some(at_work) = self.packing.condensing.at_work.take() {
+            self.take(at_work)?;
         }
         self.packing.condensing.packed();
-        while let Some(task) = self.next_task(true)? {
-            let done = condense(&task);
-            self.settle(&task, done)?;
-        }
+        while self.condense_next()? {}
         Ok(())
+    }
+
+    /// Condenses what is next, at once. Whether there may be more.
+    fn condense_next(&mut self) -> Result<bool, StoreError> {
+        if let Some(name) = self.packing.condensing.files.front().copied() {
+            let Finished { more, .. } = in_finished(&self.dir, name);
+            self.packing.condensing.looked(name, &more);
+            return more.map(|_| true);
+        }
+        let Some(task) = self.in_current(true)? else { return Ok(false) };
+        let done = condense(&task);
+        self.settle(&task, done).map(|()| true)
     }
 
     /// Somebody is at it.
@@ -153,27 +216,16 @@ impl Store {
     #[cfg(test)]
     pub(super) fn condense_some(&mut self) {
         self.packing.condensing.packed();
-        if let Some(task) = self.next_task(true).unwrap() {
-            let done = condense(&task);
-            self.settle(&task, done).unwrap();
-        }
+        self.condense_next().unwrap();
     }
 
-    /// What is to do next: in the oldest finished file that has something to do, else in the one that is written to. `last`:
-    /// what is packed there is all that there will be.
-    fn next_task(&mut self, last: bool) -> Result<Option<Task>, StoreError> {
-        while let Some(name) = self.packing.condensing.files.front().copied() {
-            let found = self.in_finished(name);
-            match found {
-                Ok(Some(task)) => return Ok(Some(task)),
-                Err(error) if passes(&error) => return Err(error),
-                // Nothing more is to do there, or it is the file, which is looked at when the store is opened next.
-                other => {
-                    self.packing.condensing.files.pop_front();
-                    other?;
-                }
-            }
-        }
+    /// Whether somebody has that file for himself.
+    pub(super) fn is_condensed_now(&self, name: Name) -> bool {
+        matches!(&self.packing.condensing.at_work, Some(AtWork::Finished(of, _)) if *of == name)
+    }
+
+    /// What is to do next in the file that is written to. `last`: what is packed there is all that there will be.
+    fn in_current(&mut self, last: bool) -> Result<Option<Task>, StoreError> {
         if self.packing.condensing.waits {
             return Ok(None);
         }
@@ -187,33 +239,38 @@ impl Store {
         Ok(Some(Task { name: period.name, parts }))
     }
 
-    /// What is to do in a finished file. Where that is nothing its free pages are given back.
-    fn in_finished(&self, name: Name) -> Result<Option<Task>, StoreError> {
-        // Else dropped by retention, meanwhile.
-        if !self.dir.join(name.to_string()).exists() {
-            return Ok(None);
-        }
-        let period = Period::open(&self.dir, name)?;
-        let parts = parts(&period.connection).at(&period.path)?;
-        if parts.is_empty() {
-            give_back(&period.connection, ALL).at(&period.path)?;
-            return Ok(None);
-        }
-        Ok(Some(Task { name, parts }))
-    }
-
     /// Puts what is condensed in the place of what it was made of.
     fn settle(&mut self, task: &Task, done: Done) -> Result<(), StoreError> {
         match &mut self.current {
             Some(period) if period.name == task.name => replace(period, task, done),
-            _ if !self.dir.join(task.name.to_string()).exists() => Ok(()),
-            _ => {
-                let mut period = Period::open(&self.dir, task.name)?;
-                replace(&mut period, task, done)?;
-                give_back(&period.connection, PAGES).at(&period.path)
-            }
+            // Another file is written to meanwhile: this one is condensed as those are that are finished.
+            _ => Ok(()),
         }
     }
+}
+
+/// The next packs of a finished file. Where there are none its free pages are given back.
+fn in_finished(dir: &Path, name: Name) -> Finished {
+    let began = Instant::now();
+    let next = || {
+        // Else dropped by retention, meanwhile.
+        if !dir.join(name.to_string()).exists() {
+            return Ok(false);
+        }
+        let mut period = Period::open(dir, name)?;
+        let parts = parts(&period.connection).at(&period.path)?;
+        if parts.is_empty() {
+            give_back(&period.connection, ALL).at(&period.path)?;
+            return Ok(false);
+        }
+        let task = Task { name, parts };
+        let done = condense(&task);
+        replace(&mut period, &task, done)?;
+        give_back(&period.connection, PAGES).at(&period.path)?;
+        Ok(true)
+    };
+    let more = next();
+    Finished { more, took: began.elapsed() }
 }
 
 /// The oldest packs of a file that were not condensed yet: one, or two that follow each other.
@@ -240,22 +297,30 @@ fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
 fn replace(period: &mut Period, task: &Task, done: Done) -> Result<(), StoreError> {
     let path = &period.path;
     let transaction = period.connection.transaction().at(path)?;
-    put(&transaction, task, done).at(path)?;
-    transaction.commit().at(path)
+    if put(&transaction, task, done).at(path)? {
+        transaction.commit().at(path)?;
+    }
+    Ok(())
 }
 
-fn put(connection: &Connection, task: &Task, done: Done) -> rusqlite::Result<()> {
+/// `false`: a pack is not there any more, and what is left is not touched.
+fn put(connection: &Connection, task: &Task, done: Done) -> rusqlite::Result<bool> {
     let mut known = connection.prepare_cached("DELETE FROM loose WHERE pack = ?")?;
     let Some(Condensed { meta, before, bytes, index, indexes }) = done.condensed else {
         // What stands behind it is tried without it.
-        let first = task.parts.first().map(|part| part.meta.end.seq);
-        return first.map_or(Ok(()), |first| known.execute([signed(first)]).map(drop));
+        for first in task.parts.iter().take(1) {
+            known.execute([signed(first.meta.end.seq)])?;
+        }
+        return Ok(true);
     };
     for (part, index) in task.parts.iter().zip(&indexes) {
         known.execute([signed(part.meta.end.seq)])?;
-        packs::remove(connection, part.meta.end.seq, index)?;
+        if !packs::remove(connection, part.meta.end.seq, index)? {
+            return Ok(false);
+        }
     }
-    packs::put(connection, &meta, before, &bytes, &index)
+    packs::put(connection, &meta, before, &bytes, &index)?;
+    Ok(true)
 }
 
 fn condense(task: &Task) -> Done {

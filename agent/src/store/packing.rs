@@ -39,7 +39,7 @@ pub(super) struct Packing {
     /// By which they are known.
     pub(super) seals: Seals,
     /// Finished files with rows.
-    finished: VecDeque<Name>,
+    pub(super) finished: VecDeque<Name>,
     /// What is to be condensed yet.
     pub(super) condensing: Condensing,
     pub(super) aside: Aside,
@@ -81,6 +81,16 @@ impl Packing {
     pub(super) fn stored(&mut self, rows: usize) {
         self.rows += rows as u64;
         self.aside.wrote(rows);
+    }
+
+    /// A finished file was packed, or some of it.
+    pub(super) fn looked(&mut self, name: Name, packed: &Result<bool, StoreError>) {
+        // What will be otherwise is tried again.
+        let again = packed.as_ref().map_or_else(passes, |done| !done);
+        if !again && self.finished.front() == Some(&name) {
+            self.finished.pop_front();
+            self.condensing.file(name);
+        }
     }
 
     /// Another file is written to from now on.
@@ -161,21 +171,20 @@ impl Store {
     }
 
     /// One pack of the oldest finished file that has rows, or its end.
-    pub(super) fn pack_finished(&mut self) -> Result<(), StoreError> {
+    fn pack_finished(&mut self) -> Result<(), StoreError> {
         let Some(name) = self.packing.finished.front().copied() else { return Ok(()) };
-        // Else dropped by retention, meanwhile.
-        let there = self.dir.join(name.to_string()).exists();
-        let packed = if there { finish(&self.dir, name) } else { Ok(true) };
-        if !matches!(&packed, Ok(false)) && packed.as_ref().err().is_none_or(|error| !passes(error)) {
-            self.packing.finished.pop_front();
-            self.packing.condensing.file(name);
-        }
+        let packed = finish(&self.dir, name);
+        self.packing.looked(name, &packed);
         packed.map(drop)
     }
 }
 
 /// One pack of a finished file. Whether there is nothing more to do.
-fn finish(dir: &Path, name: Name) -> Result<bool, StoreError> {
+pub(super) fn finish(dir: &Path, name: Name) -> Result<bool, StoreError> {
+    // Else dropped by retention, meanwhile.
+    if !dir.join(name.to_string()).exists() {
+        return Ok(true);
+    }
     let mut period = Period::open(dir, name)?;
     match step(&mut period, 0, PACK, &mut Seals::default())? {
         Step::Packed(_) => return Ok(false),

@@ -53,7 +53,9 @@ impl Store {
         let mut dropped = Vec::new();
         for (name, bytes) in names.iter().zip(sizes) {
             let current = self.current.as_ref().is_some_and(|current| current.name == *name);
-            if current || (name.end_ns() > oldest_ns && total <= self.retention.max_bytes) {
+            // What somebody has for himself is dropped the next time.
+            let busy = current || self.is_packed_now(*name) || self.is_condensed_now(*name);
+            if busy || (name.end_ns() > oldest_ns && total <= self.retention.max_bytes) {
                 break;
             }
             dropped.push(self.drop_file(*name, bytes)?);
