@@ -60,7 +60,7 @@ impl Store {
     /// [`StoreError`] of a file. What was packed until then is packed, and nothing is lost.
     pub fn pack_aside(&mut self, idle: bool) -> Result<(), StoreError> {
         let far = self.packing.rows >= FAR_BEHIND;
-        let done = self.packing.aside.packs.take_if(|(_, thread)| far || thread.is_finished());
+        let done = self.aside.packs.take_if(|(_, thread)| far || thread.is_finished());
         if let Some((task, thread)) = done {
             // Who panicked is not there any more, nor is this one.
             if let Ok(bytes) = thread.join() {
@@ -68,7 +68,7 @@ impl Store {
             }
         }
         let bound = if idle { KEEP + PACK as u64 } else { BEHIND_MAX };
-        if self.packing.aside.packs.is_none() && self.packing.rows >= bound && !self.packing.stuck {
+        if self.aside.packs.is_none() && self.packing.rows >= bound && !self.packing.stuck {
             self.begin_pack()?;
         }
         if idle {
@@ -80,16 +80,12 @@ impl Store {
 
     /// All that is left of a finished file.
     fn finish_aside(&mut self) -> Result<(), StoreError> {
-        let packing = &mut self.packing;
-        if let Some((name, thread)) = packing.aside.finished.take_if(|(_, thread)| thread.is_finished()) {
+        if let Some((name, thread)) = self.aside.finished.take_if(|(_, thread)| thread.is_finished()) {
             let Ok(packed) = thread.join() else { return Ok(()) };
-            packing.looked(name, &packed);
-            return packed.map(drop);
+            return self.looked(name, packed);
         }
-        let Some(name) = packing.finished.front().copied().filter(|_| packing.aside.finished.is_none())
-        else {
-            return Ok(());
-        };
+        let next = self.packing.finished.front().copied();
+        let Some(name) = next.filter(|_| self.aside.finished.is_none()) else { return Ok(()) };
         let dir = self.dir.clone();
         let all = move || {
             while !finish(&dir, name)? {}
@@ -97,13 +93,13 @@ impl Store {
         };
         // Without a thread it waits for the next time.
         let thread = Builder::new().name("spoor-pack".to_owned()).spawn(all);
-        packing.aside.finished = thread.ok().map(|thread| (name, thread));
+        self.aside.finished = thread.ok().map(|thread| (name, thread));
         Ok(())
     }
 
     /// Whether somebody has that file for himself.
     pub(super) fn is_packed_now(&self, name: Name) -> bool {
-        self.packing.aside.finished.as_ref().is_some_and(|(of, _)| *of == name)
+        self.aside.finished.as_ref().is_some_and(|(of, _)| *of == name)
     }
 
     fn begin_pack(&mut self) -> Result<(), StoreError> {
@@ -130,7 +126,7 @@ impl Store {
             packs::pack(before, &records)
         };
         match Builder::new().name("spoor-pack".to_owned()).spawn(make) {
-            Ok(thread) => self.packing.aside.packs = Some((task, thread)),
+            Ok(thread) => self.aside.packs = Some((task, thread)),
             // Then here.
             Err(_) => self.pack_current(KEEP)?,
         }
@@ -151,8 +147,8 @@ impl Store {
             Ok(true) => {
                 self.packing.rows = self.packing.rows.saturating_sub(marks.len() as u64);
                 self.packing.seals.packed(last.seq);
-                self.packing.condensing.packed();
-                self.packing.aside.wrote(marks.len());
+                self.condensing.packed();
+                self.aside.wrote(marks.len());
                 Ok(())
             }
             // They are looked at one by one.
@@ -167,12 +163,12 @@ impl Store {
     /// Somebody packs.
     #[cfg(test)]
     pub(super) fn is_packing(&self) -> bool {
-        self.packing.aside.packs.is_some()
+        self.aside.packs.is_some()
     }
 
     /// What was written ahead goes into its file, where it is enough to be worth it.
     fn begin_checkpoint(&mut self) {
-        let aside = &mut self.packing.aside;
+        let aside = &mut self.aside;
         let busy = aside.checkpoint.as_ref().is_some_and(|thread| !thread.is_finished());
         let Some(period) = self.current.as_ref().filter(|_| !busy && aside.ahead >= PAGES) else { return };
         let path: PathBuf = period.path.clone();

@@ -46,6 +46,11 @@ pub(super) struct Condensing {
 }
 
 impl Condensing {
+    /// Finished files have some.
+    pub(super) fn of(files: Vec<Name>) -> Self {
+        Self { files: files.into(), ..Self::default() }
+    }
+
     /// A finished file may have packs that are to be condensed.
     pub(super) fn file(&mut self, name: Name) {
         self.files.push_back(name);
@@ -136,7 +141,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] of a file. What is not condensed stays as it is, and nothing is lost.
     pub fn condense(&mut self) -> Result<(), StoreError> {
-        let condensing = &mut self.packing.condensing;
+        let condensing = &mut self.condensing;
         if let Some(at_work) = condensing.at_work.take_if(|at_work| at_work.is_finished()) {
             return self.take(at_work);
         }
@@ -154,7 +159,7 @@ impl Store {
             let of = task.clone();
             thread.spawn(move || condense(&of)).map(|thread| AtWork::Current(task, thread))
         };
-        let condensing = &mut self.packing.condensing;
+        let condensing = &mut self.condensing;
         match begun {
             Ok(at_work) => condensing.at_work = Some(at_work),
             Err(error) => {
@@ -167,7 +172,7 @@ impl Store {
 
     /// Takes what is done; waits for it where it is not.
     fn take(&mut self, at_work: AtWork) -> Result<(), StoreError> {
-        let condensing = &mut self.packing.condensing;
+        let condensing = &mut self.condensing;
         // Who panicked is not there any more, nor is this one.
         match at_work {
             AtWork::Current(task, thread) => {
@@ -186,19 +191,19 @@ impl Store {
 
     /// Condenses everything, for a store that nothing more comes to.
     pub(super) fn condense_all(&mut self) -> Result<(), StoreError> {
-        if let Some(at_work) = self.packing.condensing.at_work.take() {
+        if let Some(at_work) = self.condensing.at_work.take() {
             self.take(at_work)?;
         }
-        self.packing.condensing.packed();
+        self.condensing.packed();
         while self.condense_next()? {}
         Ok(())
     }
 
     /// Condenses what is next, at once. Whether there may be more.
     fn condense_next(&mut self) -> Result<bool, StoreError> {
-        if let Some(name) = self.packing.condensing.files.front().copied() {
+        if let Some(name) = self.condensing.files.front().copied() {
             let Finished { more, .. } = in_finished(&self.dir, name);
-            self.packing.condensing.looked(name, &more);
+            self.condensing.looked(name, &more);
             return more.map(|_| true);
         }
         let Some(task) = self.in_current(true)? else { return Ok(false) };
@@ -209,31 +214,31 @@ impl Store {
     /// Somebody is at it.
     #[cfg(test)]
     pub(super) fn is_condensing(&self) -> bool {
-        self.packing.condensing.at_work.is_some()
+        self.condensing.at_work.is_some()
     }
 
     /// Condenses what is next, at once.
     #[cfg(test)]
     pub(super) fn condense_some(&mut self) {
-        self.packing.condensing.packed();
+        self.condensing.packed();
         self.condense_next().unwrap();
     }
 
     /// Whether somebody has that file for himself.
     pub(super) fn is_condensed_now(&self, name: Name) -> bool {
-        matches!(&self.packing.condensing.at_work, Some(AtWork::Finished(of, _)) if *of == name)
+        matches!(&self.condensing.at_work, Some(AtWork::Finished(of, _)) if *of == name)
     }
 
     /// What is to do next in the file that is written to. `last`: what is packed there is all that there will be.
     fn in_current(&mut self, last: bool) -> Result<Option<Task>, StoreError> {
-        if self.packing.condensing.waits {
+        if self.condensing.waits {
             return Ok(None);
         }
         let Some(period) = &self.current else { return Ok(None) };
         let parts = parts(&period.connection).at(&period.path)?;
         let enough = last || parts.len() > 1 || parts.iter().any(|part| part.meta.records > RECORDS / 2);
         if parts.is_empty() || !enough {
-            self.packing.condensing.waits = true;
+            self.condensing.waits = true;
             return Ok(None);
         }
         Ok(Some(Task { name: period.name, parts }))

@@ -9,8 +9,6 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
-use super::aside::Aside;
-use super::condense::Condensing;
 use super::error::At as _;
 use super::packs::{self, Found, Index};
 use super::period::{self, Name, Period, number, signed};
@@ -40,9 +38,6 @@ pub(super) struct Packing {
     pub(super) seals: Seals,
     /// Finished files with rows.
     pub(super) finished: VecDeque<Name>,
-    /// What is to be condensed yet.
-    pub(super) condensing: Condensing,
-    pub(super) aside: Aside,
 }
 
 /// What came of one attempt.
@@ -56,9 +51,13 @@ enum Step {
 }
 
 impl Packing {
-    /// What an agent before this one left.
-    pub(super) fn begin(dir: &Path, names: &[Name], current: Option<&Period>) -> Result<Self, StoreError> {
-        let mut packing = Self::default();
+    /// What an agent before this one left; and the finished files that are packed, and not condensed.
+    pub(super) fn begin(
+        dir: &Path,
+        names: &[Name],
+        current: Option<&Period>,
+    ) -> Result<(Self, Vec<Name>), StoreError> {
+        let (mut packing, mut loose) = (Self::default(), Vec::new());
         if let Some(period) = current {
             let count = "SELECT count(*) FROM records";
             let rows = period.connection.query_row(count, [], |row| row.get(0).map(number));
@@ -71,26 +70,15 @@ impl Packing {
             if connection.query_row(any, [], |row| row.get(0)).at(&path)? {
                 packing.finished.push_back(*name);
             } else if packs::are_loose(&connection).at(&path)? {
-                packing.condensing.file(*name);
+                loose.push(*name);
             }
         }
-        Ok(packing)
+        Ok((packing, loose))
     }
 
     /// So many more were stored.
     pub(super) fn stored(&mut self, rows: usize) {
         self.rows += rows as u64;
-        self.aside.wrote(rows);
-    }
-
-    /// A finished file was packed, or some of it.
-    pub(super) fn looked(&mut self, name: Name, packed: &Result<bool, StoreError>) {
-        // What will be otherwise is tried again.
-        let again = packed.as_ref().map_or_else(passes, |done| !done);
-        if !again && self.finished.front() == Some(&name) {
-            self.finished.pop_front();
-            self.condensing.file(name);
-        }
     }
 
     /// Another file is written to from now on.
@@ -98,7 +86,6 @@ impl Packing {
         self.finished.push_back(finished);
         (self.rows, self.stuck) = (0, false);
         self.seals.clear();
-        self.condensing.packed();
     }
 }
 
@@ -145,7 +132,7 @@ impl Store {
         match step(period, keep, PACK, &mut self.packing.seals) {
             Ok(Step::Packed(rows)) => {
                 self.packing.rows = self.packing.rows.saturating_sub(rows);
-                self.packing.condensing.packed();
+                self.condensing.packed();
             }
             Ok(Step::Done) => self.packing.rows = 0,
             Ok(Step::Stuck(seq)) => {
@@ -174,7 +161,17 @@ impl Store {
     fn pack_finished(&mut self) -> Result<(), StoreError> {
         let Some(name) = self.packing.finished.front().copied() else { return Ok(()) };
         let packed = finish(&self.dir, name);
-        self.packing.looked(name, &packed);
+        self.looked(name, packed)
+    }
+
+    /// A finished file was packed, or some of it.
+    pub(super) fn looked(&mut self, name: Name, packed: Result<bool, StoreError>) -> Result<(), StoreError> {
+        // What will be otherwise is tried again.
+        let again = packed.as_ref().map_or_else(passes, |done| !done);
+        if !again && self.packing.finished.front() == Some(&name) {
+            self.packing.finished.pop_front();
+            self.condensing.file(name);
+        }
         packed.map(drop)
     }
 }

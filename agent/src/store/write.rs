@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::OpenFlags;
 
+use super::aside::Aside;
+use super::condense::Condensing;
 use super::error::At as _;
 use super::life::Life;
 use super::lock::{self, Lock};
@@ -34,6 +36,8 @@ pub struct Store {
     damages: Vec<Damage>,
     life: Life,
     pub(super) packing: Packing,
+    pub(super) condensing: Condensing,
+    pub(super) aside: Aside,
     /// Numbers up to here may have been given to records that a power cut took.
     above: u64,
     _lock: Lock,
@@ -66,7 +70,8 @@ impl Store {
             Some(period) => period.end()?,
             None => cursors.newest_anchor()?.unwrap_or(Mark::NONE),
         };
-        let packing = Packing::begin(dir, &names, current.as_ref())?;
+        let (packing, loose) = Packing::begin(dir, &names, current.as_ref())?;
+        let (condensing, aside) = (Condensing::of(loose), Aside::default());
         let (life, above) = Life::begin(&cursors, boot, last.seq)?;
         let dir = dir.to_path_buf();
         Ok(Self {
@@ -79,6 +84,8 @@ impl Store {
             damages,
             life,
             packing,
+            condensing,
+            aside,
             above,
             _lock: lock,
         })
@@ -128,6 +135,7 @@ impl Store {
                 let period = Period::create(&self.dir, name, self.last)?;
                 if let Some(finished) = current.replace(period) {
                     self.packing.next_file(finished.name);
+                    self.condensing.packed();
                 }
                 let Some(period) = current else { return Ok(()) };
                 period
@@ -139,6 +147,7 @@ impl Store {
         }
         self.last = appended?;
         self.packing.stored(records.len());
+        self.aside.wrote(records.len());
         Ok(())
     }
 
