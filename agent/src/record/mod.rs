@@ -38,6 +38,7 @@ pub(crate) use members::{Members, Strange, Value};
 pub use node::{Member, Name, Node, Tree};
 pub(crate) use node::{comma, first_bytes, has, write, write_list, write_read, write_text};
 pub(crate) use process_id::process_id;
+pub(crate) use read::string as string_in_front;
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;

@@ -136,7 +136,7 @@ fn put_in_order(members: &mut Vec<Member<'_>>) {
 }
 
 /// Length of the string in front, with its quotes, and whether something in it is escaped.
-pub(super) fn string(bytes: &[u8]) -> Option<(usize, bool)> {
+pub(crate) fn string(bytes: &[u8]) -> Option<(usize, bool)> {
     if bytes.first() != Some(&b'"') {
         return None;
     }

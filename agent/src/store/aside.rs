@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::OpenFlags;
 
 use super::error::At as _;
-use super::packing::{BEHIND_MAX, KEEP, PACK, finish, packed_until, passes, take, tell};
-use super::packs::{self, Index};
-use super::period::{self, Name, signed};
+use super::packing::{self, BEHIND_MAX, KEEP, PACK, Step, finish, packed_until, take};
+use super::packs::Index;
+use super::period::{self, Name, Period};
 use super::{Store, StoreError};
 use crate::evidence::Mark;
 
@@ -41,7 +41,7 @@ pub(super) struct Aside {
 struct Task {
     name: Name,
     before: Mark,
-    records: Arc<Vec<(Mark, Vec<u8>)>>,
+    rows: Arc<Vec<(Mark, Vec<u8>)>>,
     index: Index,
 }
 
@@ -104,27 +104,14 @@ impl Store {
 
     fn begin_pack(&mut self) -> Result<(), StoreError> {
         let Some(period) = &self.current else { return Ok(()) };
-        let path = &period.path;
-        let before = packed_until(&period.connection, path)?;
-        let (records, index, stuck) =
-            take(&period.connection, before, (KEEP, PACK), &self.packing.seals).at(path)?;
-        if records.is_empty() {
-            match stuck {
-                Some(seq) => {
-                    self.packing.stuck = true;
-                    tell(period.name, seq);
-                }
-                None => self.packing.rows = 0,
-            }
-            return Ok(());
-        }
-        let task = Task { name: period.name, before, records: Arc::new(records), index };
-        let records = Arc::clone(&task.records);
-        let make = move || {
-            let records: Vec<(Mark, &[u8])> =
-                records.iter().map(|(mark, body)| (*mark, body.as_slice())).collect();
-            packs::pack(before, &records)
+        let name = period.name;
+        let task = match self.rows_of(period) {
+            Ok((task, _)) if !task.rows.is_empty() => task,
+            Ok((_, stuck)) => return self.stepped(name, Ok(stuck.map_or(Step::Done, Step::Stuck))),
+            Err(error) => return self.stepped(name, Err(error)),
         };
+        let (before, rows) = (task.before, Arc::clone(&task.rows));
+        let make = move || packing::bytes(before, &rows);
         match Builder::new().name("spoor-pack".to_owned()).spawn(make) {
             Ok(thread) => self.aside.packs = Some((task, thread)),
             // Then here.
@@ -133,31 +120,32 @@ impl Store {
         Ok(())
     }
 
+    /// Rows for a pack, if there are any, and the record that is not as it was stored.
+    fn rows_of(&self, period: &Period) -> Result<(Task, Option<u64>), StoreError> {
+        let path = &period.path;
+        let before = packed_until(&period.connection, path)?;
+        let (rows, index, stuck) =
+            take(&period.connection, before, (KEEP, PACK), &self.packing.seals).at(path)?;
+        Ok((Task { name: period.name, before, rows: Arc::new(rows), index }, stuck))
+    }
+
     /// Puts a pack in the place of its rows.
     fn put_pack(&mut self, task: &Task, bytes: io::Result<Vec<u8>>) -> Result<(), StoreError> {
         // Another file is written to meanwhile: this one is packed as those are that are finished.
         let Some(period) = self.current.as_mut().filter(|period| period.name == task.name) else {
             return Ok(());
         };
-        let path = &period.path;
-        let bytes = bytes.map_err(|error| StoreError::io(path, error))?;
-        let marks: Vec<Mark> = task.records.iter().map(|(mark, _)| *mark).collect();
-        let Some(last) = marks.last() else { return Ok(()) };
-        match put(&mut period.connection, task, &marks, &bytes).at(path) {
-            Ok(true) => {
-                self.packing.rows = self.packing.rows.saturating_sub(marks.len() as u64);
-                self.packing.seals.packed(last.seq);
-                self.condensing.packed();
-                self.aside.wrote(marks.len());
-                Ok(())
-            }
-            // They are looked at one by one.
-            Ok(false) => self.pack_current(KEEP),
-            Err(error) => {
-                self.packing.stuck = !passes(&error);
-                Err(error)
-            }
+        let put = match put(period, task, bytes) {
+            // Somebody took rows out meanwhile: they are looked at one by one.
+            Ok(false) => return self.pack_current(KEEP),
+            Ok(true) => Ok(Step::Packed(task.rows.len() as u64)),
+            Err(error) => Err(error),
+        };
+        if let (Ok(_), Some((last, _))) = (&put, task.rows.last()) {
+            self.packing.seals.packed(last.seq);
+            self.aside.wrote(task.rows.len());
         }
+        self.stepped(task.name, put)
     }
 
     /// Somebody packs.
@@ -179,17 +167,12 @@ impl Store {
     }
 }
 
-/// In one transaction. `false`: somebody took rows out meanwhile, and all stays as it is.
-fn put(connection: &mut Connection, task: &Task, marks: &[Mark], bytes: &[u8]) -> rusqlite::Result<bool> {
-    let (Some(first), Some(last)) = (marks.first(), marks.last()) else { return Ok(false) };
-    let transaction = connection.transaction()?;
-    packs::insert_packed(&transaction, task.before, marks, bytes, &task.index)?;
-    let delete = "DELETE FROM records WHERE seq BETWEEN ? AND ?";
-    let deleted = transaction.execute(delete, params![signed(first.seq), signed(last.seq)])?;
-    if deleted == marks.len() {
-        transaction.commit()?;
-    }
-    Ok(deleted == marks.len())
+/// As [`packing::put`].
+fn put(period: &mut Period, task: &Task, bytes: io::Result<Vec<u8>>) -> Result<bool, StoreError> {
+    let path = &period.path;
+    let bytes = bytes.map_err(|error| StoreError::io(path, error))?;
+    let transaction = period.connection.transaction().at(path)?;
+    packing::put(transaction, task.before, &task.rows, &bytes, &task.index).at(path)
 }
 
 /// Of what can be taken in now: nobody is waited for, and nobody waits.

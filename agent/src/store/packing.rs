@@ -5,9 +5,10 @@
 //! `spoor verify` finds it where it is.
 
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params};
 
 use super::error::At as _;
 use super::packs::{self, Found, Index};
@@ -41,7 +42,7 @@ pub(super) struct Packing {
 }
 
 /// What came of one attempt.
-enum Step {
+pub(super) enum Step {
     /// So many rows are packed.
     Packed(u64),
     /// There are none.
@@ -129,7 +130,18 @@ impl Store {
 
     pub(super) fn pack_current(&mut self, keep: u64) -> Result<(), StoreError> {
         let Some(period) = &mut self.current else { return Ok(()) };
-        match step(period, keep, PACK, &mut self.packing.seals) {
+        let name = period.name;
+        let stepped = step(period, keep, PACK, &mut self.packing.seals);
+        self.stepped(name, stepped)
+    }
+
+    /// What came of an attempt in the file that is written to.
+    pub(super) fn stepped(
+        &mut self,
+        name: Name,
+        stepped: Result<Step, StoreError>,
+    ) -> Result<(), StoreError> {
+        match stepped {
             Ok(Step::Packed(rows)) => {
                 self.packing.rows = self.packing.rows.saturating_sub(rows);
                 self.condensing.packed();
@@ -137,7 +149,7 @@ impl Store {
             Ok(Step::Done) => self.packing.rows = 0,
             Ok(Step::Stuck(seq)) => {
                 self.packing.stuck = true;
-                tell(period.name, seq);
+                tell(name, seq);
             }
             Err(error) => {
                 self.packing.stuck = !passes(&error);
@@ -199,7 +211,7 @@ pub(super) fn passes(error: &StoreError) -> bool {
     matches!(error, StoreError::Full { .. })
 }
 
-pub(super) fn tell(name: Name, seq: u64) {
+fn tell(name: Name, seq: u64) {
     tracing::error!(
         "{name}: record {seq} is not as it was stored; `spoor verify` says more, and it and what comes after it is not packed"
     );
@@ -219,17 +231,36 @@ fn step(period: &mut Period, keep: u64, most: usize, seals: &mut Seals) -> Resul
     let transaction = period.connection.transaction().at(path)?;
     let before = packed_until(&transaction, path)?;
     let (taken, index, stuck) = take(&transaction, before, (keep, most), seals).at(path)?;
-    let (Some((first, _)), Some((last, _))) = (taken.first(), taken.last()) else {
-        return Ok(stuck.map_or(Step::Done, Step::Stuck));
-    };
-    let records: Vec<(Mark, &[u8])> = taken.iter().map(|(mark, body)| (*mark, body.as_slice())).collect();
-    packs::insert(&transaction, before, &records, &index).at(path)?;
-    let delete = "DELETE FROM records WHERE seq BETWEEN ? AND ?";
-    transaction.execute(delete, params![signed(first.seq), signed(last.seq)]).at(path)?;
-    let rows = taken.len() as u64;
-    transaction.commit().at(path)?;
+    let Some((last, _)) = taken.last() else { return Ok(stuck.map_or(Step::Done, Step::Stuck)) };
+    let bytes = bytes(before, &taken).map_err(|error| StoreError::io(path, error))?;
+    put(transaction, before, &taken, &bytes, &index).at(path)?;
     seals.packed(last.seq);
-    Ok(Step::Packed(rows))
+    Ok(Step::Packed(taken.len() as u64))
+}
+
+/// The pack of rows that follow `before`.
+pub(super) fn bytes(before: Mark, rows: &[(Mark, Vec<u8>)]) -> io::Result<Vec<u8>> {
+    let records: Vec<(Mark, &[u8])> = rows.iter().map(|(mark, body)| (*mark, body.as_slice())).collect();
+    packs::pack(before, &records)
+}
+
+/// Puts a pack in the place of its rows, and commits. `false`: some of them are not there any more, and all stays as it is.
+pub(super) fn put(
+    transaction: Transaction<'_>,
+    before: Mark,
+    rows: &[(Mark, Vec<u8>)],
+    bytes: &[u8],
+    index: &Index,
+) -> rusqlite::Result<bool> {
+    let marks: Vec<Mark> = rows.iter().map(|(mark, _)| *mark).collect();
+    let (Some(first), Some(last)) = (marks.first(), marks.last()) else { return Ok(false) };
+    packs::insert_packed(&transaction, before, &marks, bytes, index)?;
+    let delete = "DELETE FROM records WHERE seq BETWEEN ? AND ?";
+    let deleted = transaction.execute(delete, params![signed(first.seq), signed(last.seq)])?;
+    if deleted == marks.len() {
+        transaction.commit()?;
+    }
+    Ok(deleted == marks.len())
 }
 
 pub(super) type Taken = (Vec<(Mark, Vec<u8>)>, Index, Option<u64>);

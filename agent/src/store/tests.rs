@@ -8,7 +8,7 @@ mod power;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -50,6 +50,16 @@ fn filled(count: u64) -> TempDir {
     let records: Vec<_> = (1..=count).map(|seq| small(seq, MIDNIGHT + 1)).collect();
     store.append(&records).unwrap();
     dir
+}
+
+/// Looks after a store again and again, until it `is` what is waited for.
+fn until(store: &mut Store, look_after: impl Fn(&mut Store), is: impl Fn(&Store) -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !is(store) {
+        assert!(Instant::now() < deadline, "it does not come to that");
+        look_after(store);
+        std::thread::yield_now();
+    }
 }
 
 fn file(dir: &Path) -> PathBuf {

@@ -1,18 +1,15 @@
 //! What threads of their own pack is as if it had been packed at once.
 
-use std::time::Instant;
-
 use super::packs::{answers, count, why};
 use super::*;
 
-/// Looks after it as the worker does, until `is` what is waited for.
-fn until(store: &mut Store, idle: bool, is: impl Fn(&Store) -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is(store) {
-        assert!(Instant::now() < deadline, "it does not come to that");
-        store.pack_aside(idle).unwrap();
-        std::thread::yield_now();
-    }
+/// As the worker does with a tick, and without.
+fn idle(store: &mut Store) {
+    store.pack_aside(true).unwrap();
+}
+
+fn busy(store: &mut Store) {
+    store.pack_aside(false).unwrap();
 }
 
 fn rows(dir: &Path) -> i64 {
@@ -36,7 +33,7 @@ fn rows_become_packs_while_others_come() {
     store.pack_aside(true).unwrap();
     assert!(store.is_packing());
     add(&mut store, 701..=2_500);
-    until(&mut store, true, |store| rows(dir.path()) == 2_500 - 4 * 512 && !store.is_packing());
+    until(&mut store, idle, |store| rows(dir.path()) == 2_500 - 4 * 512 && !store.is_packing());
     assert_eq!(answers(dir.path(), 2_500), answers(model.path(), 2_500));
     store.pack_all().unwrap();
     drop(store);
@@ -54,7 +51,7 @@ fn much_is_packed_though_nobody_has_time_and_far_behind_it_is_waited_for() {
     // Whether it has ended by then or not.
     store.pack_aside(false).unwrap();
     assert_eq!(rows(dir.path()), 3_072 - 512);
-    until(&mut store, false, |store| !store.is_packing());
+    until(&mut store, busy, |store| !store.is_packing());
     assert!(rows(dir.path()) < 2_048);
     verify(dir.path(), &[]).unwrap();
 }
@@ -66,7 +63,7 @@ fn a_file_that_is_finished_meanwhile_is_packed_as_the_others_are() {
     store.pack_aside(true).unwrap();
     assert!(store.is_packing());
     store.append(&[small(1_001, MIDNIGHT + DAY_NS)]).unwrap();
-    until(&mut store, true, |store| !store.is_packing() && rows(dir.path()) == 0);
+    until(&mut store, idle, |store| !store.is_packing() && rows(dir.path()) == 0);
     assert_eq!(count(dir.path(), "SELECT sum(records) FROM packs"), 1_000);
     assert_eq!(verify(dir.path(), &[]).unwrap().records, 1_001);
 }
@@ -77,7 +74,7 @@ fn a_row_that_is_taken_out_meanwhile_is_missing_and_named() {
     let mut store = Store::open(dir.path(), KEEP).unwrap();
     store.pack_aside(true).unwrap();
     Connection::open(file(dir.path())).unwrap().execute_batch("DELETE FROM records WHERE seq = 4").unwrap();
-    until(&mut store, true, |store| !store.is_packing());
+    until(&mut store, idle, |store| !store.is_packing());
     assert_eq!(count(dir.path(), "SELECT last FROM packs"), 3);
     assert_eq!(why(dir.path()).0, 5);
     store.pack_aside(true).unwrap();
@@ -99,5 +96,15 @@ fn what_is_written_ahead_goes_into_its_file_while_it_is_written_to() {
     };
     store.append(&(2..=1_200).map(large).collect::<Vec<_>>()).unwrap();
     assert_eq!(length(), before, "it is written ahead, and by who writes no further");
-    until(&mut store, true, |_| length() > before + (1 << 20));
+    until(&mut store, idle, |_| length() > before + (1 << 20));
+}
+
+#[test]
+fn a_file_that_cannot_be_packed_is_told_once() {
+    let dir = filled(1_000);
+    let mut store = Store::open(dir.path(), KEEP).unwrap();
+    Connection::open(file(dir.path())).unwrap().execute_batch("ALTER TABLE packs RENAME TO gone").unwrap();
+    assert!(store.pack_aside(true).is_err());
+    store.pack_aside(true).unwrap();
+    assert_eq!(rows(dir.path()), 1_000);
 }

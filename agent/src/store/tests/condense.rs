@@ -1,20 +1,13 @@
 //! Packs that were condensed have the records they had, are found by the same, and are smaller.
 
-use std::time::Instant;
-
 use super::packs::{answers, count, older, two_packs, why};
 use super::*;
 use crate::evidence::Mark;
 use crate::store::packs::read;
 
-/// Looks after it as the worker does, until `is` what is waited for.
-fn until(store: &mut Store, is: impl Fn(&Store) -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !is(store) {
-        assert!(Instant::now() < deadline, "it does not come to that");
-        store.condense().unwrap();
-        std::thread::yield_now();
-    }
+/// As the worker does.
+fn condense(store: &mut Store) {
+    store.condense().unwrap();
 }
 
 /// Packs what is left of finished files.
@@ -53,7 +46,7 @@ fn two_packs_become_one_that_is_smaller_on_a_thread_of_its_own_and_then_there_is
     // Somebody has the second one in mind, which begins earlier afterwards.
     let reader = Reader::open(dir.path()).unwrap();
     assert!(reader.at(1_000).unwrap().is_some());
-    until(&mut store, |_| packs(dir.path()) == 2);
+    until(&mut store, condense, |_| packs(dir.path()) == 2);
     assert_eq!((forms(dir.path()), loose(dir.path())), (vec![2, 1], 1));
     assert!(count(dir.path(), size) < before / 2, "{} of {before}", count(dir.path(), size));
     assert!(reader.at(5).unwrap().is_some() && reader.at(1_000).unwrap().is_some());
@@ -80,7 +73,7 @@ fn one_pack_waits_for_another_in_the_file_that_is_written_to_and_not_in_one_that
     assert_eq!(forms(dir.path()), [1]);
     store.append(&[small(701, MIDNIGHT + DAY_NS)]).unwrap();
     pack_finished(&mut store, dir.path());
-    until(&mut store, |_| loose(dir.path()) == 0);
+    until(&mut store, condense, |_| loose(dir.path()) == 0);
     assert_eq!(forms(dir.path()), [2]);
     assert_eq!(count(dir.path(), "SELECT records FROM packs"), 700);
     drop(store);
@@ -107,7 +100,7 @@ fn what_an_agent_of_before_packed_is_condensed_after_the_next_start() {
         drop(store);
         let mut store = Store::open(dir.path(), KEEP).unwrap();
         pack_finished(&mut store, dir.path());
-        until(&mut store, |_| loose(dir.path()) == 0);
+        until(&mut store, condense, |_| loose(dir.path()) == 0);
         drop(store);
         assert_eq!(forms(dir.path()), [2], "version {version}");
         assert_eq!(answers(dir.path(), 900)[0], expected[0]);
@@ -121,7 +114,7 @@ fn what_an_agent_of_before_packed_is_condensed_after_the_next_start() {
     pack_finished(&mut store, dir.path());
     drop(store);
     let mut store = Store::open(dir.path(), KEEP).unwrap();
-    until(&mut store, |_| loose(dir.path()) < 3);
+    until(&mut store, condense, |_| loose(dir.path()) < 3);
     assert_eq!(packs(dir.path()), 2);
 }
 
@@ -176,7 +169,7 @@ fn a_file_that_somebody_is_at_is_dropped_the_next_time() {
     store.condense().unwrap();
     assert!(store.is_condensing());
     assert_eq!(store.retain(MIDNIGHT + 3 * DAY_NS).unwrap(), []);
-    until(&mut store, |store| !store.is_condensing());
+    until(&mut store, condense, |store| !store.is_condensing());
     assert_eq!(store.retain(MIDNIGHT + 3 * DAY_NS).unwrap().len(), 1);
     store.condense_some();
     assert!(!file(dir.path()).exists());

@@ -4,7 +4,7 @@
 use memchr::memmem;
 
 use super::super::Flaw;
-use crate::hex;
+use super::json::{UUID, uuid};
 use crate::record::process_id;
 
 /// What stands before an id, and behind it.
@@ -14,8 +14,6 @@ const START: &[u8] = b",\"start_ns\":";
 const BOOT: &[u8] = b"\"boot_id\":\"";
 /// An id that follows from what stands behind it.
 const FOLLOWS: &[u8] = b"\"id\":\"=\"";
-/// A UUID as it is written.
-const WIDTH: usize = 36;
 
 /// A record without the ids that follow. `None`: it has something in it that is such an id.
 pub(super) fn without(record: &[u8]) -> Option<Vec<u8>> {
@@ -23,12 +21,12 @@ pub(super) fn without(record: &[u8]) -> Option<Vec<u8>> {
     let (mut short, mut from) = (Vec::with_capacity(record.len()), 0);
     if let Some(boot) = boot(record) {
         for id in memmem::find_iter(record, ID).map(|at| at + ID.len()) {
-            let text = record.get(id..id + WIDTH).unwrap_or_default();
-            let rest = record.get(id + WIDTH..).unwrap_or_default();
+            let text = record.get(id..id + UUID).unwrap_or_default();
+            let rest = record.get(id + UUID..).unwrap_or_default();
             if following(boot, rest).is_some_and(|id| id.as_bytes() == text) {
                 short.extend_from_slice(record.get(from..id).unwrap_or_default());
                 short.push(b'=');
-                from = id + WIDTH;
+                from = id + UUID;
             }
         }
     }
@@ -54,9 +52,7 @@ pub(super) fn with(short: &[u8], whole: &mut Vec<u8>) -> Result<(), Flaw> {
 /// The boot that a record is of.
 fn boot(record: &[u8]) -> Option<[u8; 16]> {
     let at = memmem::find(record, BOOT)? + BOOT.len();
-    let digits: Vec<u8> = record.get(at..at + WIDTH)?.iter().copied().filter(|byte| *byte != b'-').collect();
-    let mut boot = [0; 16];
-    hex::decode(&digits, &mut boot).then_some(boot)
+    uuid(record.get(at..at + UUID)?)
 }
 
 /// The id of the process that is told of there.
@@ -95,7 +91,7 @@ mod tests {
             format!(r#"{{"host":{{"id":"h",{BOOT_ID}}},"process":{process},"root":{process}}}"#)
         };
         let fits = of(&process(id(9, 123_456_789), 9));
-        assert_eq!(again(&fits), fits.len() - 2 * (WIDTH - 1));
+        assert_eq!(again(&fits), fits.len() - 2 * (UUID - 1));
         // Of another process, of another boot, and of a record that names none.
         let other = of(&process(id(8, 123_456_789), 9));
         assert_eq!(again(&other), other.len());

@@ -2,8 +2,14 @@
 
 use std::ops::Range;
 
+use crate::hex;
+use crate::record::string_in_front;
+
 /// Records nest less deep by far.
 pub(super) const DEPTH_MAX: usize = 24;
+
+/// Length of a UUID as it is written.
+pub(super) const UUID: usize = 36;
 
 /// A value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,15 +72,22 @@ fn listed(text: &[u8], at: usize, close: u8, mut one: impl FnMut(usize) -> Optio
 
 /// Where a string that begins there ends.
 pub(super) fn string(text: &[u8], at: usize) -> Option<usize> {
-    (text.get(at) == Some(&b'"')).then_some(())?;
-    let mut at = at + 1;
-    loop {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
+    let (len, _) = string_in_front(text.get(at..)?)?;
+    Some(at + len)
+}
+
+/// What is between the quotes of a string; nothing, of what is none.
+pub(super) fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or_default()
+}
+
+/// The bytes of a UUID in small digits.
+pub(super) fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    let is_one = text.len() == UUID && [8, 13, 18, 23].iter().all(|at| text.get(*at) == Some(&b'-'));
+    (is_one && !text.iter().any(u8::is_ascii_uppercase)).then_some(())?;
+    let (digits, mut bytes): (Vec<u8>, _) =
+        (text.iter().copied().filter(|byte| *byte != b'-').collect(), [0; 16]);
+    hex::decode(&digits, &mut bytes).then_some(bytes)
 }
 
 fn literal(text: &[u8], at: usize) -> Option<usize> {

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 
 use super::coder::{Chance, Coder};
+use super::json::unquoted;
+use crate::record::{nanoseconds, rfc3339};
 
 /// A number of more digits may not fit.
 const DIGITS_MAX: usize = 18;
@@ -10,8 +12,6 @@ const DIGITS_MAX: usize = 18;
 pub(super) const FRACTION_MAX: usize = 9;
 /// Most zeros at the end that are coded as such.
 const TENS: usize = 9;
-const NANOSECONDS: i64 = 1_000_000_000;
-const DAY_S: i64 = 86_400;
 
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,36 +51,11 @@ fn decimal(text: &[u8], point: usize) -> Option<(Form, i64)> {
     Some((Form::Decimal(fraction.len()), number))
 }
 
-/// Nanoseconds since 1970 of `"2026-01-02T03:04:05.000000006Z"`.
+/// Nanoseconds since 1970 of a time in quotes.
 fn time(text: &[u8]) -> Option<i64> {
+    // As long as records write it: most texts are none.
     (text.len() == 32).then_some(())?;
-    let number = |from: usize, until: usize| digits(text.get(from..until)?);
-    let (year, month, day) = (number(1, 5)?, number(6, 8)?, number(9, 11)?);
-    let (hour, minute, second, ns) = (number(12, 14)?, number(15, 17)?, number(18, 20)?, number(21, 30)?);
-    // Years that nanoseconds in 64 bits reach.
-    (1970..2200).contains(&year).then_some(())?;
-    let second = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    Some(second * NANOSECONDS + ns)
-}
-
-/// Days since 1970. Years are counted from March, so that a leap day is the last of its year.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day.
-fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
+    nanoseconds(str::from_utf8(unquoted(text)).ok()?)
 }
 
 fn tens(power: usize) -> i64 {
@@ -96,13 +71,7 @@ pub(super) fn put(out: &mut Vec<u8>, form: Form, number: i64) {
             let one = tens(fraction);
             write!(out, "{}.{:0fraction$}", number.div_euclid(one), number.rem_euclid(one))
         }
-        Form::Time => {
-            let (second, ns) = (number.div_euclid(NANOSECONDS), number.rem_euclid(NANOSECONDS));
-            let (year, month, day) = date(second.div_euclid(DAY_S));
-            let second = second.rem_euclid(DAY_S);
-            let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-            write!(out, "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z\"")
-        }
+        Form::Time => write!(out, "\"{}\"", rfc3339(number)),
     };
 }
 

@@ -8,8 +8,8 @@ use super::super::{Flaw, TEXT_MAX};
 use super::clock::Clock;
 use super::coder::Coder;
 use super::columns::{BASES, Columns, Numbers};
-use super::json::{self, DEPTH_MAX, Span};
-use super::kind::{Kind, uuid};
+use super::json::{self, DEPTH_MAX, Span, unquoted, uuid};
+use super::kind::Kind;
 use super::numbers::{self, Form};
 use super::texts::Texts;
 
@@ -171,7 +171,7 @@ impl<C: Coder> Tree<C> {
             Kind::Decimal => self.number(column, None, number),
             Kind::Time => self.number(column, Some(Form::Time), number),
             Kind::Uuid => {
-                self.uuid(uuid(wanted).unwrap_or_default());
+                self.uuid(uuid(unquoted(wanted)).unwrap_or_default());
                 Ok(())
             }
             Kind::Text => {
