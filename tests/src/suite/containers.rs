@@ -16,7 +16,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use self::kubelet::Kubelet;
@@ -206,19 +206,18 @@ fn images() -> Result<()> {
     docker::image()
 }
 
-/// Imports the image into a store, and asks for it: podman was seen to import its first image after a boot, to say so, and
-/// to know nothing of it afterwards.
+/// Imports the image into a store, and asks for it. Podman was seen to say of its first image after a boot that it does not
+/// know the layer it had just written, and to say that the image is there and to know nothing of it afterwards.
 fn image(podman: &str) -> Result<()> {
     const TRIES: usize = 3;
-    let import = format!("tar -C /srv/image -c . | {podman} import --quiet - house");
-    for _ in 0..TRIES {
-        shell(&import)?;
-        if shell(&format!("{podman} image exists house")).is_ok() {
-            return Ok(());
+    let import = format!("tar -C /srv/image -c . | {podman} import --quiet - house && {podman} image exists house");
+    for _ in 1..TRIES {
+        match shell(&import) {
+            Ok(()) => return Ok(()),
+            Err(error) => println!("{podman} does not have what it imported: {error:#}"),
         }
-        println!("{podman} does not know what it imported");
     }
-    bail!("{podman} imported `house` {TRIES} times and does not know it")
+    shell(&import)
 }
 
 /// Goes each way and asks the records who acted. One verdict a way.
