@@ -210,7 +210,8 @@ fn images() -> Result<()> {
 /// know the layer it had just written, and to say that the image is there and to know nothing of it afterwards.
 fn image(podman: &str) -> Result<()> {
     const TRIES: usize = 3;
-    let import = format!("tar -C /srv/image -c . | {podman} import --quiet - house && {podman} image exists house");
+    let import =
+        format!("tar -C /srv/image -c . | {podman} import --quiet - house && {podman} image exists house");
     for _ in 1..TRIES {
         match shell(&import) {
             Ok(()) => return Ok(()),
