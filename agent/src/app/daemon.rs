@@ -75,14 +75,15 @@ pub(super) async fn run(
         before.be_spared(&mut watching.control);
     }
     tell(&watching.covered)?;
-    watching.kernel.forget_btf();
+    let probe_log = config.log.probes.map(|_| probe_log(&mut watching.kernel));
+    watching.kernel.settle().map_err(Failure::system("hold the probes"))?;
     privileges::give_up().map_err(Failure::system("give up the privileges of loading"))?;
     host.btf = Vec::new();
     let mut early = early(options, host, catalogue, &mut watching, &ledger)?;
     let watchdog = post.watchdog();
     let (store, from_ns) = post.open(config, &watching.feed, &mut early.events)?;
     let mut doors = doors.map_or_else(|| Doors::take(config), Ok)?;
-    let Watching { mut kernel, control, counters, reader, feed, scope, mounts, since_ns, covered, cgroups } =
+    let Watching { kernel, control, counters, reader, feed, scope, mounts, since_ns, covered, cgroups } =
         watching;
 
     let (stored, stored_rx) = watch::channel(store.last_seq());
@@ -110,8 +111,8 @@ pub(super) async fn run(
     let hands = Hands { control, counters, scope, mounts, proofs, passed, cgroups, coverage };
     let mut worker = worker(options, host, catalogue, store, hands, shared)?;
     worker.open(since_ns.max(from_ns), &early.events)?;
+    drop(early.events);
     let ended = pipeline(worker, feed)?;
-    let probe_log = config.log.probes.map(|_| probe_log(&mut kernel));
     let relief = Relief::attend(spare, watchdog);
     doors.open(source, relief.asked.clone());
     trim();

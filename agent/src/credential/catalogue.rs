@@ -1,22 +1,20 @@
 //! The catalogue: all kinds of credentials, which of them a path is, and the rules the kernel is given.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{GlobSet, GlobSetBuilder};
 use spoor_wire::rule::NameKey;
 
 use super::carried::Variables;
 use super::endpoint::{self, Endpoint};
 use super::form::{self, Form};
+use super::globs::Globs;
 use super::kind::Kind;
 use super::parse::Facts;
 use super::watch::{self, Watch};
 use super::{Credential, describe};
-use crate::config::{ConfigError, Credentials, Diagnostics, pattern, text};
+use crate::config::{ConfigError, Credentials, Diagnostics, text};
 
 pub(super) const BUILTIN: &str = include_str!("../../../deploy/credentials.toml");
 /// Begins a path whose beginning is missing.
@@ -39,10 +37,8 @@ pub struct Catalogue {
     next_number: u32,
     pub(super) endpoints: HashMap<Endpoint, usize>,
     pub(super) variables: Variables,
-    globs: GlobSet,
-    glob_kinds: Vec<usize>,
-    except: GlobSet,
-    except_kinds: Vec<usize>,
+    globs: Globs,
+    except: Globs,
 }
 
 /// Why there is no catalogue.
@@ -68,8 +64,8 @@ pub enum CatalogueError {
         /// Why.
         fault: &'static str,
     },
-    /// All globs together are more than the matcher takes.
-    #[error("the globs do not fit together: {0}")]
+    /// A glob's brackets are none.
+    #[error("a glob cannot be read: {0}")]
     Globs(#[from] globset::Error),
 }
 
@@ -88,23 +84,13 @@ impl Catalogue {
     pub fn new(config: &Credentials) -> Result<Catalogue, CatalogueError> {
         let mut kinds = vec![declared(&config.paths)?];
         kinds.extend(forms(config.catalogue.as_deref())?.into_iter().map(Kind::new));
-        let (globs, glob_kinds) = globset(&kinds, |kind| &kind.globs)?;
-        let (except, except_kinds) = globset(&kinds, |kind| &kind.except)?;
+        let globs = Globs::new(&kinds, |kind| &kind.globs)?;
+        let except = Globs::new(&kinds, |kind| &kind.except)?;
         let (endpoints, variables) = (endpoint::owners(&kinds), Variables::of(&kinds));
         // The catalogue's length is bounded by its file's.
         let next_number = u32::try_from(kinds.len()).unwrap_or(u32::MAX);
         let numbers = (0..next_number).collect();
-        Ok(Catalogue {
-            kinds,
-            numbers,
-            next_number,
-            endpoints,
-            variables,
-            globs,
-            glob_kinds,
-            except,
-            except_kinds,
-        })
+        Ok(Catalogue { kinds, numbers, next_number, endpoints, variables, globs, except })
     }
 
     /// The same, for a kernel that holds rules of `before`.
@@ -203,18 +189,14 @@ impl Catalogue {
             |index: usize| index == 0 || self.kinds.get(index).is_some_and(|kind| kind.socket == socket);
         let sure = rule % 2 == 1 && is_form(own);
         let without_links = without_link_dirs(path);
-        let path_of = |bytes| Path::new(OsStr::from_bytes(bytes));
-        let both = [Some(path), without_links.as_deref()].map(|path| path.map(path_of));
-        let hits = |set: &GlobSet, kinds: &[usize]| {
-            let found = both.iter().flatten().flat_map(|path| set.matches(path));
-            found.filter_map(|glob| kinds.get(glob).copied()).collect::<BTreeSet<_>>()
-        };
-        let mut fits = hits(&self.globs, &self.glob_kinds);
+        let both = || [Some(path), without_links.as_deref()].into_iter().flatten();
+        let hits = |globs: &Globs| both().flat_map(|path| globs.kinds(path)).collect::<BTreeSet<_>>();
+        let mut fits = hits(&self.globs);
         if path.starts_with(CUT) && self.tail_fits(own, path) {
             fits.insert(own);
         }
         fits.retain(|index| is_form(*index));
-        for except in hits(&self.except, &self.except_kinds) {
+        for except in hits(&self.except) {
             fits.remove(&except);
             if except == own && fits.is_empty() {
                 return None;
@@ -251,21 +233,6 @@ pub(super) fn without_link_dirs(path: &[u8]) -> Option<Vec<u8>> {
         let kept = names().filter(|name| !linked(name)).collect::<Vec<_>>();
         kept.join(&b'/')
     })
-}
-
-fn globset(
-    kinds: &[Kind],
-    of: impl Fn(&Kind) -> &Vec<String>,
-) -> Result<(GlobSet, Vec<usize>), globset::Error> {
-    let mut builder = GlobSetBuilder::new();
-    let mut owners = Vec::new();
-    for (index, kind) in kinds.iter().enumerate() {
-        for glob in of(kind) {
-            builder.add(pattern::glob(glob)?);
-            owners.push(index);
-        }
-    }
-    Ok((builder.build()?, owners))
 }
 
 /// The entries of one's own catalogue and the built-in one, in the order in which they claim a path. Who changes a

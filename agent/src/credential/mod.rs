@@ -15,6 +15,7 @@ mod form;
 #[cfg(test)]
 mod form_tests;
 mod generation;
+mod globs;
 mod kind;
 #[cfg(test)]
 mod kinds_tests;

@@ -1,8 +1,11 @@
 //! From a glob to what the kernel can match: exactly, or slightly wider, so that userspace decides.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use spoor_wire::rule::{ANCHORED, ANYWHERE, DEPTH_MAX, HASH_START, MOUNTED, NameKey, hash_bytes};
 
-use crate::config::pattern::{self, Part};
+use crate::config::pattern::{self, Names, Part};
 
 /// What one pattern asks of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,8 +242,7 @@ pub(super) fn tail_fits<'a>(pattern: &str, names: impl Iterator<Item = &'a [u8]>
             Some(Part::Deep) => return any,
             Some(Part::Literal(literal)) => literal.as_bytes() == name,
             Some(Part::Wild(wild)) => {
-                let name = std::str::from_utf8(name).unwrap_or_default();
-                pattern::glob(wild).is_ok_and(|glob| glob.compile_matcher().is_match(name))
+                Names::of(wild).is_ok_and(|names| names.is_match(OsStr::from_bytes(name)))
             }
         };
         if !fits {

@@ -1,5 +1,6 @@
 //! How each sort of program gets to its place, and away from it.
 
+use std::any::Any;
 use std::fs::File;
 use std::path::Path;
 
@@ -48,7 +49,7 @@ impl Why {
     }
 }
 
-/// Unloads a program, which detaches it. One that is not loaded is as it should be.
+/// Unloads a program, whose link is dropped before. One that is not loaded is as it should be.
 #[expect(clippy::wildcard_enum_match_arm, reason = "aya has many types of programs, and we use these")]
 pub(super) fn unload(program: &mut AyaProgram) {
     drop(match program {
@@ -80,31 +81,33 @@ pub(super) fn load(program: &mut AyaProgram, to: Attach, btf: &aya::Btf) -> Resu
     }
 }
 
-/// Puts a program that is loaded in its place.
+/// What holds a program in its place: without it, it is in none.
+pub(super) type Link = Box<dyn Any + Send + Sync>;
+
+/// Puts a program that is loaded in its place. `None`: what holds it there is an entry of `syscalls`.
 pub(super) fn attach(
     program: &mut AyaProgram,
     to: Attach,
     (syscalls, cgroups): (&mut ProgramArray<MapData>, Option<&Path>),
-) -> Result<(), Why> {
+) -> Result<Option<Link>, Why> {
+    /// Attaches it as its kind is, and takes the link from it.
+    macro_rules! held {
+        ($kind:ty, $($to:expr),*) => {{
+            let program = <&mut $kind>::try_from(program)?;
+            let link = program.attach($($to),*)?;
+            Ok(Some(Box::new(program.take_link(link)?)))
+        }};
+    }
     match to {
-        Attach::Lsm(_) => {
-            <&mut Lsm>::try_from(program)?.attach()?;
-        }
-        Attach::Fentry(_) => {
-            <&mut FEntry>::try_from(program)?.attach()?;
-        }
-        Attach::Fexit(_) => {
-            <&mut FExit>::try_from(program)?.attach()?;
-        }
-        Attach::Kprobe(function) | Attach::Kretprobe(function) => {
-            <&mut KProbe>::try_from(program)?.attach(function, 0)?;
-        }
-        Attach::TpBtf(_) => {
-            <&mut BtfTracePoint>::try_from(program)?.attach()?;
-        }
+        Attach::Lsm(_) => held!(Lsm,),
+        Attach::Fentry(_) => held!(FEntry,),
+        Attach::Fexit(_) => held!(FExit,),
+        Attach::Kprobe(function) | Attach::Kretprobe(function) => held!(KProbe, function, 0),
+        Attach::TpBtf(_) => held!(BtfTracePoint,),
         Attach::SysExit(slot) => {
             let program = <&mut BtfTracePoint>::try_from(program)?.fd()?;
             syscalls.set(slot as u32, program, 0).map_err(Why::Slot)?;
+            Ok(None)
         }
         Attach::SkbIngress | Attach::SkbEgress => {
             let root = cgroups.ok_or_else(|| Why::Cgroup("no cgroup v2 hierarchy is mounted".into()))?;
@@ -112,8 +115,7 @@ pub(super) fn attach(
                 File::open(root).map_err(|error| Why::Cgroup(format!("{}: {error}", root.display())))?;
             let way = if to == Attach::SkbIngress { Ingress } else { Egress };
             // A link, beside which others may have programs there, too: the kernel takes no other mode of it.
-            <&mut CgroupSkb>::try_from(program)?.attach(root, way, CgroupAttachMode::Single)?;
+            held!(CgroupSkb, root, way, CgroupAttachMode::Single)
         }
     }
-    Ok(())
 }

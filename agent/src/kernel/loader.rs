@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aya::maps::{MapData, ProgramArray};
-use aya::programs::{Program as AyaProgram, ProgramError};
+use aya::programs::{Program as AyaProgram, ProgramError, ProgramFd};
 use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use flate2::read::GzDecoder;
 use spoor_wire::Settings;
 use spoor_wire::control::names;
 
-use super::attach::{Why, attach, is_loaded, load, unload};
+use super::attach::{Link, Why, attach, is_loaded, load, unload};
 use super::btf::{Btf, BtfError};
 use super::cgroups::Cgroups;
 use super::keys;
@@ -160,7 +160,12 @@ pub struct Options {
 
 /// The loaded object.
 pub struct Kernel {
-    ebpf: Ebpf,
+    /// Given up when every program is in its place: it is 7 MiB, and more than that while it is parsed.
+    making: Option<Making>,
+    /// What holds programs in their places, by their names.
+    links: BTreeMap<String, Link>,
+    /// The programs themselves, since what they were made of is given up.
+    programs: Vec<(String, ProgramFd)>,
     /// Programs behind the one at the return of system calls.
     syscalls: ProgramArray<MapData>,
     /// That one is attached.
@@ -174,8 +179,14 @@ pub struct Kernel {
     refused: BTreeMap<String, ProgramError>,
     /// What passes programs by, where somebody looks at that.
     passed: Arc<Passed>,
-    /// Given up when every program is loaded: it takes several times the 5 MiB it is parsed from.
-    btf: Option<aya::Btf>,
+}
+
+/// What programs are made of.
+struct Making {
+    /// The object: all programs' instructions, in what ways ever they may be loaded.
+    ebpf: Ebpf,
+    /// The kernel's type description.
+    btf: aya::Btf,
 }
 
 impl Kernel {
@@ -209,7 +220,9 @@ impl Kernel {
         let (twins, refused) = (host.preempted, BTreeMap::new());
         let passed = Arc::default();
         Ok(Kernel {
-            ebpf,
+            making: Some(Making { ebpf, btf }),
+            links: BTreeMap::new(),
+            programs: Vec::new(),
             syscalls,
             dispatching: false,
             cgroups,
@@ -217,7 +230,6 @@ impl Kernel {
             twins,
             refused,
             passed,
-            btf: Some(btf),
         })
     }
 
@@ -226,19 +238,36 @@ impl Kernel {
     where
         T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
     {
-        let map = self.ebpf.take_map(name).ok_or(LoadError::Absent(name))?;
+        let map = self.making.as_mut().and_then(|making| making.ebpf.take_map(name));
+        let map = map.ok_or(LoadError::Absent(name))?;
         T::try_from(map).map_err(|error| LoadError::Map { name, error })
     }
 
-    /// Carries the probes' messages into the daemon's log. `None` where they are off.
+    /// Carries the probes' messages into the daemon's log. `None` where they are off, or once it is settled.
     #[must_use]
     pub fn logger(&mut self) -> Option<EbpfLogger<&'static dyn log::Log>> {
-        EbpfLogger::init(&mut self.ebpf).ok()
+        EbpfLogger::init(&mut self.making.as_mut()?.ebpf).ok()
     }
 
-    /// Gives up the kernel's type description: no more programs will be loaded.
-    pub fn forget_btf(&mut self) {
-        self.btf = None;
+    /// Gives up what programs are made of: no more will be loaded. Those that are stay where they are.
+    ///
+    /// # Errors
+    /// Where the process may have no more descriptors.
+    pub fn settle(&mut self) -> io::Result<()> {
+        let Some(making) = &self.making else { return Ok(()) };
+        let loaded = making.ebpf.programs().filter_map(|(name, program)| Some((name, program.fd().ok()?)));
+        let kept = loaded.map(|(name, fd)| Ok((name.to_owned(), fd.try_clone()?)));
+        self.programs = kept.collect::<io::Result<_>>()?;
+        let numbers = self.programs.iter().map(|(name, fd)| (name.clone(), fd.as_fd().as_raw_fd()));
+        self.passed = Arc::new(Passed::of(numbers));
+        self.making = None;
+        Ok(())
+    }
+
+    /// What passes programs by, to be asked of the kernel later; of none before it is settled.
+    #[must_use]
+    pub fn passed(&self) -> Arc<Passed> {
+        Arc::clone(&self.passed)
     }
 
     /// What the kernel has nothing for, so that a way need not be tried.
@@ -259,7 +288,7 @@ impl Kernel {
     /// Loads what some ways consist of, on several CPUs: the verifier takes most of a start. What it refuses is told by
     /// [`Kernel::attach`].
     pub(super) fn load_ahead(&mut self, ways: impl Iterator<Item = &'static Way>) {
-        let Some(btf) = &self.btf else { return };
+        let Some(Making { ebpf, btf }) = &mut self.making else { return };
         let mut wanted = BTreeMap::new();
         for program in ways.flat_map(|way| way.programs) {
             wanted.insert(program.name.to_owned(), program.attach);
@@ -270,7 +299,7 @@ impl Kernel {
                 wanted.insert(program.twin(), program.attach);
             }
         }
-        let programs = self.ebpf.programs_mut().filter(|(_, program)| !is_loaded(program));
+        let programs = ebpf.programs_mut().filter(|(_, program)| !is_loaded(program));
         let jobs = programs.filter_map(|(name, program)| Some((name, program, *wanted.get(name)?))).collect();
         // The verifier takes no lock for whom the kernel trusts.
         let refused = parallel::all(parallel::cpus(), jobs, |(name, program, to)| {
@@ -294,14 +323,15 @@ impl Kernel {
     }
 
     /// Detaches and unloads all programs of a way that are loaded.
-    pub fn detach(&mut self, way: &Way) {
+    pub(super) fn detach(&mut self, way: &Way) {
         for program in way.programs {
             if let Attach::SysExit(slot) = program.attach {
                 // An empty slot is what is wanted.
                 drop(self.syscalls.clear_index(&(slot as u32)));
             }
             for name in [program.name, &program.twin()] {
-                if let Some(program) = self.ebpf.program_mut(name) {
+                self.links.remove(name);
+                if let Some(program) = self.making.as_mut().and_then(|making| making.ebpf.program_mut(name)) {
                     unload(program);
                 }
             }
@@ -312,30 +342,19 @@ impl Kernel {
     pub fn detach_all(&mut self) {
         self.passed.remember();
         // Forks last: they carry the marks by which the others tell whose deeds they see.
-        for (_, program) in self.ebpf.programs_mut().filter(|(name, _)| *name != FORK) {
-            unload(program);
-        }
-        for (_, program) in self.ebpf.programs_mut() {
-            unload(program);
-        }
+        self.links.retain(|name, _| name == FORK);
+        self.links.clear();
+        self.programs.clear();
+        self.making = None;
     }
 
-    /// Instructions the verifier went through, by program, for those that are loaded (from Linux 5.16 on).
+    /// Instructions the verifier went through, by program, for those that are loaded (from Linux 5.16 on). Of none once it is
+    /// settled.
     #[must_use]
     pub fn verified(&self) -> Vec<(String, u32)> {
         let count = |program: &AyaProgram| program.info().ok()?.verified_instruction_count();
-        self.ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), count(program)?))).collect()
-    }
-
-    /// The programs that are loaded, to ask the kernel later which events passed them by.
-    #[must_use]
-    pub fn passed(&mut self) -> Arc<Passed> {
-        let programs = self.ebpf.programs().filter_map(|(name, program)| {
-            let fd = program.fd().ok()?;
-            Some((name.to_owned(), fd.as_fd().as_raw_fd()))
-        });
-        self.passed = Arc::new(Passed::of(programs));
-        Arc::clone(&self.passed)
+        let programs = self.making.iter().flat_map(|making| making.ebpf.programs());
+        programs.filter_map(|(name, program)| Some((name.to_owned(), count(program)?))).collect()
     }
 
     fn attach_one(&mut self, program: &Program) -> Result<(), LoadError> {
@@ -349,7 +368,7 @@ impl Kernel {
         // Before the first: of two on a function the later comes first.
         if self.twins
             && program.attach.is_function()
-            && self.ebpf.program(&program.twin()).is_some()
+            && self.making.as_ref().is_some_and(|making| making.ebpf.program(&program.twin()).is_some())
             && let Err(why) = self.put(&program.twin(), program.name, program.attach)
         {
             if let Some(lack) = self.lack(program) {
@@ -363,9 +382,9 @@ impl Kernel {
 
     /// Loads the program of that name, where that is not done yet, and puts it in its place. An error names what it is for.
     fn put(&mut self, name: &str, of: &'static str, to: Attach) -> Result<(), LoadError> {
-        let Kernel { ebpf, btf, syscalls, cgroups, refused, lacks, .. } = self;
+        let Kernel { making, links, syscalls, cgroups, refused, lacks, .. } = self;
+        let Making { ebpf, btf } = making.as_mut().ok_or(LoadError::Absent("programs any more"))?;
         let program = ebpf.program_mut(name).ok_or(LoadError::Absent(of))?;
-        let btf = btf.as_ref().ok_or(LoadError::Absent("BTF any more"))?;
         let loaded = match refused.remove(name) {
             Some(error) => Err(error),
             None if is_loaded(program) => Ok(()),
@@ -373,12 +392,14 @@ impl Kernel {
         };
         let put = loaded.map_err(Why::Program);
         let put = put.and_then(|()| attach(program, to, (syscalls, cgroups.as_deref())));
-        put.map_err(|why| {
+        let link = put.map_err(|why| {
             if to.is_function() && why.is_forbidden() {
                 lacks.push(Lack::Functions);
             }
             why.of(of)
-        })
+        })?;
+        links.extend(link.map(|link| (name.to_owned(), link)));
+        Ok(())
     }
 }
 
