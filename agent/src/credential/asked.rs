@@ -17,6 +17,10 @@ const KEPT_MAX: usize = 4_096;
 
 /// Questions about names in one directory after which it is listed, and further ones are answered by that.
 const LISTED_AFTER: u32 = 4;
+/// Not one of more bytes than that, as its file system tells its size, or of more entries: `/usr/bin` is somebody's home on
+/// every Debian, and to read a thousand names takes longer than to ask for the fifty that a home may have.
+const LISTED_BYTES: u64 = 16 * 1_024;
+const LISTED_MAX: usize = 512;
 /// File systems in which a name that is not listed is not there. On others one may come into being as it is asked for (autofs, FUSE).
 const TELL_ALL: [FsType; 6] = [
     EXT4_SUPER_MAGIC,
@@ -111,8 +115,12 @@ impl Asked {
     /// `None` where not all can be told, or there are too many.
     fn names_in(&mut self, dir: &Path) -> Option<HashSet<OsString>> {
         let kind = statfs(dir).ok()?.filesystem_type();
-        let listed = self.list(dir).ok().filter(|listed| listed.len() <= KEPT_MAX)?;
-        TELL_ALL.contains(&kind).then(|| listed.iter().map(|(name, _)| name.clone()).collect())
+        let large = || std::fs::metadata(dir).map_or(true, |meta| meta.len() > LISTED_BYTES);
+        if !TELL_ALL.contains(&kind) || !self.listed.contains_key(dir.as_os_str()) && large() {
+            return None;
+        }
+        let listed = self.list(dir).ok().filter(|listed| listed.len() <= LISTED_MAX)?;
+        Some(listed.iter().map(|(name, _)| name.clone()).collect())
     }
 
     /// What lies in a directory, in the order in which the host tells it.
@@ -210,10 +218,15 @@ mod tests {
         assert!(matches!(asked.names.get(root.as_os_str()), Some(Names::All(_) | Names::Untold)));
         let fresh = root.join("fresh");
         assert!(!asked.there(&fresh.join("deeper")) && asked.there(&root.join("link")));
-        // Nothing is known for certain of what makes names as they are asked for.
+        let many = root.join("many");
+        fs::create_dir(&many).unwrap();
+        for number in 0..=LISTED_MAX {
+            fs::write(many.join(format!("{number:0100}")), "").unwrap();
+        }
+        // Nothing is known for certain of a large one, and of what makes names as they are asked for.
         for _ in 0..2 * LISTED_AFTER {
             assert!(asked.resolve(Path::new("/proc/self/stat")).is_ok());
-            assert!(!asked.lacks(Path::new("/proc/self/none")));
+            assert!(!asked.lacks(Path::new("/proc/self/none")) && !asked.lacks(&many.join("none")));
         }
     }
 }

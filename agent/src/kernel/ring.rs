@@ -28,6 +28,9 @@ use crate::telemetry::Ledger;
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
+/// The same at rest, where so many readings found nothing: nobody waits for time to pass, and a tick has two threads wake up.
+const REST_NS: u64 = 1_000_000_000;
+const AT_REST: u32 = 25;
 /// The pace at which events are handed on, ns: one waking is then for all that comes meanwhile.
 const PAUSE_NS: u64 = 2_000_000;
 /// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
@@ -68,6 +71,8 @@ pub struct Reader {
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
+    /// Readings since one found any.
+    empty: u32,
     /// At which events are handed on.
     pace: Pace,
     /// When the rings were read last.
@@ -116,6 +121,7 @@ impl Reader {
             shares,
             order: Order::new(),
             found: 0,
+            empty: 0,
             pace: Pace::new(PAUSE_NS),
             looked_ns: 0,
         })
@@ -182,7 +188,7 @@ impl Reader {
             return due_ns;
         }
         self.account(now);
-        now + TICK_NS
+        now + if self.empty < AT_REST { TICK_NS } else { REST_NS }
     }
 
     /// Sleeps until there is something to do. True when it is time to stop.
@@ -214,7 +220,7 @@ impl Reader {
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
     fn drain(&mut self) -> bool {
-        let Reader { rings, ledger, order, found, looked_ns, .. } = self;
+        let Reader { rings, ledger, order, found, empty, looked_ns, .. } = self;
         let mut all = true;
         *found = 0;
         *looked_ns = boot_ns();
@@ -242,6 +248,7 @@ impl Reader {
                 order.read_up_to(place, began.saturating_sub(UNFINISHED_NS));
             }
         }
+        *empty = if *found == 0 { empty.saturating_add(1) } else { 0 };
         all
     }
 
