@@ -11,7 +11,7 @@ use aya::programs::{
     ProgramError,
 };
 
-use super::loader::LoadError;
+use super::load_error::LoadError;
 use super::probes::Attach;
 
 /// Why a program is not attached.

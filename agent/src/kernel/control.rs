@@ -10,7 +10,8 @@ use spoor_wire::rule::{
 };
 
 use super::lapse::Lapses;
-use super::loader::{Kernel, LoadError};
+use super::load_error::LoadError;
+use super::loader::Kernel;
 use super::pod::AsPod;
 use super::sieve::{Bit, Sieve};
 use crate::event::ProcessKey;

@@ -7,7 +7,8 @@ use aya::maps::{MapData, PerCpuArray};
 use spoor_wire::control::names;
 use spoor_wire::{Fault, Kind, Lane, Source};
 
-use super::loader::{Kernel, LoadError};
+use super::load_error::LoadError;
+use super::loader::Kernel;
 use crate::event::Loss;
 
 /// The kernel's side of the account.

@@ -15,7 +15,8 @@ use spoor_wire::RawEvent;
 use spoor_wire::control::names;
 
 use super::counters::{Counters, LossWatch};
-use super::loader::{Kernel, LoadError};
+use super::load_error::LoadError;
+use super::loader::Kernel;
 use super::order::{HOLD_NS, Order};
 use super::pace::Pace;
 use super::positions::Positions;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use aya::maps::{HashMap, MapData};
 use spoor_wire::control::{Owner, Share, names};
 
-use super::loader::{Kernel, LoadError};
+use super::load_error::LoadError;
+use super::loader::Kernel;
 use super::pod::AsPod;
 use crate::event::{ProcessKey, Whose};
 
