@@ -94,10 +94,10 @@ pub(crate) enum Names<'a> {
 impl<'a> Names<'a> {
     /// Of one component of a pattern.
     pub(crate) fn of(wild: &'a str) -> Result<Self, globset::Error> {
-        match plain(wild) {
-            Some(wild) => Ok(Names::Plain(wild)),
-            None => glob(wild).map(|glob| Names::Glob(glob.compile_matcher())),
+        if wild.contains(['[', ']', '{', '}', '\\', ',']) {
+            return glob(wild).map(|glob| Names::Glob(glob.compile_matcher()));
         }
+        Ok(Names::Plain(wild.as_bytes()))
     }
 
     /// Whether a name is meant.
@@ -109,14 +109,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// One component of a pattern, where it has nothing but `*` and `?` in it.
-pub(crate) fn plain(wild: &str) -> Option<&[u8]> {
-    let plain = !wild.contains(['[', ']', '{', '}', '\\', ',']);
-    plain.then_some(wild.as_bytes())
-}
-
-/// Whether a name is what [`plain`] gave. The last `*` takes as little as it can, and one byte more each time that what
-/// follows does not fit.
+/// Whether a name is one component of a pattern that has nothing but `*` and `?` in it. The last `*` takes as little as it can,
+/// and one byte more each time that what follows does not fit.
 pub(crate) fn is_like(wild: &[u8], name: &[u8]) -> bool {
     let (mut at, mut done, mut star) = (0, 0, None);
     while let Some(byte) = name.get(done) {

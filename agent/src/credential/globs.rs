@@ -1,36 +1,84 @@
 //! Many patterns against one path: which kinds have one that fits. They are held as they are written, some hundreds of short
-//! texts, and those that end with a plain name are found by it; as automata they were a third of what an agent at rest has.
+//! texts, and found by a plain name that the path must have at its place; as automata they were a third of what an agent at
+//! rest has.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::hash::BuildHasher as _;
 use std::os::unix::ffi::OsStrExt as _;
+
+use foldhash::fast::FixedState;
 
 use super::kind::Kind;
 use crate::config::pattern::{self, Names};
 
 /// Any number of directories; at the end, everything below.
 const DEEP: &str = "**";
+/// What is no plain name has one of these in it.
+const WILD: [char; 3] = ['*', '?', '['];
 
 /// Patterns of kinds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Globs {
-    /// Those that end with a plain name, in the order of that name.
-    plain: Vec<Owned>,
+    /// Those that end with a plain name.
+    leaf: Named,
+    /// Those whose last directory is a plain name.
+    dir: Named,
+    /// Those whose first directory is.
+    root: Named,
+    /// Those that begin anywhere with one that is.
+    any: Named,
     /// The others.
     wild: Vec<Owned>,
     /// Names that are more than `*` and `?`, compiled.
     classes: HashMap<String, globset::GlobMatcher>,
 }
 
+/// Patterns by one of their names: sorted by its hash. Of two names with one hash, the rest of the pattern tells.
+#[derive(Clone, Debug, Default)]
+struct Named(Vec<(u64, Owned)>);
+
+impl Named {
+    fn of(&self, name: &[u8]) -> impl Iterator<Item = &Owned> {
+        let hash = hash(name);
+        let first = self.0.partition_point(|(known, _)| *known < hash);
+        let same = self.0.iter().skip(first).take_while(move |(known, _)| *known == hash);
+        same.map(|(_, owned)| owned)
+    }
+
+    fn push(&mut self, name: &str, owned: Owned) {
+        self.0.push((hash(name.as_bytes()), owned));
+    }
+}
+
+fn hash(name: &[u8]) -> u64 {
+    FixedState::default().hash_one(name)
+}
+
 #[derive(Clone, Debug)]
 struct Owned {
     glob: Box<str>,
+    /// Bytes of it that are plain at its beginning, and at its end.
+    plain: (usize, usize),
     kind: usize,
 }
 
 impl Owned {
-    fn leaf(&self) -> &[u8] {
-        self.glob.rsplit('/').next().unwrap_or_default().as_bytes()
+    fn new(glob: &str, kind: usize) -> Self {
+        let before = glob.find(WILD).unwrap_or(glob.len());
+        let end = glob.rfind(WILD).map_or(glob, |last| glob.get(last + 1..).unwrap_or_default());
+        // A `**/` may stand for nothing, and the bracket that ends a class is not plain.
+        let end = if glob.contains('[') { "" } else { end.strip_prefix('/').unwrap_or(end) };
+        let after = end.len();
+        Owned { glob: glob.into(), plain: (before, after), kind }
+    }
+
+    /// Whether a path begins and ends as it does: most do not.
+    fn may_fit(&self, path: &[u8]) -> bool {
+        let glob = self.glob.as_bytes();
+        let (before, after) = self.plain;
+        let begins = glob.get(..before).is_some_and(|plain| path.starts_with(plain));
+        begins && glob.get(glob.len() - after..).is_some_and(|plain| path.ends_with(plain))
     }
 }
 
@@ -40,68 +88,85 @@ impl Globs {
     /// # Errors
     /// Where one's brackets are none.
     pub(super) fn new(kinds: &[Kind], of: impl Fn(&Kind) -> &Vec<String>) -> Result<Self, globset::Error> {
-        let (mut plain, mut wild, mut classes) = (Vec::new(), Vec::new(), HashMap::new());
-        for (kind, glob) in
-            kinds.iter().enumerate().flat_map(|(at, kind)| of(kind).iter().map(move |glob| (at, glob)))
-        {
-            for name in glob.split('/') {
-                if let Names::Glob(matcher) = Names::of(name)? {
-                    classes.insert(name.to_owned(), matcher);
-                }
+        let mut globs = Globs::default();
+        for (at, kind) in kinds.iter().enumerate() {
+            for glob in of(kind) {
+                globs.add(glob, at)?;
             }
-            let owned = Owned { glob: glob.as_str().into(), kind };
-            let is_plain = owned.leaf().iter().all(|byte| !b"*?[".contains(byte));
-            if is_plain { &mut plain } else { &mut wild }.push(owned);
         }
-        plain.sort_by(|one: &Owned, other: &Owned| one.leaf().cmp(other.leaf()));
-        Ok(Globs { plain, wild, classes })
+        for Named(sorted) in [&mut globs.leaf, &mut globs.dir, &mut globs.root, &mut globs.any] {
+            sorted.sort_by_key(|(hash, _)| *hash);
+        }
+        Ok(globs)
+    }
+
+    fn add(&mut self, glob: &str, kind: usize) -> Result<(), globset::Error> {
+        for name in glob.split('/') {
+            if let Names::Glob(matcher) = Names::of(name)? {
+                self.classes.insert(name.to_owned(), matcher);
+            }
+        }
+        let owned = Owned::new(glob, kind);
+        let is_plain = |name: &&str| !name.contains(WILD);
+        let (mut last, mut first) = (glob.rsplit('/'), glob.split('/'));
+        let leaf = last.next().unwrap_or_default();
+        // Below a `**` there is any number of names.
+        let dir = last.next().filter(|_| leaf != DEEP);
+        let (begin, second) = (first.next().unwrap_or_default(), first.next().filter(is_plain));
+        match (dir.filter(is_plain), second) {
+            _ if is_plain(&leaf) => self.leaf.push(leaf, owned),
+            (Some(dir), _) => self.dir.push(dir, owned),
+            (None, Some(root)) if begin.is_empty() => self.root.push(root, owned),
+            (None, Some(name)) if begin == DEEP => self.any.push(name, owned),
+            (None, _) => self.wild.push(owned),
+        }
+        Ok(())
     }
 
     /// The kinds that have a pattern which fits, a kind for each of them.
     pub(super) fn kinds<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-        let leaf = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let first = self.plain.partition_point(|owned| owned.leaf() < leaf);
-        let same = self.plain.iter().skip(first).take_while(move |owned| owned.leaf() == leaf);
-        same.chain(&self.wild).filter(|owned| self.fits(&owned.glob, path)).map(|owned| owned.kind)
+        let names = || path.split(|byte| *byte == b'/');
+        let mut last = names().rev();
+        let (leaf, dir) = (last.next().unwrap_or_default(), last.next().unwrap_or_default());
+        let root = names().nth(1).unwrap_or_default();
+        let named = self.leaf.of(leaf).chain(self.dir.of(dir)).chain(self.root.of(root));
+        let named = named.chain(names().flat_map(|name| self.any.of(name)));
+        let fit = named.chain(&self.wild).filter(|owned| owned.may_fit(path) && self.fits(&owned.glob, path));
+        fit.map(|owned| owned.kind)
     }
 
-    /// The last `**` takes as few names as it can, and one more each time that what follows does not fit. An absolute pattern
-    /// begins with an empty name, and so does an absolute path.
+    /// From the last name to the first, since the last differ most. A `**` takes as few names as it can, and one more each time
+    /// that what stands before it does not fit. An absolute pattern begins with an empty name, and so does an absolute path.
     fn fits(&self, glob: &str, path: &[u8]) -> bool {
-        let (mut parts, mut names) = (glob.split('/'), path.split(|byte| *byte == b'/'));
+        let (mut parts, mut names) = (glob.rsplit('/'), path.rsplit(|byte| *byte == b'/'));
         let mut deep = None;
+        if glob.ends_with("/**") {
+            // Something below, and not the directory itself.
+            names.next();
+        }
         loop {
-            let (part, after) = (parts.clone().next(), names.clone().next());
-            match (part, after) {
-                (Some(DEEP), _) => {
-                    parts.next();
-                    // At the end it is something below, and not the directory itself.
-                    if parts.clone().next().is_none() {
-                        return after.is_some();
-                    }
+            match parts.next() {
+                Some(DEEP) if parts.clone().next().is_none() => return true,
+                Some(DEEP) => {
                     deep = Some((parts.clone(), names.clone()));
+                    continue;
                 }
-                (None, None) => return true,
-                (Some(part), Some(name)) if self.is_name(part, name) => {
-                    parts.next();
-                    names.next();
-                }
-                (Some(_) | None, _) => {
-                    let Some((place, taken)) = &mut deep else { return false };
-                    if taken.next().is_none() {
-                        return false;
-                    }
-                    (parts, names) = (place.clone(), taken.clone());
-                }
+                Some(part) if names.next().is_some_and(|name| self.is_name(part, name)) => continue,
+                None if names.next().is_none() => return true,
+                Some(_) | None => {}
             }
+            let Some((place, taken)) = &mut deep else { return false };
+            if taken.next().is_none() {
+                return false;
+            }
+            (parts, names) = (place.clone(), taken.clone());
         }
     }
 
     fn is_name(&self, part: &str, name: &[u8]) -> bool {
-        let class = || self.classes.get(part).is_some_and(|class| class.is_match(OsStr::from_bytes(name)));
-        match pattern::plain(part) {
-            Some(wild) => pattern::is_like(wild, name),
-            None => class(),
+        match self.classes.get(part) {
+            Some(class) => class.is_match(OsStr::from_bytes(name)),
+            None => pattern::is_like(part.as_bytes(), name),
         }
     }
 }
