@@ -16,7 +16,7 @@ use nix::unistd::{ForkResult, fork};
 use spoor_tests::agent::{Agent, Samples};
 use spoor_tests::{PATIENCE, Place, suite};
 
-use super::{SETTLE, pass, quiet};
+use super::{SETTLE, pass, quiet, say};
 
 /// How long each pace is kept up, in which a ring fills that is not emptied fast enough.
 const SECONDS: u32 = 4;
@@ -65,8 +65,10 @@ pub(crate) fn flood(place: &Place, named: &[&str]) -> Result<()> {
     ensure!(strange.is_none(), "no such acts: {strange:?}");
     let directory = place.directory("flood")?;
     fs::write(directory.join("0"), "no secret\n")?;
-    println!("| acts | pace asked for, a second | pace | samples | made | read | refused | add up |");
-    println!("|---|---|---|---|---|---|---|---|");
+    say(format_args!(
+        "| acts | pace asked for, a second | pace | samples | made | read | refused | add up |"
+    ))?;
+    say(format_args!("|---|---|---|---|---|---|---|---|"))?;
     for act in ACTS.iter().filter(|act| named.is_empty() || named.contains(&act.name)) {
         let config = format!("[credentials]\npaths = [\"{}/0\"]\n", directory.display());
         let agent = Agent::start(place, &format!("flood-{}", act.name), &config)?;
@@ -75,7 +77,7 @@ pub(crate) fn flood(place: &Place, named: &[&str]) -> Result<()> {
         let (ceiling, reached) = ceiling(at)?;
         for percent in PERCENTS {
             let pace = ceiling / 100 * percent;
-            tell(act, percent, (pace, reached), &at(pace)?);
+            tell(act, percent, (pace, reached), &at(pace)?)?;
         }
         let (status, _) = agent.stop()?;
         ensure!(status.success(), "the agent ended with {status}");
@@ -112,18 +114,19 @@ fn whole(pace: f64) -> u32 {
 }
 
 /// One row for each kind of samples.
-fn tell(act: &Act, percent: u32, (pace, reached): (u32, bool), outcome: &Outcome) {
+fn tell(act: &Act, percent: u32, (pace, reached): (u32, bool), outcome: &Outcome) -> Result<()> {
     let word = if reached { "" } else { " of what it makes" };
     for (kind, Samples { read, dropped }) in &outcome.told {
         let each = u64::from(act.told.contains(kind)) * u64::from(outcome.made);
         let made = each + u64::from(OWN.contains(kind));
-        println!(
+        say(format_args!(
             "| {} at {percent} %{word} | {pace} | {:.0} | `{kind}` | {made} | {read} | {dropped} | {} |",
             act.name,
             outcome.pace(),
             if made == read + dropped { "yes" } else { "**no**" },
-        );
+        ))?;
     }
+    Ok(())
 }
 
 /// Keeps up one pace, and waits until everything is read or refused.

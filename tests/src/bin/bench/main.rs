@@ -6,7 +6,9 @@
 
 mod flood;
 
+use std::fmt;
 use std::fs;
+use std::io::{self, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -97,8 +99,12 @@ fn measure(parts: &[Part<'_>]) -> Result<()> {
     };
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let cpus = std::thread::available_parallelism()?;
-    println!("cargo xtask bench    (kernel {}, {cpus} CPUs, {} tier)\n", kernel.trim(), place.tiers.0);
-    row("binary", "size", &mebibytes(fs::metadata(&place.spoor)?.len()));
+    say(format_args!(
+        "cargo xtask bench    (kernel {}, {cpus} CPUs, {} tier)\n",
+        kernel.trim(),
+        place.tiers.0
+    ))?;
+    row("binary", "size", &mebibytes(fs::metadata(&place.spoor)?.len()))?;
     parts.iter().try_for_each(|part| part(&place))
 }
 
@@ -106,8 +112,13 @@ fn default_binary() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/spoor")
 }
 
-fn row(what: &str, figure: &str, value: &str) {
-    println!("{what:<36} {figure:<8} {value:>14}");
+fn row(what: &str, figure: &str, value: &str) -> Result<()> {
+    say(format_args!("{what:<36} {figure:<8} {value:>14}"))
+}
+
+/// A line. Where nobody reads them any more (`bench | head`), that is an error and no abort, which would leave the agent behind.
+fn say(line: fmt::Arguments<'_>) -> Result<()> {
+    writeln!(io::stdout(), "{line}").context("nobody reads this")
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -126,7 +137,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
-fn distribution(what: &str, mut times: Vec<Duration>, percents: &[usize]) {
+fn distribution(what: &str, mut times: Vec<Duration>, percents: &[usize]) -> Result<()> {
     times.sort_unstable();
     for percent in percents {
         let figure = match percent {
@@ -134,8 +145,9 @@ fn distribution(what: &str, mut times: Vec<Duration>, percents: &[usize]) {
             100 => "max".to_owned(),
             percent => format!("p{percent}"),
         };
-        row(what, &figure, &milliseconds(percentile(&times, *percent)));
+        row(what, &figure, &milliseconds(percentile(&times, *percent)))?;
     }
+    Ok(())
 }
 
 /// From spawn to ready file.
@@ -147,8 +159,7 @@ fn starts(place: &Place) -> Result<()> {
         // Killed: its end is not measured, and how it ends is for the tests to judge.
         drop(agent);
     }
-    distribution(&format!("start to ready, {STARTS} starts"), times, &[50, 100]);
-    Ok(())
+    distribution(&format!("start to ready, {STARTS} starts"), times, &[50, 100])
 }
 
 /// From an open of a declared credential to its record in the file sink; and memory before and after.
@@ -167,7 +178,7 @@ fn acts(place: &Place) -> Result<()> {
         std::thread::park_timeout(PACE.saturating_sub(start.elapsed()));
     }
     memory(agent.pid(), &format!("after {ACTS} acts"))?;
-    distribution(&format!("open to record in the file, {ACTS} acts"), times, &[50, 99, 100]);
+    distribution(&format!("open to record in the file, {ACTS} acts"), times, &[50, 99, 100])?;
     let (status, _) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
     Ok(())
@@ -237,7 +248,7 @@ fn busy(place: &Place) -> Result<()> {
         took.sort_unstable();
         for (figure, percent) in [("least", 1), ("median", 50), ("most", 100)] {
             let each = percentile(&took, percent).as_secs_f64() * 1e6;
-            row(&format!("processor, {work} {apart_us} µs apart"), figure, &format!("{each:.1} µs each"));
+            row(&format!("processor, {work} {apart_us} µs apart"), figure, &format!("{each:.1} µs each"))?;
         }
     }
     let (status, records) = agent.stop()?;
@@ -245,7 +256,7 @@ fn busy(place: &Place) -> Result<()> {
     let end = records.all.iter().rfind(|record| text(record, "state") == "stopped");
     for counter in ["samples_read", "samples_dropped", "records_stored"] {
         let count = end.map(|end| at(end, &format!("counters.{counter}")).to_string());
-        row("all of that", counter, &count.unwrap_or_default());
+        row("all of that", counter, &count.unwrap_or_default())?;
     }
     Ok(())
 }
@@ -260,8 +271,8 @@ fn rest(place: &Place) -> Result<()> {
     let what = format!("at rest for {} s", REST.as_secs());
     let Rested { ran_ns, switches } = after.since(&before).context("one of its threads has ended")?;
     let busy = Duration::from_nanos(ran_ns).as_secs_f64();
-    row(&what, "core", &format!("{:.3} %", 100.0 * busy / seconds));
-    row(&what, "wakeups", &format!("{:.1} /s", f64::from(u32::try_from(switches)?) / seconds));
+    row(&what, "core", &format!("{:.3} %", 100.0 * busy / seconds))?;
+    row(&what, "wakeups", &format!("{:.1} /s", f64::from(u32::try_from(switches)?) / seconds))?;
     drop(agent);
     Ok(())
 }
@@ -343,7 +354,7 @@ fn memory(pid: u32, when: &str) -> Result<()> {
     for name in ["VmRSS", "RssAnon", "RssFile", "RssShmem"] {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such line")?;
-        row(&format!("memory {when}"), name, &mebibytes(kibibytes.parse::<u64>()? * 1024));
+        row(&format!("memory {when}"), name, &mebibytes(kibibytes.parse::<u64>()? * 1024))?;
     }
     Ok(())
 }
