@@ -29,9 +29,6 @@ use crate::telemetry::Ledger;
 const SLEEP_MS: u64 = 200;
 /// How often counters are looked at and a tick is sent, ns.
 const TICK_NS: u64 = 500_000_000;
-/// The same at rest, where so many readings found nothing: nobody waits for time to pass, and a tick has two threads wake up.
-const REST_NS: u64 = 1_000_000_000;
-const AT_REST: u32 = 25;
 /// The pace at which events are handed on, ns: one waking is then for all that comes meanwhile.
 const PAUSE_NS: u64 = 2_000_000;
 /// When a ring is looked at again in which a sample was begun and not finished, ms: who finishes it may have woken nobody,
@@ -72,8 +69,6 @@ pub struct Reader {
     order: Order<2>,
     /// Samples that the last reading found.
     found: usize,
-    /// Readings since one found any.
-    empty: u32,
     /// At which events are handed on.
     pace: Pace,
     /// When the rings were read last.
@@ -122,7 +117,6 @@ impl Reader {
             shares,
             order: Order::new(),
             found: 0,
-            empty: 0,
             pace: Pace::new(PAUSE_NS),
             looked_ns: 0,
         })
@@ -189,7 +183,7 @@ impl Reader {
             return due_ns;
         }
         self.account(now);
-        now + if self.empty < AT_REST { TICK_NS } else { REST_NS }
+        now + TICK_NS
     }
 
     /// Sleeps until there is something to do. True when it is time to stop.
@@ -221,7 +215,7 @@ impl Reader {
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
     fn drain(&mut self) -> bool {
-        let Reader { rings, ledger, order, found, empty, looked_ns, .. } = self;
+        let Reader { rings, ledger, order, found, looked_ns, .. } = self;
         let mut all = true;
         *found = 0;
         *looked_ns = boot_ns();
@@ -249,7 +243,6 @@ impl Reader {
                 order.read_up_to(place, began.saturating_sub(UNFINISHED_NS));
             }
         }
-        *empty = if *found == 0 { empty.saturating_add(1) } else { 0 };
         all
     }
 

@@ -41,8 +41,6 @@ use crate::telemetry::{Ledger, Own};
 const RESCAN_NS: u64 = 10_000_000_000;
 /// How often the agent says that it is there, and retention is applied, ns.
 const HEARTBEAT_NS: u64 = 60_000_000_000;
-/// Longest that the loop waits for the reader, which ticks at least once a second.
-const LISTEN: Duration = Duration::from_secs(2);
 /// How often the kernel is asked whether its tables were full, ns: that is a hundred calls, and what it tells is of all
 /// the time since the last.
 const CROWDED_NS: u64 = 5_000_000_000;
@@ -160,7 +158,7 @@ impl<D: Describe, H: Host> Worker<D, H> {
         loop {
             let now = boot_ns();
             let left = [self.gather.left(now), self.scans.left(now)].into_iter().flatten().min();
-            match feed.recv_timeout(left.unwrap_or(LISTEN)) {
+            match feed.recv_timeout(left.unwrap_or(Duration::from_secs(1))) {
                 Ok(batch) => {
                     self.spare();
                     // Between two batches: all of one is judged by the same set.

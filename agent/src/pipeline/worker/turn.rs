@@ -67,7 +67,7 @@ fn explains(event: &Event) -> bool {
 
 /// Most events kept of what another agent recorded.
 const EXPLAIN_MAX: usize = 65_536;
-/// Longest time for it; the reader ticks once or twice a second.
+/// Longest time for it; the reader ticks twice a second.
 const CATCHING_UP: Duration = Duration::from_secs(20);
 
 /// Takes what the probes saw until now, which is another agent's to record, and keeps what explains later events. After it the
