@@ -69,8 +69,7 @@ impl Owned {
         let end = glob.rfind(WILD).map_or(glob, |last| glob.get(last + 1..).unwrap_or_default());
         // A `**/` may stand for nothing, and the bracket that ends a class is not plain.
         let end = if glob.contains('[') { "" } else { end.strip_prefix('/').unwrap_or(end) };
-        let after = end.len();
-        Owned { glob: glob.into(), plain: (before, after), kind }
+        Owned { glob: glob.into(), plain: (before, end.len()), kind }
     }
 
     /// Whether a path begins and ends as it does: most do not.

@@ -63,7 +63,7 @@ pub struct Options {
 
 /// The loaded object.
 pub struct Kernel {
-    /// Given up when every program is in its place: it is 7 MiB, and more than that while it is parsed.
+    /// Given up when every program is in its place.
     making: Option<Making>,
     /// What holds programs in their places, by their names.
     links: BTreeMap<String, Link>,
@@ -86,9 +86,9 @@ pub struct Kernel {
 
 /// What programs are made of.
 struct Making {
-    /// The object: all programs' instructions, in what ways ever they may be loaded.
+    /// The object: all programs' instructions, in what ways ever they may be loaded, 1.8 MiB.
     ebpf: Ebpf,
-    /// The kernel's type description.
+    /// The kernel's type description, several times the 5 MiB that it is parsed from.
     btf: aya::Btf,
 }
 
