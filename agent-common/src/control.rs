@@ -204,6 +204,8 @@ pub struct Share {
     pub from: u64,
     /// Samples refused, ever.
     pub refused: u64,
+    /// Those beside them that would have told the same again as one that waits to be read, ever.
+    pub repeated: u64,
     /// Bytes since then.
     pub taken: u32,
     /// 0
@@ -234,7 +236,8 @@ pub mod names {
     pub const SHARES: &str = "SHARES";
     /// Per-CPU `u64` by lane: samples numbered so far.
     pub const PRODUCED: &str = "PRODUCED";
-    /// Per-CPU, one value, `Kind::SLOTS` `u64` by kind: samples refused by a full ring.
+    /// Per-CPU, one value, twice `Kind::SLOTS` `u64` by kind: samples refused by a full ring, and behind them those of which
+    /// another tells the same.
     pub const DROPPED: &str = "DROPPED";
     /// Per-CPU by fault, `Source::SLOTS` `u64` each by source: failures.
     pub const FAULTS: &str = "FAULTS";
@@ -266,7 +269,7 @@ pub mod names {
 const _: () = assert!(size_of::<Settings>() == 12);
 const _: () = assert!(size_of::<Mark>() == 16);
 const _: () = assert!(size_of::<Owner>() == 24);
-const _: () = assert!(size_of::<Share>() == 24);
+const _: () = assert!(size_of::<Share>() == 32);
 const _: () = assert!(size_of::<Offsets>().is_multiple_of(4));
 
 impl Offsets {

@@ -43,7 +43,14 @@ pub fn number(kind: Kind) -> u64 {
 /// Counts a refused sample.
 #[inline(always)]
 pub fn dropped(kind: Kind) {
+    refused(kind, false);
+}
+
+/// The same of one that may be told already, by another that waits to be read.
+#[inline(always)]
+pub fn refused(kind: Kind, repeated: bool) {
     if let Some(kinds) = DROPPED.get_ptr_mut(0) {
-        one_of(kinds, masked::<{ Kind::SLOTS - 1 }>(kind as u32));
+        let place = kind as u32 + if repeated { Kind::SLOTS } else { 0 };
+        one_of(kinds, masked::<{ 2 * Kind::SLOTS - 1 }>(place));
     }
 }

@@ -12,7 +12,7 @@ use spoor_wire::{Header, Kind, Lane, Source};
 
 use crate::count::{dropped, number};
 use crate::maps::{RING_BULK, RING_VITAL, WOKEN};
-use crate::share::{self, Adding};
+use crate::share::{self, Adding, Filled, Touch};
 use crate::task;
 
 /// A sample of fixed size.
@@ -45,8 +45,8 @@ const BEGUN: u64 = 3;
 pub struct Waking {
     /// So many waiting bytes wake it in any case.
     limit: u64,
-    /// Where in [`WOKEN`].
-    place: u32,
+    /// Which ring: where in [`WOKEN`], and whose share.
+    pub place: u32,
 }
 
 /// Nanoseconds of `CLOCK_BOOTTIME`.
@@ -95,10 +95,16 @@ pub fn ring(lane: Lane) -> (&'static RingBuf, Waking) {
     }
 }
 
+/// How far a ring is read, and begun.
+#[inline(always)]
+pub fn filled(ring: &RingBuf) -> Filled {
+    Filled { read: ask(ring, READ), begun: ask(ring, BEGUN) }
+}
+
 /// Whether somebody may still add a sample to a ring, however full that is: his share may be used up.
 #[inline(always)]
 pub fn may_add(ring: &RingBuf, waking: Waking, adding: Adding) -> bool {
-    share::may(adding, waking.place, ask(ring, READ), ask(ring, BEGUN))
+    share::may(adding, waking.place, filled(ring))
 }
 
 #[inline(always)]
@@ -133,7 +139,8 @@ pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
 pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None };
+    let adding =
+        Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None, touch: Touch::Any };
     if !may_add(ring, limit, adding) {
         return dropped(told.kind);
     }
@@ -155,7 +162,12 @@ pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
 pub fn about<B: Copy + 'static>(told: Head, process: (u32, u64), wake: Wake, body: B) {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: Some(process) };
+    let adding = Adding {
+        kind: told.kind,
+        len: size_of::<Sample<B>>() as u32,
+        process: Some(process),
+        touch: Touch::Any,
+    };
     if !may_add(ring, limit, adding) {
         return dropped(told.kind);
     }

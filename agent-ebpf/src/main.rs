@@ -35,6 +35,7 @@ mod share;
 mod sieve;
 mod syscall;
 mod task;
+mod touch;
 
 /// What the kernel asks of programs that use its GPL-only helpers.
 #[unsafe(link_section = "license")]

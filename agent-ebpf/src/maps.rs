@@ -36,13 +36,33 @@ pub static WOKEN: Array<u64> = Array::with_max_entries(2, 0);
 #[map]
 pub static SHARES: LruHashMap<Owner, Share> = LruHashMap::with_max_entries(1_024, 0);
 
+/// A thread, the program it runs, and a file it did something with.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Doing {
+    pub pid_tgid: u64,
+    /// Where its memory is: another after an execution.
+    pub mm: u64,
+    pub ino: u64,
+    pub dev: u32,
+    pub generation: u32,
+    /// Kind, and above it how the file was opened.
+    pub what: u64,
+}
+
+/// As far as a ring was filled when that was told, where rings fill. An LRU: what it pushes out is told once more. More than
+/// fit into the ring.
+#[map]
+pub static DONE: LruHashMap<Doing, u64> = LruHashMap::with_max_entries(2_048, 0);
+
 /// Samples numbered, by lane.
 #[map]
 pub static PRODUCED: PerCpuArray<u64> = PerCpuArray::with_max_entries(Lane::COUNT, 0);
 
-/// Samples refused by a full ring, by kind. One value: the agent asks for it twice a second, and so all at once.
+/// Samples refused by a full ring, by kind, and behind them those of which another tells the same. One value: the agent asks
+/// for it twice a second, and so all at once.
 #[map]
-pub static DROPPED: PerCpuArray<[u64; Kind::SLOTS as usize]> = PerCpuArray::with_max_entries(1, 0);
+pub static DROPPED: PerCpuArray<[u64; 2 * Kind::SLOTS as usize]> = PerCpuArray::with_max_entries(1, 0);
 
 /// Failures, by fault, of all sources in one value: the agent asks for some faults again and again.
 #[map]

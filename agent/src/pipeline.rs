@@ -112,6 +112,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
                 self.resolver.lost(event.time_ns);
                 self.observe(event, Cast::default(), notes);
             }
+            What::Repeated { .. } => self.observe(event, Cast::default(), notes),
             What::Tick => {
                 self.observe(event, Cast::default(), notes);
                 self.complete(event.time_ns, notes);

@@ -33,6 +33,7 @@ fn with_header(header: Header, fixed: Fixed, texts: &[&[u8]]) -> Result<Seen, Co
         other @ (What::Seeded(_)
         | What::Lost(_)
         | What::Refused { .. }
+        | What::Repeated { .. }
         | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)

@@ -36,13 +36,25 @@ pub struct Samples {
     pub read: u64,
     /// Refused by a ring.
     pub dropped: u64,
+    /// Refused, where another tells the same.
+    pub repeated: u64,
 }
 
 impl Samples {
     /// Those since then.
     #[must_use]
     pub fn since(self, then: Self) -> Self {
-        Samples { read: self.read - then.read, dropped: self.dropped - then.dropped }
+        Samples {
+            read: self.read - then.read,
+            dropped: self.dropped - then.dropped,
+            repeated: self.repeated - then.repeated,
+        }
+    }
+
+    /// All there were.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.read + self.dropped + self.repeated
     }
 }
 

@@ -17,7 +17,7 @@ use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;
 use crate::names::{Out, cgroup, path};
 use crate::read::{Plain, Read, Unreadable, kernel_str, masked, off, user_bytes};
-use crate::share::Adding;
+use crate::share::{Adding, Touch};
 use crate::task;
 
 const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
@@ -153,7 +153,7 @@ fn send(scratch: *mut Scratch, len: u32) {
     let (ring, limit) = ring(Kind::Exec.lane());
     let flags = wake_flags(ring, limit, Wake::Later);
     let len = masked::<MASK>(len);
-    if !may_add(ring, limit, Adding { kind: Kind::Exec, len, process: None }) {
+    if !may_add(ring, limit, Adding { kind: Kind::Exec, len, process: None, touch: Touch::Any }) {
         return dropped(Kind::Exec);
     }
     // SAFETY: less than the scratch's length, all of which is initialised memory of a map.

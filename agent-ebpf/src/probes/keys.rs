@@ -27,7 +27,7 @@ use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
 use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
-use crate::share::Adding;
+use crate::share::{Adding, Touch};
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, started};
 
@@ -309,7 +309,7 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     let seq = number(Kind::Key);
     let (ring, limit) = ring(Kind::Key.lane());
     let len = size_of::<Room>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::Key, len, process: None }) {
+    if !may_add(ring, limit, Adding { kind: Kind::Key, len, process: None, touch: Touch::Any }) {
         return dropped(Kind::Key);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {

@@ -20,18 +20,19 @@ use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 
 use super::memory;
 use crate::again::{Twins, twins};
-use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::count::{dropped, fault, number, refused};
+use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
 use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
 use crate::gate::{add_marks, current_tgid, marks, muted, watched};
 use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode, find_sifted};
 use crate::names::{Out, path_of, place_of};
 use crate::read::{Guarded, Plain, Read, Unreadable, field, off};
-use crate::share::Adding;
+use crate::share::{self, Adding, Touch};
 use crate::sieve::{self, Sifted};
 use crate::syscall::file_of;
 use crate::task::{self, started};
+use crate::touch::touch;
 
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
@@ -270,9 +271,13 @@ fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell:
     let told = Head { kind: Kind::Open, source, marks: 0 };
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
+    let generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
+    let filled = filled(ring);
+    let touch = touch(kind, inode, generation, flags, filled);
     // The kinds of a file's body have one share.
-    if !may_add(ring, limit, Adding { kind: Kind::Open, len: size_of::<Room>() as u32, process: None }) {
-        return dropped(kind);
+    let adding = Adding { kind: Kind::Open, len: size_of::<Room>() as u32, process: None, touch };
+    if !share::may(adding, limit.place, filled) {
+        return refused(kind, touch == Touch::Again);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(kind);
@@ -289,7 +294,7 @@ fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell:
     let body = unsafe { &mut (*room).sample.body };
     (body.ino, body.dev, body.rule, body.matched) = (inode.ino, inode.dev, hit.rule, hit.matched);
     (body.flags, body.how, body.pad) = (flags, how, 0);
-    body.generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
+    body.generation = generation;
     (body.mode, body.owner, body.links) = (file.mode.into(), file.owner, file.links);
     // The path last: verifiers walk what comes behind a loop once for each way out of it.
     // SAFETY: the reservation has `MASK + 257` bytes.

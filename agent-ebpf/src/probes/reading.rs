@@ -23,7 +23,7 @@ use crate::gate::{marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
 use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
-use crate::share::Adding;
+use crate::share::{Adding, Touch};
 use crate::sieve;
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, started};
@@ -193,7 +193,7 @@ fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u
     let seq = number(Kind::Read);
     let (ring, limit) = ring(Kind::Read.lane());
     let len = size_of::<Sample<Open>>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::Read, len, process: None }) {
+    if !may_add(ring, limit, Adding { kind: Kind::Read, len, process: None, touch: Touch::Any }) {
         return dropped(Kind::Read);
     }
     let Some(mut entry) = ring.reserve::<Sample<Open>>(0) else {

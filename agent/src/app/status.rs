@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use super::Failure;
 use crate::config::Config;
-use crate::kernel::Counters;
+use crate::event::Kind;
+use crate::kernel::{Counters, DropKind};
 use crate::pipeline::worker::Glance;
 use crate::record::{Coverage, Host, now_ns, rfc3339};
 use crate::report::Standing;
@@ -182,12 +183,17 @@ impl Source {
     }
 
     fn samples(&self) -> Vec<Sample> {
-        let dropped = self.counters.dropped().by_kind();
+        let refused = self.counters.dropped();
+        let [dropped, repeated] = DropKind::ALL.map(|which| refused.by_kind(which));
+        let of = |counts: &[(Kind, u64)], kind| {
+            counts.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count)
+        };
         let read = self.ledger.by_kind.counts().into_iter();
         read.map(|(kind, read)| Sample {
             kind: kind.name().to_owned(),
             read,
-            dropped: dropped.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| *count),
+            dropped: of(&dropped, kind),
+            repeated: of(&repeated, kind),
         })
         .collect()
     }

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 
 use super::asked::Answered;
 use super::code::{Broken, Bytes, Coded, variants};
-use super::{Asked, FORMAT, Header, Input, Told};
+use super::{Asked, FORMAT, FORMAT_READ, Header, Input, Told};
 use crate::event::What;
 
 /// First bytes of every capture; the byte behind them is the format.
@@ -175,7 +175,9 @@ pub enum CaptureError {
     #[error("it is no capture of spoor's")]
     Foreign,
     /// Of another version.
-    #[error("it has format {found}, and this spoor reads {FORMAT}; take the one that made it")]
+    #[error(
+        "it has format {found}, and this spoor reads {FORMAT_READ} to {FORMAT}; take the one that made it"
+    )]
     Format {
         /// Its version.
         found: u8,
@@ -257,7 +259,7 @@ impl<R: Read> Frames<R> {
         from.by_ref().take(length).read_to_end(&mut first)?;
         let format = first.strip_prefix(MAGIC).ok_or(CaptureError::Foreign)?;
         match format {
-            [FORMAT] => {}
+            [FORMAT_READ..=FORMAT] => {}
             [found] => return Err(CaptureError::Format { found: *found }),
             _ => return Err(CaptureError::Headless),
         }

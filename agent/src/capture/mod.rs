@@ -30,8 +30,11 @@ use crate::inventory::Scanned;
 use crate::purpose::Purposes;
 use crate::record::{Coverage, Hash, Host, Signed};
 
-/// Version of the format. Whoever reads another refuses it.
-pub const FORMAT: u8 = 3;
+/// Version of the format. Whoever reads a later one refuses it.
+pub const FORMAT: u8 = 4;
+
+/// The oldest that is read: 4 has one kind of events more.
+pub const FORMAT_READ: u8 = 3;
 
 /// What holds from the first event to the last.
 #[derive(Clone, Debug, PartialEq)]

@@ -50,6 +50,7 @@ pub fn plain(event: &Event) -> Cow<'_, Event> {
         What::Answer(bytes) => What::Answer(names::plain_answer(bytes)),
         What::Lost(_)
         | What::Refused { .. }
+        | What::Repeated { .. }
         | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)

@@ -80,6 +80,7 @@ variants! {
         7 => Tick,
         8 => Missed(loss),
         9 => Refused { loss, whose },
+        10 => Repeated { loss, whose },
     }
     Deed {
         1 => Fork { child, parent, cgroup_id, ns_tgid, pid_ns, marks },
@@ -127,6 +128,7 @@ variants! {
         14 => ConnectNotCovered,
         15 => OutcomeNotCovered,
         16 => Missed,
+        17 => Repeated,
     }
     Scanned { 1 => Left(left), 2 => Found(found), 3 => Gone { id, path } }
 }

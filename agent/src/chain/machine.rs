@@ -201,7 +201,13 @@ impl Machine {
         match &input.event.what {
             What::Tick | What::Answer(_) | What::Present(_) => {}
             What::Lost(loss) => self.lost(time_ns, GapKind::Lost, loss, out),
-            What::Refused { loss, whose } => self.refused(time_ns, loss, (whose, input.table), out),
+            What::Refused { loss, whose } => {
+                self.refused(time_ns, (GapKind::Lost, loss), (whose, input.table), out);
+            }
+            What::Repeated { loss, whose: Some(whose) } => {
+                self.refused(time_ns, (GapKind::Repeated, loss), (whose, input.table), out);
+            }
+            What::Repeated { loss, whose: None } => self.lost(time_ns, GapKind::Repeated, loss, out),
             What::Missed(loss) => self.lost(time_ns, GapKind::Missed, loss, out),
             What::Silent { since_ns } => {
                 self.lost(time_ns, GapKind::ProbeSilent, &Loss::uncounted(*since_ns), out);

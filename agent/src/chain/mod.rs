@@ -295,6 +295,8 @@ pub struct Gap {
 pub enum GapKind {
     /// A full ring refused samples.
     Lost,
+    /// A full ring refused samples that would have told the same again: nothing is missing but how often, which the gap counts.
+    Repeated,
     /// A process is older than the agent: what it did before is not known.
     OlderThanAgent,
     /// A process acted whose making was not seen.
@@ -329,8 +331,9 @@ pub enum GapKind {
 
 impl GapKind {
     /// Every kind.
-    pub const ALL: [GapKind; 16] = [
+    pub const ALL: [GapKind; 17] = [
         GapKind::Lost,
+        GapKind::Repeated,
         GapKind::OlderThanAgent,
         GapKind::UnknownParent,
         GapKind::Truncated,
@@ -368,6 +371,7 @@ impl GapKind {
     pub const fn name(self) -> &'static str {
         match self {
             GapKind::Lost => "lost",
+            GapKind::Repeated => "repeated",
             GapKind::OlderThanAgent => "older-than-agent",
             GapKind::UnknownParent => "unknown-parent",
             GapKind::Truncated => "truncated",

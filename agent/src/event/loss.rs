@@ -36,6 +36,12 @@ pub struct Loss {
 }
 
 impl Loss {
+    /// Of all kinds.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
     /// Of which nobody knows how much it was.
     #[must_use]
     pub fn uncounted(since_ns: u64) -> Self {

@@ -133,6 +133,14 @@ pub enum What {
         /// Whose it was.
         whose: Vec<Whose>,
     },
+    /// The same of samples that would have told what one tells that was read: the same thread of these processes, in the same
+    /// program, did the same with the same file again. Only how often is not told one by one.
+    Repeated {
+        /// What did not arrive.
+        loss: Loss,
+        /// Whose it was; `None` where it may be anybody's.
+        whose: Option<Vec<Whose>>,
+    },
     /// Probes were passed by, between `since_ns` and the event's time: they were interrupted at work on that CPU, and the kernel
     /// runs none within itself. What they would have told is not known.
     Missed(Loss),

@@ -14,35 +14,63 @@ use crate::event::Loss;
 /// The kernel's side of the account.
 pub struct Counters {
     produced: PerCpuArray<MapData, u64>,
-    dropped: PerCpuArray<MapData, ByKind>,
+    dropped: PerCpuArray<MapData, Refusals>,
     faults: PerCpuArray<MapData, BySource>,
 }
 
-/// Places of a value by the number of a kind, and of a source.
-type ByKind = [u64; Kind::SLOTS as usize];
+/// Places of a value by the number of a kind, those of repetitions behind the others; and of a source.
+type Refusals = [u64; 2 * Kind::SLOTS as usize];
 type BySource = [u64; Source::SLOTS as usize];
 
 /// What all CPUs have in one place of their values.
-fn sum<const PLACES: usize>(values: &[[u64; PLACES]], place: u8) -> u64 {
-    values.iter().filter_map(|value| value.get(usize::from(place))).sum()
+fn sum<const PLACES: usize>(values: &[[u64; PLACES]], place: usize) -> u64 {
+    values.iter().filter_map(|value| value.get(place)).sum()
+}
+
+/// Which samples a full ring refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropKind {
+    /// Those that tell what nothing else tells.
+    Lost,
+    /// Those that tell the same as another that was read.
+    Repeated,
+}
+
+impl DropKind {
+    /// Both.
+    pub const ALL: [DropKind; 2] = [DropKind::Lost, DropKind::Repeated];
+
+    /// Where those of a kind are counted.
+    fn place(self, kind: Kind) -> usize {
+        let behind = match self {
+            DropKind::Lost => 0,
+            DropKind::Repeated => Kind::SLOTS as usize,
+        };
+        behind + usize::from(kind as u8)
+    }
+
+    /// All of them on a CPU.
+    fn of_all(self, places: &Refusals) -> u64 {
+        Kind::ALL.into_iter().filter_map(|kind| places.get(self.place(kind))).sum()
+    }
 }
 
 /// Samples that full rings refused, as they were at one look.
 #[derive(Debug, Default)]
-pub struct Dropped(Vec<ByKind>);
+pub struct Dropped(Vec<Refusals>);
 
 impl Dropped {
     /// By kind; kinds without any are left out.
     #[must_use]
-    pub fn by_kind(&self) -> Vec<(Kind, u64)> {
-        let counts = Kind::ALL.into_iter().map(|kind| (kind, sum(&self.0, kind as u8)));
+    pub fn by_kind(&self, which: DropKind) -> Vec<(Kind, u64)> {
+        let counts = Kind::ALL.into_iter().map(|kind| (kind, sum(&self.0, which.place(kind))));
         counts.filter(|(_, count)| *count != 0).collect()
     }
 
     /// By CPU; CPUs without any are left out.
     #[must_use]
-    pub fn by_cpu(&self) -> Vec<(u32, u64)> {
-        let counts = (0..).zip(self.0.iter().map(|kinds| kinds.iter().sum()));
+    pub fn by_cpu(&self, which: DropKind) -> Vec<(u32, u64)> {
+        let counts = (0..).zip(self.0.iter().map(|places| which.of_all(places)));
         counts.filter(|(_, count)| *count != 0).collect()
     }
 }
@@ -78,8 +106,9 @@ impl Counters {
     pub fn faults(&self) -> Vec<(Source, Fault, u64)> {
         let by_fault: Vec<_> = Fault::ALL.into_iter().map(|fault| (fault, self.fault(fault))).collect();
         let of_source = |source: Source| {
-            let count =
-                move |(fault, cpus): &(Fault, Vec<BySource>)| (source, *fault, sum(cpus, source as u8));
+            let count = move |(fault, cpus): &(Fault, Vec<BySource>)| {
+                (source, *fault, sum(cpus, usize::from(source as u8)))
+            };
             by_fault.iter().map(count)
         };
         let all = Source::ALL.into_iter().flat_map(of_source);
@@ -143,14 +172,20 @@ mod tests {
 
     #[test]
     fn what_was_refused_is_told_by_kind_and_by_cpu() {
-        let mut cpus = vec![[0; Kind::SLOTS as usize]; 3];
-        assert_eq!((Dropped(cpus.clone()).by_kind(), Dropped(cpus.clone()).by_cpu()), (vec![], vec![]));
+        let mut cpus = vec![[0; 2 * Kind::SLOTS as usize]; 3];
+        for which in DropKind::ALL {
+            let dropped = Dropped(cpus.clone());
+            assert_eq!((dropped.by_kind(which), dropped.by_cpu(which)), (vec![], vec![]));
+        }
         cpus[0][Kind::Open as usize] = 2;
         cpus[2][Kind::Open as usize] = 3;
         cpus[2][Kind::AcceptEnd as usize] = 4;
+        cpus[1][(Kind::SLOTS + Kind::Open as u32) as usize] = 50;
         let dropped = Dropped(cpus);
-        assert_eq!(dropped.by_kind(), [(Kind::Open, 5), (Kind::AcceptEnd, 4)]);
-        assert_eq!(dropped.by_cpu(), [(0, 2), (2, 7)]);
+        assert_eq!(dropped.by_kind(DropKind::Lost), [(Kind::Open, 5), (Kind::AcceptEnd, 4)]);
+        assert_eq!(dropped.by_cpu(DropKind::Lost), [(0, 2), (2, 7)]);
+        assert_eq!(dropped.by_kind(DropKind::Repeated), [(Kind::Open, 50)]);
+        assert_eq!(dropped.by_cpu(DropKind::Repeated), [(1, 50)]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod watch;
 pub use canary::{CANARY_ARGUMENT, child as canary_child};
 pub use cgroups::{CgroupError, Cgroups};
 pub use control::Control;
-pub use counters::{Counters, LossWatch};
+pub use counters::{Counters, DropKind, LossWatch};
 pub use coverage::{Covered, Evidence, Proof, Refusal, SignalCoverage, establish};
 pub use facts::{AuditSocket, BUILD_OPTIONS, CAPABILITIES, Capability, CgroupMode, Facts, Switches};
 pub use load_error::LoadError;

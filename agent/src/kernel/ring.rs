@@ -14,7 +14,7 @@ use nix::time::{ClockId, clock_gettime};
 use spoor_wire::RawEvent;
 use spoor_wire::control::names;
 
-use super::counters::{Counters, LossWatch};
+use super::counters::{Counters, DropKind, LossWatch};
 use super::load_error::LoadError;
 use super::loader::Kernel;
 use super::order::{HOLD_NS, Order};
@@ -65,6 +65,7 @@ pub struct Reader {
     counters: Arc<Counters>,
     ledger: Arc<Ledger>,
     losses: LossWatch,
+    repetitions: LossWatch,
     shares: Shares,
     order: Order<2>,
     /// Samples that the last reading found.
@@ -114,6 +115,7 @@ impl Reader {
             counters,
             ledger,
             losses: LossWatch::default(),
+            repetitions: LossWatch::default(),
             shares,
             order: Order::new(),
             found: 0,
@@ -249,18 +251,27 @@ impl Reader {
     /// Notes what was lost, and that time has passed.
     fn account(&mut self, now: u64) {
         let dropped = self.counters.dropped();
-        if let Some(loss) = self.losses.look(&dropped.by_kind(), || dropped.by_cpu(), now) {
-            let count = loss.counts.iter().map(|(_, count)| count).sum();
-            self.ledger.samples_dropped.add(count);
-            let what = match self.shares.look(count) {
+        let look =
+            |watch: &mut LossWatch, which| watch.look(&dropped.by_kind(which), || dropped.by_cpu(which), now);
+        let mut time_ns = None;
+        if let Some(loss) = look(&mut self.losses, DropKind::Lost) {
+            self.ledger.samples_dropped.add(loss.count());
+            let what = match self.shares.look(DropKind::Lost, loss.count()) {
                 Some(whose) => What::Refused { loss, whose },
                 None => What::Lost(loss),
             };
             self.order.push(Event { time_ns: now, what });
-            return self.order.push(Event { time_ns: now, what: What::Tick });
+            time_ns = Some(now);
         }
-        // Of a time before which nothing comes any more, so that nobody has to wake up again to hand it on.
-        self.order.push(Event { time_ns: self.order.passed_ns(), what: What::Tick });
+        if let Some(loss) = look(&mut self.repetitions, DropKind::Repeated) {
+            self.ledger.samples_repeated.add(loss.count());
+            let whose = self.shares.look(DropKind::Repeated, loss.count());
+            self.order.push(Event { time_ns: now, what: What::Repeated { loss, whose } });
+            time_ns = Some(now);
+        }
+        // Else of a time before which nothing comes any more, so that nobody has to wake up again to hand it on.
+        let time_ns = time_ns.unwrap_or_else(|| self.order.passed_ns());
+        self.order.push(Event { time_ns, what: What::Tick });
     }
 }
 

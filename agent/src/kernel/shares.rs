@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use aya::maps::{HashMap, MapData};
 use spoor_wire::control::{Owner, Share, names};
 
+use super::counters::DropKind;
 use super::load_error::LoadError;
 use super::loader::Kernel;
 use super::pod::AsPod;
@@ -17,7 +18,8 @@ const WALK_MAX: usize = 4_096;
 /// The table of shares.
 pub(super) struct Shares {
     map: HashMap<MapData, AsPod<Owner>, AsPod<Share>>,
-    told: Told,
+    lost: Told,
+    repeated: Told,
 }
 
 impl Shares {
@@ -26,14 +28,21 @@ impl Shares {
     /// # Errors
     /// [`LoadError`] where the object is not of this version.
     pub(super) fn take(kernel: &mut Kernel) -> Result<Self, LoadError> {
-        Ok(Shares { map: kernel.take(names::SHARES)?, told: Told::default() })
+        let map = kernel.take(names::SHARES)?;
+        Ok(Shares { map, lost: Told::default(), repeated: Told::default() })
     }
 
-    /// Whose the samples were of which so many more were dropped since the last look, as was read before this is called. `None`
+    /// Whose the samples were of which so many more were refused since the last look, as was read before this is called. `None`
     /// where not all of them are known to be somebody's.
-    pub(super) fn look(&mut self, dropped: u64) -> Option<Vec<Whose>> {
+    pub(super) fn look(&mut self, which: DropKind, refused: u64) -> Option<Vec<Whose>> {
         let rows = self.map.iter().take(WALK_MAX).filter_map(Result::ok);
-        self.told.look(dropped, rows.map(|(AsPod(owner), AsPod(share))| (owner, share.refused)))
+        let rows = rows.map(|(AsPod(owner), AsPod(share))| (owner, share));
+        match which {
+            DropKind::Lost => self.lost.look(refused, rows.map(|(owner, share)| (owner, share.refused))),
+            DropKind::Repeated => {
+                self.repeated.look(refused, rows.map(|(owner, share)| (owner, share.repeated)))
+            }
+        }
     }
 }
 

@@ -176,6 +176,7 @@ impl Table {
             What::Present(present) => self.absent(present, event.time_ns, &mut applied),
             What::Lost(_)
             | What::Refused { .. }
+            | What::Repeated { .. }
             | What::Missed(_)
             | What::Silent { .. }
             | What::Answer(_)

@@ -378,6 +378,30 @@ fn what_was_refused_is_a_gap_of_those_it_was_refused_to() {
 }
 
 #[test]
+fn what_was_told_already_is_a_gap_of_its_own_kind() {
+    let (mut story, shell) = Scenario::begin();
+    let noisy = story.run(shell, 200, BACKUP, "/usr/bin/noisy");
+    let job = story.run(shell, 300, BACKUP, "/usr/bin/job");
+    story.open(noisy, AWS);
+    story.open(job, AWS);
+    let repeated = |story: &mut Scenario, whose| {
+        let loss =
+            Loss { since_ns: story.now_ns - MS, counts: vec![(Kind::Open, 900)], cpus: vec![(0, 900)] };
+        story.push(What::Repeated { loss, whose });
+    };
+    repeated(&mut story, Some(vec![Whose::Process(noisy)]));
+    story.exit(noisy, 0);
+    // Of whom is not known: of a chain that closed meanwhile, too.
+    repeated(&mut story, None);
+    let lines = story.play().lines();
+    let told: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains("gap")).collect();
+    assert_eq!(
+        told,
+        ["gap repeated [A]", "A closed run-ended 2+0 gaps [\"repeated\"]", "gap repeated [BA]",]
+    );
+}
+
+#[test]
 fn a_run_whose_end_passed_by_ends_when_proc_is_read_again() {
     let (mut story, shell) = Scenario::begin();
     let job = story.run(shell, 200, BACKUP, "/usr/bin/job");

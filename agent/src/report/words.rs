@@ -180,6 +180,9 @@ pub(super) fn kind_of_gap(kind: &str) -> &str {
         "dropped" => "records were given up, for their age or size",
         "damaged" => "records were lost: a file of the store was damaged",
         "probe-silent" => "a probe does not fire any more",
+        "repeated" => {
+            "a ring filled, and did not take what would have been told again: the same with the same file"
+        }
         "missed" => "probes were interrupted at work, and passed by meanwhile",
         "fork-not-covered" => {
             "nothing showed who made whom: whose processes these are, and what they inherited"

@@ -16,7 +16,7 @@ pub struct MetricsError(#[from] prometheus::Error);
 const OTHERS: &[(&str, &str)] = &[
     (
         "samples_produced",
-        "Samples that the probes numbered: those that were read and those that were dropped.",
+        "Samples that the probes numbered: those that were read, those that were dropped, and repetitions that were.",
     ),
     ("findings", "Findings: what deviates, each told once."),
     ("findings_again", "Times that an open finding was noticed again."),
@@ -151,7 +151,7 @@ fn agent(status: &Status, families: &mut Families) {
 fn counted(status: &Status, families: &mut Families) {
     for (name, count) in &status.counters {
         let others = || OTHERS.iter().find(|(known, _)| known == name).map(|(_, meaning)| *meaning);
-        if name == "samples_dropped" {
+        if ["samples_dropped", "samples_repeated"].contains(&name.as_str()) {
             continue;
         }
         if let Some(meaning) = Ledger::meaning(name).or_else(others) {
@@ -169,6 +169,8 @@ fn seen(status: &Status, families: &mut Families) {
     families.add(MetricType::COUNTER, "spoor_samples_total", help, kinds(|sample| sample.read));
     let help = "Samples that the kernel could not hand over because a ring was full, by kind: each is a gap.";
     families.add(MetricType::COUNTER, "spoor_samples_dropped_total", help, kinds(|sample| sample.dropped));
+    let help = "The same of samples that would have told what another tells, by kind: how often is all that is missing.";
+    families.add(MetricType::COUNTER, "spoor_samples_repeated_total", help, kinds(|sample| sample.repeated));
     let faults = status.faults.iter().map(|fault| {
         (vec![("source", fault.source.as_str()), ("fault", fault.fault.as_str())], float(fault.count))
     });

@@ -118,6 +118,9 @@ pub struct Sample {
     pub read: u64,
     /// Refused by a full ring.
     pub dropped: u64,
+    /// Refused, where another tells the same.
+    #[serde(default)]
+    pub repeated: u64,
 }
 
 /// A failure inside a probe.

@@ -13,7 +13,7 @@ pub(crate) fn full() -> Status {
         tier: tier.map(text),
         proven: tier.is_some(),
     };
-    let sample = |kind: &str, read, dropped| Sample { kind: text(kind), read, dropped };
+    let sample = |kind: &str, read, dropped| Sample { kind: text(kind), read, dropped, repeated: 0 };
     Status {
         v: VERSION,
         degraded: vec![text("sink siem: connection refused")],

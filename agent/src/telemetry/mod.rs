@@ -90,6 +90,8 @@ ledger! {
     samples_undecodable,
     /// Samples the kernel could not hand over because a ring was full.
     samples_dropped,
+    /// The same of samples that would have told what another tells: the same thread did the same with the same file again.
+    samples_repeated,
     /// Samples of the agent's own canary.
     samples_canary,
     /// Events that reached the pipeline.

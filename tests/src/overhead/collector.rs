@@ -135,7 +135,7 @@ impl Running {
     pub(super) fn told_since(&self, before: &Value) -> Result<Value> {
         let now = self.told()?;
         let mut since = serde_json::Map::new();
-        for part in ["read", "dropped"] {
+        for part in ["read", "dropped", "repeated"] {
             let mut counts = serde_json::Map::new();
             for (name, count) in now.get(part).and_then(Value::as_object).into_iter().flatten() {
                 let was = before.get(part).and_then(|counts| counts.get(name)).and_then(Value::as_u64);
@@ -186,7 +186,11 @@ fn status(agent: &Agent) -> Result<Value> {
     let part = |of: fn(&Samples) -> u64| -> Value {
         samples.iter().map(|(kind, samples)| (kind.clone(), json!(of(samples)))).collect()
     };
-    Ok(json!({ "read": part(|samples| samples.read), "dropped": part(|samples| samples.dropped) }))
+    Ok(json!({
+        "read": part(|samples| samples.read),
+        "dropped": part(|samples| samples.dropped),
+        "repeated": part(|samples| samples.repeated),
+    }))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{load, maps, say};
-use crate::agent::Agent;
+use crate::agent::{Agent, Samples};
 use crate::records::{at, text};
 use crate::{PATIENCE, Place};
 
@@ -88,16 +88,12 @@ fn row(agent: &Agent, started: Instant, made: &Value) -> Result<Value> {
 }
 
 /// Waits until as many forks are told, or counted as lost, as were made; what was told since then, by kind.
-fn settled(
-    agent: &Agent,
-    before: &std::collections::BTreeMap<String, crate::agent::Samples>,
-    forks: u64,
-) -> Result<Value> {
+fn settled(agent: &Agent, before: &std::collections::BTreeMap<String, Samples>, forks: u64) -> Result<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let now = agent.samples()?;
         let since = |kind: &str| Some(now.get(kind)?.since(*before.get(kind)?));
-        let [made, ended] = ["fork", "exit"].map(|kind| since(kind).map_or(0, |all| all.read + all.dropped));
+        let [made, ended] = ["fork", "exit"].map(|kind| since(kind).map_or(0, Samples::all));
         if (made >= forks && ended >= forks) || Instant::now() > deadline {
             let told = now.keys().filter_map(|kind| {
                 let all = since(kind)?;

@@ -83,29 +83,42 @@ pub(super) fn second_instance(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// More than a ring holds, while nobody reads: what is lost is counted exactly, and is a gap that says so.
+/// More openings of one credential than a ring holds, while nobody reads: what is not told is repetitions, counted exactly, and a
+/// gap says so. Another credential that is opened once among them is told.
 pub(super) fn flood(place: &Place) -> Result<()> {
     const OPENINGS: usize = 3_000;
     let directory = place.directory("flood")?;
     home(&directory, 1)?;
     let mut agent = Agent::start(place, "flood", "")?;
-    let secret = path(&directory, ".pgpass");
+    let (secret, rare) = (path(&directory, ".pgpass"), path(&directory, ".aws/credentials"));
+    let flood = ["open", &secret].repeat(OPENINGS);
     let pid = Pid::from_raw(i32::try_from(agent.pid())?);
     kill(pid, Signal::SIGSTOP)?;
-    let flooded = act_well(place, &["open", &secret].repeat(OPENINGS));
+    let flooded = act_well(place, &[&flood[..], &["open", &rare], &flood].concat());
     kill(pid, Signal::SIGCONT)?;
     flooded?;
-    let gap = agent.records.wait("the gap", |r| text(r, "type") == "gap" && text(r, "kind") == "lost")?;
+    let kind_is = |r: &Value, kind: &str| text(r, "type") == "gap" && text(r, "kind") == kind;
+    let gap = agent.records.wait("the gap", |r| kind_is(r, "repeated"))?;
     ensure!(at(&gap, "chains").as_array().is_some_and(|chains| !chains.is_empty()), "whose gap? {gap}");
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
+    one(&records.all.iter().collect::<Vec<_>>(), "secret.open", |r| text(r, "file.path") == rare)?;
     let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     let count = |name: &str| at(last, &format!("counters.{name}")).as_u64().unwrap_or(u64::MAX);
-    let (produced, read, dropped) =
-        (count("samples_produced"), count("samples_read"), count("samples_dropped"));
-    ensure!(dropped > 0 && produced == read + dropped, "produced {produced}, read {read}, dropped {dropped}");
-    let told: u64 = records.all.iter().filter(|r| text(r, "type") == "gap").map(losses).sum();
-    ensure!(told == dropped, "gaps tell of {told}, dropped were {dropped}");
+    let (produced, read, dropped, repeated) = (
+        count("samples_produced"),
+        count("samples_read"),
+        count("samples_dropped"),
+        count("samples_repeated"),
+    );
+    ensure!(
+        dropped == 0 && repeated > 0 && produced == read + repeated,
+        "produced {produced}, read {read}, dropped {dropped}, repeated {repeated}"
+    );
+    let told: u64 = records.all.iter().filter(|r| kind_is(r, "repeated")).map(losses).sum();
+    ensure!(told == repeated, "gaps tell of {told}, repeated were {repeated}");
+    let lost = records.all.iter().find(|r| kind_is(r, "lost"));
+    ensure!(lost.is_none(), "nothing is lost: {lost:?}");
     Ok(())
 }
 

@@ -93,6 +93,7 @@ pub(super) struct Block {
 struct Told {
     read: BTreeMap<String, u64>,
     dropped: BTreeMap<String, u64>,
+    repeated: BTreeMap<String, u64>,
 }
 
 /// A probe in one piece of work.

@@ -36,7 +36,7 @@ impl Machine {
     pub(super) fn refused(
         &mut self,
         time_ns: u64,
-        loss: &Loss,
+        (kind, loss): (GapKind, &Loss),
         (whose, table): (&[Whose], &Table),
         out: &mut Vec<Note>,
     ) {
@@ -49,13 +49,13 @@ impl Machine {
                 .map(|over| over.chain)
                 .collect();
             if acting.is_empty() && over.is_empty() {
-                return self.lost(time_ns, GapKind::Lost, loss, out);
+                return self.lost(time_ns, kind, loss, out);
             }
             runs.extend(acting);
             closed.extend(over);
         }
         let open = self.by_opening().into_iter().map(|(_, run)| run).filter(|run| runs.contains(run));
-        self.gap(time_ns, (GapKind::Lost, loss), (open.collect(), closed.into_iter().collect()), out);
+        self.gap(time_ns, (kind, loss), (open.collect(), closed.into_iter().collect()), out);
     }
 
     /// Runs with a process that is one of these; or that began with one, and wait for what became of its connections.

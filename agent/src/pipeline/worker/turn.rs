@@ -44,7 +44,7 @@ impl Turn {
             What::Seen(_) => {
                 event.time_ns <= self.until_ns.load(Ordering::Relaxed) && (begun || explains(event))
             }
-            What::Lost(_) | What::Refused { .. } | What::Missed(_) => begun,
+            What::Lost(_) | What::Refused { .. } | What::Repeated { .. } | What::Missed(_) => begun,
             What::Seeded(_) | What::Silent { .. } | What::Present(_) | What::Answer(_) | What::Tick => true,
         }
     }
@@ -58,6 +58,7 @@ fn explains(event: &Event) -> bool {
         What::Seeded(_)
         | What::Lost(_)
         | What::Refused { .. }
+        | What::Repeated { .. }
         | What::Missed(_)
         | What::Silent { .. }
         | What::Present(_)

@@ -66,9 +66,9 @@ pub(crate) fn flood(place: &Place, named: &[&str]) -> Result<()> {
     let directory = place.directory("flood")?;
     fs::write(directory.join("0"), "no secret\n")?;
     say(format_args!(
-        "| acts | pace asked for, a second | pace | samples | made | read | refused | add up |"
+        "| acts | pace asked for, a second | pace | samples | made | read | lost | repeated, counted | add up |"
     ))?;
-    say(format_args!("|---|---|---|---|---|---|---|---|"))?;
+    say(format_args!("|---|---|---|---|---|---|---|---|---|"))?;
     for act in ACTS.iter().filter(|act| named.is_empty() || named.contains(&act.name)) {
         let config = format!("[credentials]\npaths = [\"{}/0\"]\n", directory.display());
         let agent = Agent::start(place, &format!("flood-{}", act.name), &config)?;
@@ -116,14 +116,15 @@ fn whole(pace: f64) -> u32 {
 /// One row for each kind of samples.
 fn tell(act: &Act, percent: u32, (pace, reached): (u32, bool), outcome: &Outcome) -> Result<()> {
     let word = if reached { "" } else { " of what it makes" };
-    for (kind, Samples { read, dropped }) in &outcome.told {
+    for (kind, samples) in &outcome.told {
+        let Samples { read, dropped, repeated } = samples;
         let each = u64::from(act.told.contains(kind)) * u64::from(outcome.made);
         let made = each + u64::from(OWN.contains(kind));
         say(format_args!(
-            "| {} at {percent} %{word} | {pace} | {:.0} | `{kind}` | {made} | {read} | {dropped} | {} |",
+            "| {} at {percent} %{word} | {pace} | {:.0} | `{kind}` | {made} | {read} | {dropped} | {repeated} | {} |",
             act.name,
             outcome.pace(),
-            if made == read + dropped { "yes" } else { "**no**" },
+            if made == samples.all() { "yes" } else { "**no**" },
         ))?;
     }
     Ok(())
@@ -144,7 +145,7 @@ fn outcome(place: &Place, agent: &Agent, act: &Act, pace: u32, directory: &Path)
         let now = agent.samples()?;
         let since = |kind: &'static str| Some((kind, now.get(kind)?.since(*before.get(kind)?)));
         told = act.told.iter().chain(&OWN).copied().filter_map(since).collect();
-        let count = |kind: &str| told.get(kind).map_or(0, |samples| samples.read + samples.dropped);
+        let count = |kind: &str| told.get(kind).copied().map_or(0, Samples::all);
         if act.told.iter().all(|kind| count(kind) >= u64::from(made)) || Instant::now() > deadline {
             break;
         }

@@ -145,10 +145,10 @@ fn whole(count: f64) -> String {
     if count < 0.0 && text != "0" { format!("-{text}") } else { text }
 }
 
-/// What was made, and where it went: read and dropped must be what was made.
+/// What was made, and where it went: read, dropped and repeated must be what was made.
 fn account(run: &Run) -> String {
     let mut text = String::from(
-        "| work | samples | made | read | lost, counted | not accounted for |\n|---|---|---|---|---|---|\n",
+        "| work | samples | made | read | lost, counted | repeated, counted | not accounted for |\n|---|---|---|---|---|---|---|\n",
     );
     for load in run.names(|block| &block.load) {
         let blocks: Vec<&Block> =
@@ -160,10 +160,15 @@ fn account(run: &Run) -> String {
             let sum = |of: fn(&Block) -> &std::collections::BTreeMap<String, u64>| -> u64 {
                 blocks.iter().filter_map(|block| of(block).get(kind)).sum()
             };
-            let (made, read, dropped) =
-                (sum(|block| &block.made), sum(|block| &block.told.read), sum(|block| &block.told.dropped));
-            let missing = number(made) - number(read) - number(dropped);
-            let numbers = [made, read, dropped].map(|count| whole(number(count)));
+            let made = sum(|block| &block.made);
+            let told = [
+                sum(|block| &block.told.read),
+                sum(|block| &block.told.dropped),
+                sum(|block| &block.told.repeated),
+            ];
+            let missing = number(made) - told.iter().copied().map(number).sum::<f64>();
+            let numbers: Vec<String> =
+                std::iter::once(made).chain(told).map(|count| whole(number(count))).collect();
             let _ = writeln!(text, "| `{load}` | `{kind}` | {} | {} |", numbers.join(" | "), whole(missing));
         }
     }
@@ -185,6 +190,7 @@ fn lost(run: &Run) -> String {
             "samples_produced",
             "samples_read",
             "samples_dropped",
+            "samples_repeated",
             "records_stored",
             "actions_folded",
             "exec",

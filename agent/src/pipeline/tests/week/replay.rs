@@ -16,7 +16,9 @@ use crate::actor::{Fake, Host as _};
 use crate::capture::{Asked, CaptureError, End, Header, Input, Scales, Tail, Tape, TapeError, Taped, plain};
 use crate::chain::GapKind;
 use crate::credential::{Credential, Describe, redact};
-use crate::event::{Deed, Event, KernelKey, KeyWay, Kind, Loss, MemoryWay, ProcessKey, Source, Text, What};
+use crate::event::{
+    Deed, Event, KernelKey, KeyWay, Kind, Loss, MemoryWay, ProcessKey, Source, Text, What, Whose,
+};
 use crate::finding::Settings;
 use crate::hex;
 use crate::inventory::{Found, Place, Scanned, Unlisted};
@@ -251,6 +253,9 @@ fn everything(file: Option<(&Path, u64)>) -> Vec<Vec<u8>> {
     story.move_to(pod, 77, &format!("/kubepods/besteffort/pod{POD_LATE}/{}", "ab".repeat(32)));
     story.exec(pod, "/app");
     story.open(pod, "/run/token");
+    let since_ns = story.now_ns - SECOND;
+    let loss = Loss { since_ns, counts: vec![(Kind::Open, 700)], cpus: vec![(1, 700)] };
+    story.push(What::Repeated { loss, whose: Some(vec![Whose::Process(pod)]) });
     let login = story.fork(shell, 600);
     story.become_user(login, ALICE);
     story.login(login, ALICE, 3);
@@ -442,7 +447,7 @@ fn another_format_is_refused_by_name() {
     bytes[14] = 9;
     let error = replayed(&bytes).1.unwrap_err();
     assert!(matches!(error, CaptureError::Format { found: 9 }), "{error}");
-    assert_eq!(error.to_string(), "it has format 9, and this spoor reads 3; take the one that made it");
+    assert_eq!(error.to_string(), "it has format 9, and this spoor reads 3 to 4; take the one that made it");
     let mut behind = fs::read(golden()).unwrap();
     behind.push(0);
     assert!(matches!(replayed(&behind).1, Err(CaptureError::Frame { .. })), "something behind the end");
