@@ -94,10 +94,14 @@ fn seen(status: &Status, page: &mut Page<'_>) {
         some.map(|sample| format!("{} {}", sample.kind, of(sample))).collect::<Vec<_>>().join(", ")
     };
     let (read, lost) = (list(|sample| sample.read), list(|sample| sample.dropped));
+    let repeated = list(|sample| sample.repeated);
     page.tell("seen", Paint::Plain, if read.is_empty() { "nothing yet" } else { &read });
     match lost.is_empty() {
         true => page.tell("lost", Paint::Good, "nothing"),
         false => page.tell("lost", Paint::Bad, &lost),
+    }
+    if !repeated.is_empty() {
+        page.tell("repeated", Paint::Doubt, &format!("{repeated}: told once, and counted since"));
     }
     let faults =
         status.faults.iter().map(|fault| format!("{} {} {}", fault.source, fault.fault, fault.count));
@@ -251,6 +255,16 @@ mod tests {
         assert!(status(&told, &style).contains(line), "{}", status(&told, &style));
         told.counters.insert("pod_lists_failed".to_owned(), 0);
         assert!(!status(&told, &style).contains("pods "));
+    }
+
+    #[test]
+    fn what_was_told_already_is_no_loss() {
+        let style = Style { width: 0, colour: false };
+        let mut told = full();
+        assert!(!status(&told, &style).contains("repeated"));
+        told.samples[0].repeated = 9;
+        let line = "  repeated   fork 9: told once, and counted since\n";
+        assert!(status(&told, &style).contains(line), "{}", status(&told, &style));
     }
 
     #[test]
