@@ -28,7 +28,7 @@ pub struct Action {
     /// The process, as it was then.
     pub process: Arc<Process>,
     /// Its identity at that moment.
-    pub facts: Arc<Facts>,
+    pub facts: Facts,
     /// What it did.
     pub deed: ActionDeed,
     /// The attach point that saw it.

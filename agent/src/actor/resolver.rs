@@ -9,6 +9,7 @@ mod job;
 mod pod;
 mod rules;
 mod state;
+mod units;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use self::clients::Clients;
 use self::entered::Firsts;
 use self::rules::Case;
 use self::state::{Kin, Kins, State};
+use self::units::Units;
 use super::cgroup::{Place, place};
 use super::{Actor, ActorKind, Host};
 use crate::event::{Facts, ProcessKey};
@@ -80,6 +82,7 @@ pub struct Resolver<H> {
     runs: HashSet<Arc<RunKey>>,
     places: HashMap<Vec<u8>, Arc<Place>>,
     kins: Kins,
+    units: Units,
     traits: OfPrograms<Traits>,
     firsts: Firsts,
     clients: Clients,
@@ -157,6 +160,7 @@ impl<H: Host> Resolver<H> {
             runs: HashSet::default(),
             places: HashMap::default(),
             kins: Kins::default(),
+            units: Units::default(),
             traits: OfPrograms::default(),
             firsts: Firsts::default(),
             clients: Clients::default(),
@@ -255,9 +259,14 @@ impl<H: Host> Resolver<H> {
 
     /// The process opened a credential or connected: its run keeps its name from now on.
     pub fn settle(&mut self, key: ProcessKey) {
-        let Some(root) = self.states.get(&key.into()).map(|state| state.tree_root) else {
+        let Some(state) = self.states.get_mut(&key.into()) else {
             return;
         };
+        let root = state.tree_root;
+        if root == key {
+            (state.settled, state.provisional) = (true, false);
+            return;
+        }
         let settled =
             self.states.get_mut(&root.into()).filter(|state| state.tree_root == root).map(|state| {
                 state.settled = true;
@@ -304,16 +313,10 @@ impl<H: Host> Resolver<H> {
             ("actors", self.actors.len(), ACTORS_MAX),
             ("runs", self.runs.len(), RUNS_MAX),
             ("places", self.places.len(), PLACES_MAX),
+            ("units", self.units.len(), Units::MAX),
         ];
         fill.extend(self.clients.fill(processes_max));
         fill
-    }
-
-    /// Where it was let in from, as long as it is in the session that this began.
-    fn peer(&self, slot: Slot, identity: Identity) -> Option<Arc<str>> {
-        let before = &self.states.get(&slot)?.kin;
-        let entered = before.identity.session.is_none() || before.identity.session == identity.session;
-        before.peer.clone().filter(|_| entered)
     }
 
     fn tree(&mut self, slot: Slot, process: &Process, identity: Identity, up: &[Arc<Process>]) -> Tree {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::holds::{Here, Linked};
-use super::{ChainId, RunId};
+use super::{Acted, ChainId, RunId};
 use crate::action::{Action, ActionId};
 use crate::credential::Credential;
 use crate::event::SampleId;
@@ -30,6 +30,27 @@ pub(super) struct Asked {
     pub(super) digest: Option<Digest>,
 }
 
+/// One that was told as established: what was told is shared with the note, and the rest is as of when it was asked for.
+#[derive(Debug)]
+pub(super) struct Nameless {
+    pub(super) told: Arc<Acted>,
+    pub(super) here: Here,
+    pub(super) endpoint: Option<Arc<Credential>>,
+    pub(super) heard: Vec<Arc<str>>,
+    pub(super) digest: Option<Digest>,
+}
+
+impl Nameless {
+    /// As it was when its outcome became known, to tell more of it.
+    fn asked(self) -> Asked {
+        let Self { told, here, endpoint, heard, digest } = self;
+        let Acted { chain, run: run_id, action, credentials, link, attempt, judged, request } =
+            Arc::unwrap_or_clone(told);
+        let linked = Linked { attempt, request, link, credentials, handed_out: false, judged };
+        Asked { action, linked, here, run: here.run, run_id, chain, endpoint, heard, digest }
+    }
+}
+
 /// Connections waiting for their outcome, in the order in which they were asked for, and those already reported without.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
@@ -38,7 +59,7 @@ pub(super) struct Connections {
     reported: BTreeMap<ActionId, (SampleId, Box<Asked>)>,
     reported_numbers: HashMap<SampleId, ActionId>,
     /// Established, and still without a name that the client itself said.
-    nameless: BTreeMap<ActionId, (SampleId, Box<Asked>)>,
+    nameless: BTreeMap<ActionId, (SampleId, Box<Nameless>)>,
     nameless_numbers: HashMap<SampleId, ActionId>,
 }
 
@@ -84,21 +105,21 @@ impl Connections {
 
     /// Remembers one that is established, in case the client says the name of whom it speaks to. At most `most`: the
     /// oldest is forgotten first.
-    pub(super) fn established(&mut self, sample: SampleId, asked: Box<Asked>, most: usize) {
+    pub(super) fn established(&mut self, sample: SampleId, nameless: Nameless, most: usize) {
         if self.nameless.len() >= most
             && let Some((_, (oldest, _))) = self.nameless.pop_first()
         {
             self.nameless_numbers.remove(&oldest);
         }
-        let id = asked.action.id;
+        let id = nameless.told.action.id;
         self.nameless_numbers.insert(sample, id);
-        self.nameless.insert(id, (sample, asked));
+        self.nameless.insert(id, (sample, Box::new(nameless)));
     }
 
     /// Takes one whose client has said a name.
-    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Box<Asked>> {
+    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Asked> {
         let id = self.nameless_numbers.remove(&sample)?;
-        self.nameless.remove(&id).map(|(_, asked)| asked)
+        self.nameless.remove(&id).map(|(_, nameless)| nameless.asked())
     }
 
     /// When the one waiting for longest was asked for.

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::serving::Unit;
 use super::weigh::{Evidence, Fit, weigh};
 use super::{Attempt, Basis, ChainId, Link, LinkFact, Relation};
@@ -50,6 +52,9 @@ pub(super) struct Holds {
     /// Some had to be forgotten.
     pub(super) overflowed: bool,
 }
+
+/// So many are not on the heap: most processes hold no more.
+pub(super) type Few<T> = SmallVec<[T; 8]>;
 
 /// What an action is linked with.
 #[derive(Clone, Debug, Default)]
@@ -157,18 +162,17 @@ impl Holds {
 
     fn link_of(&self, here: Here, to: Option<&Towards>, wanted: impl Fn(&Use) -> bool) -> Linked {
         // Sorting is stable: of two at one time, the later known comes first.
-        let mut uses: Vec<&Use> = Vec::with_capacity(self.uses.len());
-        uses.extend(self.uses.iter().rev().filter(|held| wanted(held)));
+        let mut uses: Few<&Use> = self.uses.iter().rev().filter(|held| wanted(held)).collect();
         uses.sort_by_key(|held| std::cmp::Reverse(held.time_ns));
         // Each credential by its newest use.
-        let mut newest: Vec<&Use> = Vec::new();
+        let mut newest = Few::<&Use>::new();
         for held in &uses {
             if !newest.iter().any(|known| known.is_of(&held.credential)) {
                 newest.push(held);
             }
         }
         let only = newest.len() == 1 && !self.overflowed;
-        let evidence: Vec<Evidence> = newest.iter().map(|held| evidence(held, here, to, only)).collect();
+        let evidence: Few<Evidence> = newest.iter().map(|held| evidence(held, here, to, only)).collect();
         let mut weighed = weigh(&evidence);
         weighed.truncate(Self::CREDENTIALS_MAX);
         let first = weighed
@@ -266,7 +270,7 @@ pub(super) fn fit(credential: &Credential, to: &Towards) -> Fit {
             Ok(false) | Err(_) => Fit::Differs,
         }
     });
-    let fits: Vec<Fit> = fits.collect();
+    let fits: Few<Fit> = fits.collect();
     if fits.contains(&Fit::Named) {
         Fit::Named
     } else if fits.is_empty() || fits.contains(&Fit::Open) {

@@ -269,7 +269,7 @@ impl Machine {
     }
 
     fn chain_mut(&mut self, run: u64) -> Option<&mut Open> {
-        self.runs.get_mut(&run)?.chain.as_mut()
+        self.runs.get_mut(&run)?.chain.as_deref_mut()
     }
 
     fn seen(&mut self, seen: &Seen, input: &Observed<'_>, out: &mut Vec<Note>) {

@@ -64,8 +64,8 @@ pub type ChainId = Ulid;
 pub enum Note {
     /// A chain begins. Comes before the first of its actions.
     Opened(Box<Opened>),
-    /// An action of a chain.
-    Acted(Box<Acted>),
+    /// An action of a chain. It is shared with what remembers a connection.
+    Acted(Arc<Acted>),
     /// More is known of the actor of a chain than when it was told. Comes while it is open, or soon after.
     Completed(Box<Completed>),
     /// A chain ends. Nothing of it comes after this, but for connections it had reported as pending and names of its actor.

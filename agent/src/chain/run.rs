@@ -20,9 +20,9 @@ pub(super) struct Run {
     pub(super) key: Arc<RunKey>,
     /// Processes of it that live.
     pub(super) live: u64,
-    /// Known from its first chain on.
-    pub(super) begun: Option<Begun>,
-    pub(super) chain: Option<Open>,
+    /// Known from its first chain on. Most runs of a host never have one, so that this and the chain lie beside.
+    pub(super) begun: Option<Box<Begun>>,
+    pub(super) chain: Option<Box<Open>>,
     /// Its chain before the open one.
     pub(super) last: Option<ChainId>,
     /// Connections asked for.

@@ -21,6 +21,8 @@
 
 use std::cmp::Reverse;
 
+use super::holds::Few;
+
 /// From here on a link is strong.
 pub const STRONG: u8 = 75;
 /// From here on a link is fair, below it is weak. Fan-out counts from here on.
@@ -156,13 +158,13 @@ fn decayed(worth: u64, age_ns: u64) -> u64 {
 
 /// What each of the credentials a process holds is worth, with its place in the list that was given: the best first, of
 /// two alike the one given first. Those that name only other destinations are left out, where any other is there.
-pub(super) fn weigh(held: &[Evidence]) -> Vec<(usize, u8)> {
+pub(super) fn weigh(held: &[Evidence]) -> Few<(usize, u8)> {
     let rival = |held: &&Evidence, fit| held.fit == fit && !held.of_other_request();
     let count = |fit| held.iter().filter(|held| rival(held, fit)).count() as u64;
     let (named, expected, open) = (count(Fit::Named) > 0, count(Fit::Expected), count(Fit::Open));
     let others = held.iter().any(|held| held.fit != Fit::Differs);
     let (of_expected, of_open) = (singled_out(held, Fit::Expected), singled_out(held, Fit::Open));
-    let mut weighed: Vec<(usize, u8)> = Vec::with_capacity(held.len());
+    let mut weighed = Few::new();
     for (place, evidence) in held.iter().enumerate() {
         let alone = evidence.alone();
         let worth = match evidence.fit {
@@ -251,7 +253,7 @@ mod tests {
         };
         assert_eq!([at(0), at(10), at(20), at(60)], [70, 55, 40, 25]);
         let two = [evidence(Fit::Open, 0), Evidence { same_thread: true, ..evidence(Fit::Open, 0) }];
-        assert_eq!(weigh(&two), [(1, 46), (0, 25)]);
+        assert_eq!(weigh(&two)[..], [(1, 46), (0, 25)]);
     }
 
     #[test]
@@ -259,7 +261,7 @@ mod tests {
         let plain = evidence(Fit::Open, 0);
         let (first, thread) = (Evidence { first: true, ..plain }, Evidence { same_thread: true, ..plain });
         let worth = |held: &[Evidence]| weigh(held).iter().map(|(_, worth)| *worth).collect::<Vec<_>>();
-        assert_eq!(weigh(&[plain, first]), [(1, 50), (0, 25)]);
+        assert_eq!(weigh(&[plain, first])[..], [(1, 50), (0, 25)]);
         assert_eq!(worth(&[plain, plain]), [25, 25]);
         assert_eq!(worth(&[first, first]), [25, 25]);
         assert_eq!(worth(&[first, thread]), [25, 25], "one fact against another");
@@ -267,7 +269,7 @@ mod tests {
         assert_eq!(weigh(&[first, both, plain])[0], (1, 42));
         // What is expected there is not held up by what is not.
         let expected = Evidence { fit: Fit::Expected, ..plain };
-        assert_eq!(weigh(&[plain, expected]), [(1, 80), (0, 20)]);
+        assert_eq!(weigh(&[plain, expected])[..], [(1, 80), (0, 20)]);
     }
 
     #[test]

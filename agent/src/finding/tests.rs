@@ -244,7 +244,7 @@ fn what_a_daemon_holds_alone_for_weeks_fans_out_by_weak_links() {
             let mut acted = stage::acts(at, &web(), Some((&token, 15)), stage::connect(host));
             let link = acted.link.as_mut().unwrap();
             (link.basis, link.facts) = (basis, facts.to_vec());
-            stage.note(&Note::Acted(Box::new(acted)));
+            stage.note(&Note::Acted(Arc::new(acted)));
         }
         stage.found()
     };

@@ -58,8 +58,8 @@ fn process(exe: &str) -> Arc<Process> {
     })
 }
 
-fn facts() -> Arc<Facts> {
-    Arc::new(Facts {
+fn facts() -> Facts {
+    Facts {
         key: ProcessKey { tgid: 7, start_ns: 1 },
         tid: 7,
         parent: None,
@@ -74,12 +74,12 @@ fn facts() -> Arc<Facts> {
         mnt_ns: 1,
         kthread: false,
         comm: Comm::default(),
-    })
+    }
 }
 
 /// An act of somebody who holds these credentials.
 fn acts(at_s: u64, who: &str, held: &[&Arc<Credential>], deed: ActionDeed) -> Note {
-    Note::Acted(Box::new(Acted {
+    Note::Acted(Arc::new(Acted {
         chain: Ulid(1),
         run: Ulid(at_s.into()),
         action: Action {

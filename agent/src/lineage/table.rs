@@ -73,12 +73,20 @@ pub struct Table {
 #[derive(Debug)]
 struct Entry {
     process: Arc<Process>,
-    parent: Option<Slot>,
+    /// Whether it is its parent's child here. The number of that one may have another holder by now.
+    descends: bool,
     ended: Option<Option<ExitStatus>>,
     serial: u64,
     touched: bool,
     /// How it holds a credential, where that keeps it.
     kept: Option<Held>,
+}
+
+impl Entry {
+    /// Whose child it is here.
+    fn parent(&self) -> Option<Slot> {
+        self.process.parent.filter(|_| self.descends).map(Slot::from)
+    }
 }
 
 /// How a process holds a credential.
@@ -148,13 +156,13 @@ impl Table {
     pub fn ancestry(&self, key: ProcessKey) -> Ancestry {
         const ANCESTORS_MAX: usize = 64;
         let mut found = Ancestry::new();
-        let mut at = self.entries.get(&key.into()).and_then(|entry| entry.parent);
+        let mut at = self.entries.get(&key.into()).and_then(Entry::parent);
         while let Some(entry) = at.and_then(|slot| self.entries.get(&slot)) {
             if found.len() == ANCESTORS_MAX {
                 break;
             }
             found.push(Arc::clone(&entry.process));
-            at = entry.parent;
+            at = entry.parent();
         }
         found
     }
@@ -284,14 +292,15 @@ impl Table {
         }
         for child in self.children.remove(&slot).into_iter().flatten() {
             if let Some(entry) = self.entries.get_mut(&child) {
-                entry.parent = None;
+                entry.descends = false;
             }
         }
         self.remove(slot, applied);
     }
 
-    fn insert(&mut self, process: Process, parent: Option<ProcessKey>, applied: &mut Applied) {
+    fn insert(&mut self, process: Process, applied: &mut Applied) {
         let slot = Slot::from(process.key);
+        let parent = process.parent.map(Slot::from);
         if let Some(old) = self.holders.get(&slot.tgid).copied().filter(|old| *old != slot)
             && let Some(entry) = self.entries.get(&old)
         {
@@ -300,11 +309,11 @@ impl Table {
             self.ended(old, None, applied);
         }
         while self.entries.len() >= self.limits.processes_max {
-            if !self.evict(parent.map(Slot::from), applied) {
+            if !self.evict(parent, applied) {
                 break;
             }
         }
-        let parent = parent.map(Slot::from).filter(|parent| self.may_be_parent(*parent, slot));
+        let parent = parent.filter(|parent| self.may_be_parent(*parent, slot));
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().insert(slot);
         }
@@ -315,7 +324,7 @@ impl Table {
             slot,
             Entry {
                 process: Arc::new(process),
-                parent,
+                descends: parent.is_some(),
                 ended: None,
                 serial: self.serial,
                 touched: false,
@@ -336,7 +345,7 @@ impl Table {
             if slot == child {
                 return false;
             }
-            at = self.entries.get(&slot).and_then(|entry| entry.parent);
+            at = self.entries.get(&slot).and_then(Entry::parent);
         }
         true
     }

@@ -36,6 +36,13 @@ impl<H: Host> Resolver<H> {
         }))
     }
 
+    /// Where it was let in from, as long as it is in the session that this began.
+    pub(super) fn peer(&self, slot: Slot, identity: Identity) -> Option<Arc<str>> {
+        let before = &self.states.get(&slot)?.kin;
+        let entered = before.identity.session.is_none() || before.identity.session == identity.session;
+        before.peer.clone().filter(|_| entered)
+    }
+
     /// A process accepted a connection. Of a daemon that lets people in, whom it then makes came by that.
     pub fn accepted(&mut self, key: ProcessKey, from: std::net::IpAddr) {
         let Some(state) = self.states.get_mut(&key.into()) else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ai::Ai;
 use super::clients::Behind;
 use super::job::{Job, JobOf};
+use super::units::triggered;
 use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM, pod};
 use crate::actor::cgroup::{Container, Place};
 use crate::actor::{Actor, ActorKind, Host, Pod};
@@ -43,6 +44,9 @@ impl Ruled {
 
 impl<H: Host> Resolver<H> {
     pub(super) fn stand(&mut self, case: &Case<'_>) -> Standing {
+        if let Some(standing) = self.in_unit(case) {
+            return standing;
+        }
         let mut ruled = self.rule(case);
         // Of what a daemon makes: nobody's login is on it.
         let is_asked_for = matches!(ruled.run, RunKey::Entered { .. }) && case.identity.login_uid.is_none();
@@ -207,11 +211,7 @@ impl<H: Host> Resolver<H> {
             Some(_) if up.iter().any(|ancestor| is_login(&ancestor.program.exe.bytes)) => return None,
             Some(login_uid) => ["human:", &self.name(login_uid)].concat(),
             None => match (&place.container, self.host.unit_trigger(unit)) {
-                // `timer:backup.timer`, `socket:web.socket`, `path:spool.path`
-                (_, Some(trigger)) => {
-                    let kind = trigger.rsplit('.').next().unwrap_or_default();
-                    format!("{kind}:{trigger}")
-                }
+                (_, Some(trigger)) => triggered(&trigger),
                 (Some(container), None) => ["container:", container.runtime].concat(),
                 (None, None) => "init".to_owned(),
             },
@@ -243,7 +243,11 @@ impl<H: Host> Resolver<H> {
 }
 
 /// The topmost of a process and its ancestors without a gap between that are all of one kind.
-fn topmost(process: &Process, up: &[Arc<Process>], alike: impl Fn(&Process) -> bool) -> ProcessKey {
+pub(super) fn topmost(
+    process: &Process,
+    up: &[Arc<Process>],
+    alike: impl Fn(&Process) -> bool,
+) -> ProcessKey {
     let alike = up.iter().take_while(|ancestor| alike(ancestor));
     alike.last().map_or(process.key, |ancestor| ancestor.key)
 }

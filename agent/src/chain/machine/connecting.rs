@@ -1,11 +1,12 @@
 //! Connections: asked for, answered, or not answered in time.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::naming::towards;
 use super::{Machine, Observed, Subject};
 use crate::action::{ActionDeed, ConnectOutcome};
-use crate::chain::connections::{Answered, Asked};
+use crate::chain::connections::{Answered, Asked, Nameless};
 use crate::chain::{Acted, CloseReason, GapKind, Note};
 use crate::event::{ConnectFailure, Endpoint, SampleId, Seen, Source};
 
@@ -108,7 +109,7 @@ impl Machine {
         }
         asked.action.seen_by = seen_by;
         if late {
-            self.answered_late(asked, out);
+            self.answered_late(*asked, out);
             return;
         }
         let run = asked.run;
@@ -119,12 +120,10 @@ impl Machine {
         self.handed_out(&mut asked, time_ns);
         let nameable =
             matches!(&asked.action.deed, ActionDeed::Connect { outcome: ConnectOutcome::Established, .. });
-        if nameable {
-            if self.record(run, asked.action.clone(), asked.linked.clone(), out) {
-                self.connections.established(of, asked, self.limits.max_pending);
-            }
-        } else {
-            self.record(run, asked.action, asked.linked, out);
+        let Asked { action, linked, here, endpoint, heard, digest, .. } = *asked;
+        if let Some(told) = self.record(run, action, linked, out).filter(|_| nameable) {
+            let nameless = Nameless { told, here, endpoint, heard, digest };
+            self.connections.established(of, nameless, self.limits.max_pending);
         }
         self.settled(run, time_ns, out);
     }
@@ -139,7 +138,7 @@ impl Machine {
             return;
         };
         asked.linked.credentials.retain(|other| other.id != credential.id);
-        asked.linked.credentials.insert(0, std::sync::Arc::clone(&credential));
+        asked.linked.credentials.insert(0, Arc::clone(&credential));
         asked.linked.handed_out = true;
         let by = (&*asked.action.process, asked.action.facts.tid);
         self.came_by(asked.run, by, Some(asked.action.id), (&credential, false), time_ns);
@@ -168,14 +167,14 @@ impl Machine {
     }
 
     /// What was reported as pending has an outcome, though its chain may be closed.
-    pub(super) fn answered_late(&mut self, mut asked: Box<Asked>, out: &mut Vec<Note>) {
+    pub(super) fn answered_late(&mut self, mut asked: Asked, out: &mut Vec<Note>) {
         asked.action.id = self.next_action();
         if let Some(chain) = self.chain_mut(asked.run).filter(|chain| chain.id == asked.chain) {
             chain.sum(&asked.action);
             chain.summary.actions += 1;
         }
         self.counts.chained += 1;
-        out.push(Note::Acted(Box::new(Acted {
+        out.push(Note::Acted(Arc::new(Acted {
             chain: asked.chain,
             run: asked.run_id,
             action: asked.action,
@@ -204,7 +203,7 @@ impl Machine {
         if let Some(chain) = self.chain_mut(asked.run) {
             chain.pending = chain.pending.saturating_sub(1);
         }
-        if self.record(asked.run, asked.action.clone(), asked.linked.clone(), out) {
+        if self.record(asked.run, asked.action.clone(), asked.linked.clone(), out).is_some() {
             self.connections.remember(sample, asked, self.limits.max_pending);
         }
     }

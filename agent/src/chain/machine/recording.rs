@@ -68,14 +68,14 @@ impl Machine {
             let root = table.get(by.standing.root).unwrap_or(&by.process);
             let actor = &by.standing.actor;
             let job = Job::of(actor, root);
-            Begun {
+            Box::new(Begun {
                 id: self.ids.make("run", &key, time_ns, sample),
                 root: Arc::clone(root),
                 lineage: table.ancestry(root.key),
                 root_exit: table.exit_of(root.key),
                 attempt: job.and_then(|job| self.jobs.begun(job, actor, root.key.start_ns)),
                 job,
-            }
+            })
         });
         let gaps: Vec<GapKind> =
             unseen(begun.root.known_by).into_iter().chain(self.uncovered.iter().copied()).collect();
@@ -103,7 +103,7 @@ impl Machine {
             pending: 0,
         };
         chain.summary.gaps = gaps;
-        run.chain = Some(chain);
+        run.chain = Some(Box::new(chain));
         self.touched.insert((time_ns, number));
         self.bare.insert((time_ns, number));
         out.push(Note::Opened(Box::new(opened)));
@@ -186,7 +186,7 @@ impl Machine {
         let id = action.id;
         linked.judged = self.judge(&action, (credentials, &linked), &[], by.digest);
         self.touch(number, time_ns);
-        self.record(number, action, linked, out).then_some(id)
+        self.record(number, action, linked, out).map(|_| id)
     }
 
     /// What an opening is linked with: a connection it was opened for, where that can be told.
@@ -219,7 +219,7 @@ impl Machine {
             time_ns,
             actor: Arc::clone(&by.standing.actor),
             process: Arc::clone(&by.process),
-            facts: Arc::new(by.facts),
+            facts: by.facts,
             deed,
             seen_by,
         }
@@ -276,21 +276,19 @@ impl Machine {
         }
     }
 
-    /// Puts an action into the open chain of its run. Tells whether it was recorded: beyond a chain's bound for actions of
-    /// its kind it is only counted.
+    /// Puts an action into the open chain of its run. Tells what was recorded, which is nothing beyond a chain's bound for
+    /// actions of its kind: there it is only counted.
     pub(super) fn record(
         &mut self,
         number: u64,
         action: Action,
         linked: Linked,
         out: &mut Vec<Note>,
-    ) -> bool {
+    ) -> Option<Arc<Acted>> {
         let most = self.limits.most(&action.deed, linked.handed_out);
-        let Some(run) = self.runs.get_mut(&number) else {
-            return false;
-        };
+        let run = self.runs.get_mut(&number)?;
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
-            return false;
+            return None;
         };
         if knows_more(&action.actor, &chain.actor) {
             chain.actor = Arc::clone(&action.actor);
@@ -315,11 +313,11 @@ impl Machine {
         if chain.summary.actions >= most {
             chain.summary.folded += 1;
             self.counts.folded += 1;
-            return false;
+            return None;
         }
         chain.summary.actions += 1;
         self.counts.chained += 1;
-        out.push(Note::Acted(Box::new(Acted {
+        let told = Arc::new(Acted {
             chain: chain.id,
             run: begun.id,
             action,
@@ -328,11 +326,12 @@ impl Machine {
             attempt: linked.attempt,
             judged: linked.judged,
             request: linked.request,
-        })));
+        });
+        out.push(Note::Acted(Arc::clone(&told)));
         if let Some((actor, process, time_ns)) = acted {
             self.await_names(number, &actor, &process, time_ns);
         }
-        true
+        Some(told)
     }
 
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, time_ns: u64, out: &mut Vec<Note>) {

@@ -146,7 +146,7 @@ pub(in crate::finding) fn acts(
             time_ns: at_ns,
             actor: Arc::new(by.actor.clone()),
             process: Arc::new(by.process.clone()),
-            facts: Arc::new(by.facts),
+            facts: by.facts,
             deed,
             seen_by: Source::LsmOpen,
         },
@@ -226,7 +226,7 @@ impl Stage {
         self.now_ns += 1_000_000;
         self.number += 1;
         let acted = acts((self.now_ns, self.number), by, held, deed);
-        self.note(&Note::Acted(Box::new(acted)));
+        self.note(&Note::Acted(Arc::new(acted)));
     }
 
     pub(in crate::finding) fn opens(&mut self, by: &By, credential: &Credential) {

@@ -42,13 +42,13 @@ impl Table {
             if entry.ended.is_none() || self.children.contains_key(&slot) {
                 return;
             }
-            at = entry.parent;
+            at = entry.parent();
             self.unlink(slot, applied);
         }
     }
 
     pub(super) fn remove(&mut self, slot: Slot, applied: &mut Applied) {
-        let parent = self.entries.get(&slot).and_then(|entry| entry.parent);
+        let parent = self.entries.get(&slot).and_then(Entry::parent);
         self.unlink(slot, applied);
         if let Some(parent) = parent {
             self.prune(parent, applied);
@@ -63,7 +63,7 @@ impl Table {
         if self.holders.get(&slot.tgid) == Some(&slot) {
             self.holders.remove(&slot.tgid);
         }
-        if let Some(parent) = entry.parent
+        if let Some(parent) = entry.parent()
             && let Some(siblings) = self.children.get_mut(&parent)
         {
             siblings.remove(&slot);

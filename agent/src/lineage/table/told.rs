@@ -27,7 +27,7 @@ impl Table {
         if !self.entries.contains_key(&slot) {
             let again = self.given_up.contains(&slot);
             let process = self.stranger(facts, if again { KnownBy::Again } else { KnownBy::Act });
-            self.insert(process, facts.parent, applied);
+            self.insert(process, applied);
             return;
         }
         let Some(entry) = self.entries.get_mut(&slot) else {
@@ -102,7 +102,7 @@ impl Table {
             applied.child = Some(Arc::clone(&early.process));
             return;
         }
-        self.insert(process, Some(parent), applied);
+        self.insert(process, applied);
         applied.child = self.get(child).cloned();
     }
 
@@ -163,7 +163,7 @@ impl Table {
         if !seeded.cgroup.bytes.is_empty() {
             process.cgroup = self.cgroups.learn(process.cgroup_id, &seeded.cgroup);
         }
-        self.insert(process, seeded.process.parent, applied);
+        self.insert(process, applied);
         applied.process = self.get(key).cloned();
     }
 }

@@ -30,7 +30,7 @@ fn acts(job: usize, credential: usize) -> Vec<Note> {
     let mut notes = backup();
     for note in &mut notes {
         if let Note::Acted(acted) = note {
-            as_other(acted);
+            as_other(Arc::make_mut(acted));
         }
     }
     notes
@@ -107,7 +107,8 @@ fn what_a_thousand_credentials_take() {
         let before = resident();
         for number in 0..1_000_usize {
             for by in 0..each {
-                let Note::Acted(mut acted) = opening.clone() else { panic!("an action") };
+                let Note::Acted(acted) = &opening else { panic!("an action") };
+                let mut acted = Acted::clone(acted);
                 let actor = Actor::clone(&acted.action.actor);
                 let id = format!("systemd:job-{}.service", (number + by) % 1_000);
                 acted.action.actor = Arc::new(Actor { id, ..actor });
@@ -123,7 +124,7 @@ fn what_a_thousand_credentials_take() {
                     took_ns: None,
                     completes: None,
                 };
-                inventory.note(&Note::Acted(acted), &mut Vec::new());
+                inventory.note(&Note::Acted(Arc::new(acted)), &mut Vec::new());
             }
         }
         let (actors, credentials) = inventory.sizes();

@@ -26,6 +26,7 @@ fn by_alice() -> Vec<Note> {
     let mut notes: Vec<Note> = backup().into_iter().skip(1).take(2).collect();
     for (number, note) in notes.iter_mut().enumerate() {
         let Note::Acted(acted) = note else { continue };
+        let acted = Arc::make_mut(acted);
         acted.action.time_ns += 3_600_000 * MS;
         let mut actor = Actor::clone(&acted.action.actor);
         if number == 0 {

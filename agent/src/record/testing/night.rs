@@ -40,8 +40,8 @@ pub(super) fn process(pid: u32, at_ns: u64, exe: &str, argv: &[&str], parent: Op
     }
 }
 
-fn facts(process: &Process, parent: Option<ProcessKey>) -> Arc<Facts> {
-    Arc::new(Facts {
+fn facts(process: &Process, parent: Option<ProcessKey>) -> Facts {
+    Facts {
         key: process.key,
         tid: process.key.tgid,
         parent: parent.or(process.parent),
@@ -56,7 +56,7 @@ fn facts(process: &Process, parent: Option<ProcessKey>) -> Arc<Facts> {
         mnt_ns: 4_026_531_841,
         kthread: false,
         comm: process.comm,
-    })
+    }
 }
 
 pub(super) fn file(path: &str, ino: u64) -> Box<OpenedFile> {
@@ -173,7 +173,7 @@ impl Night {
             ActionDeed::Send { .. } => Source::FexitSend,
             ActionDeed::Accept { .. } => Source::LsmAccept,
         };
-        self.notes.push(Note::Acted(Box::new(Acted {
+        self.notes.push(Note::Acted(Arc::new(Acted {
             chain: self.chain,
             run: self.run,
             action: Action {
@@ -196,7 +196,7 @@ impl Night {
 
     pub(super) fn last(&mut self) -> &mut Acted {
         match self.notes.last_mut() {
-            Some(Note::Acted(acted)) => acted,
+            Some(Note::Acted(acted)) => Arc::make_mut(acted),
             other => panic!("no action: {other:?}"),
         }
     }

@@ -204,8 +204,8 @@ pub(crate) fn edges() -> Vec<Note> {
         &[&token],
         linked(900, &facts),
     );
-    Arc::make_mut(&mut night.last().action.facts).session = Some(3);
-    Arc::make_mut(&mut night.last().action.facts).login_uid = Some(1000);
+    night.last().action.facts.session = Some(3);
+    night.last().action.facts.login_uid = Some(1000);
     night.act(7, &agent, connect(21, 25, ConnectOutcome::Error(13), Some(40)), &[&token], linked(1_900, &[]));
     let mut v6 = connect(0, 8443, ConnectOutcome::TimedOut, Some(1_000_000));
     if let ActionDeed::Connect { to, .. } = &mut v6 {

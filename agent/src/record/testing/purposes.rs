@@ -40,6 +40,7 @@ pub(crate) fn judged(mut notes: Vec<Note>) -> Vec<Note> {
     for note in &mut notes {
         match note {
             Note::Acted(acted) => {
+                let acted = Arc::make_mut(acted);
                 let memory = matches!(acted.action.deed, ActionDeed::MemoryAccess { .. });
                 let (own, held) =
                     acted.credentials.split_at(if memory { acted.credentials.len() } else { 0 });
