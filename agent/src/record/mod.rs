@@ -20,6 +20,7 @@ mod parts;
 mod process_id;
 mod read;
 mod reference;
+mod room;
 mod shape;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -35,13 +36,14 @@ pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
-pub use node::{Member, Name, Node, Tree};
+pub use node::{Member, Name, Node, Text, Tree};
 pub(crate) use node::{comma, first_bytes, has, write, write_list, write_read, write_text};
 pub(crate) use process_id::process_id;
 pub(crate) use read::string as string_in_front;
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;
+pub use room::Room;
 pub use time::{nanoseconds, now_ns, rfc3339};
 pub use view::{View, ViewError};
 

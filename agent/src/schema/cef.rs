@@ -52,14 +52,14 @@ pub(super) const NAMES: &[Name] = &[
     name("file.mode", "filePermission", "spoorFileMode"),
 ];
 
-/// Labels of the fields that CEF leaves to us.
+/// Labels of the fields that CEF leaves to us, in order.
 const LABELS: &[(&str, &str)] = &[
-    ("cn1Label", "errno"),
-    ("cs1Label", "credentialId"),
-    ("cs2Label", "credentialKind"),
-    ("cs3Label", "chainId"),
-    ("cs4Label", "actorId"),
-    ("cs5Label", "actorOrigin"),
+    ("cn1", "errno"),
+    ("cs1", "credentialId"),
+    ("cs2", "credentialKind"),
+    ("cs3", "chainId"),
+    ("cs4", "actorId"),
+    ("cs5", "actorOrigin"),
 ];
 
 pub(super) fn cef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
@@ -72,19 +72,20 @@ pub(super) fn cef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
     header(&message, out);
     let _ = write!(out, "|{severity}|rt={} externalId=", view.time_ns() / 1_000_000);
     extension(&id(&source), out);
-    let mut labelled = Vec::new();
+    let mut labelled = [false; LABELS.len()];
     let mut pair = |name: &'static str, value: &str| {
         out.push(b' ');
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
         extension(value, out);
-        labelled.extend(LABELS.iter().filter(|(label, _)| label.strip_suffix("Label") == Some(name)));
+        for (is, (label, _)) in labelled.iter_mut().zip(LABELS) {
+            *is |= *label == name;
+        }
     };
     pair("msg", &message);
     fields(&source, |name| name.cef, ["cs1", "cs2", "fname"], &mut pair);
-    labelled.sort_unstable();
-    for (label, name) in labelled {
-        let _ = write!(out, " {label}={name}");
+    for (_, (label, name)) in labelled.into_iter().zip(LABELS).filter(|(is, _)| *is) {
+        let _ = write!(out, " {label}Label={name}");
     }
 }
 
