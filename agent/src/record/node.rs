@@ -7,6 +7,7 @@ use serde_json::{Number, Value};
 
 use super::read;
 use super::room::Room;
+use super::words::{below, equal, has};
 
 /// What is asked of a tree, whoever owns its texts.
 pub trait Tree: Sized {
@@ -242,7 +243,7 @@ impl<'a> Node<'a> {
             #[expect(clippy::cast_precision_loss, reason = "as `serde_json` does it")]
             Node::Signed(number) => Some(*number as f64),
             Node::Real(number) => Some(*number),
-            _ => None,
+            Node::Null | Node::Flag(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => None,
         }
     }
 
@@ -299,24 +300,10 @@ pub(crate) fn write_read(text: Text<'_>, out: &mut Vec<u8>) {
 
 /// Any text as JSON.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    if has(text, |byte| (byte < b' ') | (byte == b'"') | (byte == b'\\')) {
+    if has(text, |word| below(word, b' ') | equal(word, b'"') | equal(word, b'\\')) {
         write(text, out);
     } else {
         quote(text, out);
-    }
-}
-
-/// Whether such a byte is in a text. In strides that the compiler makes one comparison of, where the question is one of
-/// comparisons; the last of them may overlap the one before.
-pub(crate) fn has(text: &str, is: impl Fn(u8) -> bool) -> bool {
-    let bytes = text.as_bytes();
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | is(*byte));
-    if let Some(end) = bytes.last_chunk::<16>() {
-        return bytes.as_chunks::<16>().0.iter().any(|stride| any(stride)) || any(end);
-    }
-    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
-        (Some(start), Some(end)) => any(start) || any(end),
-        _ => bytes.iter().any(|byte| is(*byte)),
     }
 }
 

@@ -1,8 +1,9 @@
-//! Reads JSON into nodes as the agent writes it: no space between, no control characters. Anything else it leaves to
-//! `serde_json`, and so it does with single texts that have escapes and with numbers that are not whole.
+//! Reads JSON into nodes as the agent writes it: no space between. Anything else it leaves to `serde_json`, and so it does with
+//! single texts that have escapes and with numbers that are not whole.
 
-use super::node::{Member, Name, Node, Text, has};
+use super::node::{Member, Name, Node, Text};
 use super::room::Put;
+use super::words::{below, equal};
 
 /// What nests deeper is left to the other, which has a limit.
 const DEPTH_MAX: u8 = 64;
@@ -16,9 +17,6 @@ const OPEN: usize = 64;
 /// `None` where it is not as the agent writes, or no JSON.
 pub(super) fn node<'a>(json: &'a [u8], put: &mut Put<'a>) -> Option<Node<'a>> {
     let text = std::str::from_utf8(json).ok()?;
-    if has(text, |byte| byte < b' ') {
-        return None;
-    }
     let mut reader = Reader { text, at: 0, put, open: Vec::with_capacity(OPEN) };
     reader.value(Name::NONE, 0)?;
     if reader.at < text.len() {
@@ -170,7 +168,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// Length of the string in front, with its quotes, and whether something in it is escaped.
+/// Length of the string in front, with its quotes, and whether something in it is escaped, or should be.
 pub(crate) fn string(bytes: &[u8]) -> Option<(usize, bool)> {
     if bytes.first() != Some(&b'"') {
         return None;
@@ -182,12 +180,12 @@ pub(crate) fn string(bytes: &[u8]) -> Option<(usize, bool)> {
             return Some((at + 1, is_escaped));
         }
         is_escaped = true;
-        // The backslash, and what it stands before.
-        at += 2;
+        // A backslash, and what it stands before.
+        at += if bytes.get(at) == Some(&b'\\') { 2 } else { 1 };
     }
 }
 
-/// How far it is to the first quote or backslash, eight bytes at a time.
+/// How far it is to the first quote, backslash or control character, eight bytes at a time.
 fn mark(bytes: &[u8]) -> Option<usize> {
     let (strides, rest) = bytes.as_chunks();
     let mut at = 0;
@@ -198,15 +196,11 @@ fn mark(bytes: &[u8]) -> Option<usize> {
         }
         at += 8;
     }
-    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|behind| at + behind)
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..b' ')).map(|behind| at + behind)
 }
 
-/// The first of eight bytes that is a quote or a backslash; 8 where none is. What is subtracted from reaches the highest
-/// bit of a byte only where that is 0, or behind such a one.
+/// The first of eight bytes that is one of these; 8 where none is.
 fn first_mark(word: u64) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (quote, escape) = (word ^ u64::from_ne_bytes([b'"'; 8]), word ^ u64::from_ne_bytes([b'\\'; 8]));
-    let zero = (quote.wrapping_sub(ONES) & !quote | escape.wrapping_sub(ONES) & !escape) & HIGH;
-    usize::try_from(zero.trailing_zeros() / 8).unwrap_or(8)
+    let marks = equal(word, b'"') | equal(word, b'\\') | below(word, b' ');
+    usize::try_from(marks.trailing_zeros() / 8).unwrap_or(8)
 }

@@ -79,7 +79,7 @@ impl<'a> Put<'a> {
 
     fn sorted(&self, members: &[Member<'a>]) -> &'a [Member<'a>] {
         let mut members = members.to_vec();
-        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members.sort_by_key(|(name, _)| *name);
         members.dedup_by(|later, kept| {
             let twice = later.0 == kept.0;
             if twice {
