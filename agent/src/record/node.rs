@@ -352,8 +352,21 @@ mod tests {
             assert!(node.is_some(), "{json}");
         }
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        for json in ["", "{", "01", "1e999", "\"\\ud800\"", "\"\n\"", "{\"a\":1,}", "1 2", "nul", &deep(128)]
-        {
+        for json in [
+            "",
+            "{",
+            "01",
+            "1e999",
+            "\"\\ud800\"",
+            "\"\n\"",
+            "{\"a\":1,}",
+            "1 2",
+            "[1,2\u{1}]",
+            "\"\\n\u{1f}\"",
+            "[\"\u{0}\"]",
+            "nul",
+            &deep(128),
+        ] {
             assert_eq!(both(json.as_bytes()), [None, None], "{json}");
         }
         assert_eq!(both(b"\"\xff\""), [None, None]);
@@ -422,6 +435,21 @@ mod tests {
             prop_assert_eq!(node, value);
             for other in [bytes.as_slice(), text.as_bytes()] {
                 let [node, value] = both(other);
+                prop_assert_eq!(node, value);
+            }
+        }
+
+        /// Truncated, or with a byte that is another, or one too many.
+        #[test]
+        fn what_is_broken_is_refused_as_a_value_is(
+            json in json(),
+            at: prop::sample::Index,
+            byte in prop_oneof!["[ -~]", "[\\x00-\\x1f]", "[{}\\[\\]\",:0\\\\]"],
+        ) {
+            let at = at.index(json.len());
+            let (before, behind) = json.as_bytes().split_at(at);
+            for broken in [before.to_vec(), [before, byte.as_bytes(), behind].concat(), [before, byte.as_bytes(), &behind[1..]].concat()] {
+                let [node, value] = both(&broken);
                 prop_assert_eq!(node, value);
             }
         }

@@ -6,7 +6,7 @@ const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
 /// Something other than 0 where one of eight bytes is this one; the first such has its highest bit set.
 pub(crate) const fn equal(word: u64, byte: u8) -> u64 {
-    below(word ^ ONES * byte as u64, 1)
+    below(word ^ (ONES * byte as u64), 1)
 }
 
 /// The same where one is below this one, which is at most 0x80. What is subtracted from reaches the highest bit of a byte
