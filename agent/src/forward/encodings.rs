@@ -121,6 +121,7 @@ impl Encodings {
         let view = View::borrow(&body, &mut room)?;
         let facts = Facts::of(&view);
         if !passing.lets(&facts) {
+            self.lock().rooms.push(room);
             return Ok(None);
         }
         let bytes = schema::encode(format, &view, &body);
