@@ -15,7 +15,7 @@ use spoor::config::{
     SinkKind, Syslog, SyslogTo, TlsFiles,
 };
 use spoor::forward::{Around, Encodings, Filters, Sink, SinkEnd, Stop};
-use spoor::record::View;
+use spoor::record::{Room, View};
 use spoor::store::{Reader, Store};
 use spoor::telemetry::Ledger;
 use tokio::sync::watch;
@@ -119,9 +119,9 @@ pub(super) fn encode(store: &Path, name: &str) -> Result<()> {
     let format = format(name)?;
     let stored = Reader::open(store).and_then(|reader| reader.after(0, usize::MAX)).map_err(Error::other)?;
     let (before, started) = (cpu()?, Instant::now());
-    let mut bytes = 0;
+    let (mut bytes, mut room) = (0, Room::new());
     for record in &stored {
-        let view = View::borrow(&record.body).map_err(Error::other)?;
+        let view = View::borrow(&record.body, &mut room).map_err(Error::other)?;
         bytes += spoor::schema::encode(format, &view, &record.body).len();
     }
     std::hint::black_box(bytes);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::facts::Facts;
 use crate::config::{Filter, Format};
-use crate::record::{RecordType, View, ViewError};
+use crate::record::{RecordType, Room, View, ViewError};
 use crate::schema;
 use crate::store::Stored;
 
@@ -92,6 +92,8 @@ struct Kept {
     items: HashMap<(Format, u64), Arc<Item>>,
     order: VecDeque<(Format, u64)>,
     bytes: usize,
+    /// Where records are read; as many as are encoded at the same time.
+    rooms: Vec<Room>,
     /// For tests: how often a record was encoded.
     encoded: u64,
 }
@@ -115,15 +117,19 @@ impl Encodings {
         if let Some(item) = self.lock().items.get(&key) {
             return Ok(passing.lets(&item.facts).then(|| Arc::clone(item)));
         }
-        let view = View::borrow(&body)?;
+        let mut room = self.lock().rooms.pop().unwrap_or_default();
+        let view = View::borrow(&body, &mut room)?;
         let facts = Facts::of(&view);
         if !passing.lets(&facts) {
+            self.lock().rooms.push(room);
             return Ok(None);
         }
         let bytes = schema::encode(format, &view, &body);
         let item = Arc::new(Item { seq, bytes, facts });
+        let mut kept = self.lock();
+        kept.rooms.push(room);
         if format != Format::Native {
-            self.lock().keep(key, Arc::clone(&item));
+            kept.keep(key, Arc::clone(&item));
         }
         Ok(Some(item))
     }

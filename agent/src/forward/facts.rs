@@ -138,6 +138,7 @@ fn member<'a>(mut members: Members<'a>, wanted: &[u8]) -> Result<Option<Value<'a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Room;
 
     #[test]
     fn a_glance_shows_what_a_view_does() {
@@ -150,7 +151,11 @@ mod tests {
                 all += 1;
                 if let Some(facts) = Facts::at_a_glance(line.as_bytes()) {
                     assert_eq!(facts, Facts::of(&view), "{line}");
-                    assert_eq!(facts, Facts::of(&View::borrow(line.as_bytes()).unwrap()), "{line}");
+                    assert_eq!(
+                        facts,
+                        Facts::of(&View::borrow(line.as_bytes(), &mut Room::new()).unwrap()),
+                        "{line}"
+                    );
                     seen += 1;
                 }
             }

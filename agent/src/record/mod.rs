@@ -20,6 +20,7 @@ mod parts;
 mod process_id;
 mod read;
 mod reference;
+mod room;
 mod shape;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,6 +28,7 @@ pub(crate) mod testing;
 mod tests;
 mod time;
 mod view;
+mod words;
 
 pub use build::{Builder, ClockOffset, Host, Redaction, Signed};
 pub use coverage::{ConfigInForce, Coverage, Own, OwnSink, PurposesInForce, SignalCoverage};
@@ -35,15 +37,17 @@ pub use hash::{Hash, NONE};
 pub(crate) use hash::{next_hash, put_stamp, stamp, stamped, unhex, without_stamp};
 pub use inventory::recall;
 pub(crate) use members::{Members, Strange, Value};
-pub use node::{Member, Name, Node, Tree};
-pub(crate) use node::{comma, first_bytes, has, write, write_list, write_read, write_text};
+pub use node::{Member, Name, Node, Text, Tree};
+pub(crate) use node::{comma, first_bytes, write, write_list, write_read, write_text};
 pub(crate) use process_id::process_id;
 pub(crate) use read::string as string_in_front;
 #[cfg(test)]
 pub(crate) use reference::field_paths;
 pub use reference::reference;
+pub use room::Room;
 pub use time::{nanoseconds, now_ns, rfc3339};
 pub use view::{View, ViewError};
+pub(crate) use words::{below, beyond_ascii, equal, has};
 
 /// Version of the records' shape. Fields may be added under it; one that is renamed or removed makes a new version.
 pub const VERSION: u64 = 1;

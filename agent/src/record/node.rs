@@ -1,12 +1,13 @@
 //! The tree of a record, owned or borrowed from the record's bytes.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Deref;
 
 use serde_json::{Number, Value};
 
 use super::read;
+use super::room::Room;
+use super::words::{below, equal, has};
 
 /// What is asked of a tree, whoever owns its texts.
 pub trait Tree: Sized {
@@ -38,46 +39,111 @@ impl Tree for Value {
     }
 }
 
-/// A value that borrows its texts from the bytes it was read from. It reads what [`Value`] reads, and is written as that
-/// is: names in order, of a name that comes twice the last.
-#[derive(Clone, Debug, PartialEq)]
+/// A value that borrows its texts from the bytes it was read from, or from the room where all else of it is. It reads what
+/// [`Value`] reads, and is written as that is: names in order, of a name that comes twice the last.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Node<'a> {
     /// `null`
     Null,
     /// `true` or `false`
     Flag(bool),
-    /// A number.
-    Number(Number),
-    /// A text. Where it is borrowed there was no escape in it, and it needs none.
-    Text(Cow<'a, str>),
+    /// A whole number that is not below 0.
+    Whole(u64),
+    /// One below 0.
+    Signed(i64),
+    /// Any other number.
+    Real(f64),
+    /// A text.
+    Text(Text<'a>),
     /// A list.
-    List(Vec<Node<'a>>),
+    List(&'a [Node<'a>]),
     /// An object.
-    Map(Vec<Member<'a>>),
+    Map(&'a [Member<'a>]),
 }
 
 /// A name and its value.
 pub type Member<'a> = (Name<'a>, Node<'a>);
 
+/// A text of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    text: &'a str,
+    /// Where there was no escape in it, it needs none.
+    is_plain: bool,
+}
+
+impl<'a> Text<'a> {
+    /// One that needs no escapes.
+    pub(crate) const fn plain(text: &'a str) -> Self {
+        Self { text, is_plain: true }
+    }
+
+    /// One that may need some.
+    pub(crate) const fn odd(text: &'a str) -> Self {
+        Self { text, is_plain: false }
+    }
+
+    pub(crate) const fn is_plain(self) -> bool {
+        self.is_plain
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn get(self) -> &'a str {
+        self.text
+    }
+}
+
+impl PartialEq for Text<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.text
+    }
+}
+
 /// A name in an object. Most are told apart, and put in order, by how they begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Name<'a> {
     start: u64,
-    text: Cow<'a, str>,
+    text: Text<'a>,
 }
 
 impl<'a> Name<'a> {
-    pub(crate) fn new(text: Cow<'a, str>) -> Self {
-        Self { start: first_bytes(&text), text }
+    /// Of what has no name.
+    pub(super) const NONE: Self = Self { start: 0, text: Text::plain("") };
+
+    pub(super) fn new(text: Text<'a>) -> Self {
+        Self { start: first_bytes(text.text), text }
+    }
+
+    /// The same of a text that was read where these eight bytes were, if there was no escape in it.
+    pub(super) fn beginning(bytes: u64, text: Text<'a>) -> Self {
+        if !text.is_plain {
+            return Self::new(text);
+        }
+        let behind = u32::try_from(8 * text.text.len()).ok().and_then(|bits| u64::MAX.checked_shr(bits));
+        Self { start: bytes & !behind.unwrap_or(0), text }
+    }
+
+    /// Its first eight bytes as a number; zeros where it is shorter.
+    pub(super) fn start(self) -> u64 {
+        self.start
     }
 
     /// How it stands to a text with these first bytes.
     pub(crate) fn compare(&self, start: u64, text: &str) -> Ordering {
-        self.start.cmp(&start).then_with(|| self.text.as_ref().cmp(text))
+        self.start.cmp(&start).then_with(|| self.text.text.cmp(text))
     }
 
-    pub(crate) fn text(&self) -> &Cow<'a, str> {
-        &self.text
+    pub(crate) fn text(&self) -> Text<'a> {
+        self.text
     }
 }
 
@@ -101,13 +167,15 @@ impl Deref for Name<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        &self.text
+        self.text.text
     }
 }
 
+impl Eq for Name<'_> {}
+
 impl Ord for Name<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.compare(other.start, &other.text)
+        self.compare(other.start, other.text.text)
     }
 }
 
@@ -125,11 +193,11 @@ impl Tree for Node<'_> {
     }
 
     fn text(&self) -> Option<&str> {
-        if let Node::Text(text) = self { Some(text) } else { None }
+        if let Node::Text(text) = self { Some(text.get()) } else { None }
     }
 
     fn whole(&self) -> Option<u64> {
-        if let Node::Number(number) = self { number.as_u64() } else { None }
+        if let Node::Whole(number) = self { Some(*number) } else { None }
     }
 
     fn items(&self) -> Option<&[Self]> {
@@ -142,10 +210,21 @@ impl<'a> Node<'a> {
     ///
     /// # Errors
     /// What is no JSON.
-    pub fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        match read::node(json) {
+    pub fn parse(json: &'a [u8], room: &'a mut Room) -> Result<Self, serde_json::Error> {
+        let mut put = room.cleared();
+        match read::node(json, &mut put) {
             Some(node) => Ok(node),
-            None => serde_json::from_slice::<Value>(json).map(Self::from),
+            None => serde_json::from_slice(json).map(|value| put.node(&value)),
+        }
+    }
+
+    pub(super) fn number(number: &Number) -> Self {
+        match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(whole), _, _) => Node::Whole(whole),
+            (_, Some(signed), _) => Node::Signed(signed),
+            (_, _, Some(real)) => Node::Real(real),
+            // There is no fourth kind.
+            _ => Node::Null,
         }
     }
 
@@ -158,7 +237,14 @@ impl<'a> Node<'a> {
     /// The number, where it is one.
     #[must_use]
     pub fn real(&self) -> Option<f64> {
-        if let Node::Number(number) = self { number.as_f64() } else { None }
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "as `serde_json` does it")]
+            Node::Whole(number) => Some(*number as f64),
+            #[expect(clippy::cast_precision_loss, reason = "as `serde_json` does it")]
+            Node::Signed(number) => Some(*number as f64),
+            Node::Real(number) => Some(*number),
+            Node::Null | Node::Flag(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => None,
+        }
     }
 
     /// Its JSON.
@@ -167,14 +253,16 @@ impl<'a> Node<'a> {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Flag(true) => out.extend_from_slice(b"true"),
             Node::Flag(false) => out.extend_from_slice(b"false"),
-            Node::Number(number) => write(number, out),
-            Node::Text(text) => write_read(text, out),
+            Node::Whole(number) => write(number, out),
+            Node::Signed(number) => write(number, out),
+            Node::Real(number) => write(number, out),
+            Node::Text(text) => write_read(*text, out),
             Node::List(items) => write_list(items, out),
             Node::Map(members) => {
                 out.push(b'{');
-                for (name, value) in members {
+                for (name, value) in *members {
                     comma(out);
-                    write_read(name.text(), out);
+                    write_read(name.text, out);
                     out.push(b':');
                     value.write(out);
                 }
@@ -202,29 +290,21 @@ pub(crate) fn comma(out: &mut Vec<u8>) {
 }
 
 /// A text that was read, as JSON.
-#[expect(clippy::ptr_arg, reason = "whether it is borrowed says whether it may need escapes")]
-pub(crate) fn write_read(text: &Cow<'_, str>, out: &mut Vec<u8>) {
-    match text {
-        Cow::Borrowed(text) => quote(text, out),
-        Cow::Owned(text) => write_text(text, out),
+pub(crate) fn write_read(text: Text<'_>, out: &mut Vec<u8>) {
+    if text.is_plain {
+        quote(text.text, out);
+    } else {
+        write_text(text.text, out);
     }
 }
 
 /// Any text as JSON.
 pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    if has(text, |byte| (byte < b' ') | (byte == b'"') | (byte == b'\\')) {
+    if has(text, |word| below(word, b' ') | equal(word, b'"') | equal(word, b'\\')) {
         write(text, out);
     } else {
         quote(text, out);
     }
-}
-
-/// Whether such a byte is in a text. In strides that the compiler makes one comparison of, where the question is one of
-/// comparisons.
-pub(crate) fn has(text: &str, is: impl Fn(u8) -> bool) -> bool {
-    let (strides, rest) = text.as_bytes().as_chunks::<16>();
-    let any = |bytes: &[u8]| bytes.iter().fold(false, |found, byte| found | is(*byte));
-    strides.iter().any(|stride| any(stride)) || any(rest)
 }
 
 /// A text that needs no escapes.
@@ -241,22 +321,6 @@ pub(crate) fn write<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) 
     let _ = serde_json::to_writer(out, value);
 }
 
-impl From<Value> for Node<'_> {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Node::Null,
-            Value::Bool(flag) => Node::Flag(flag),
-            Value::Number(number) => Node::Number(number),
-            Value::String(text) => Node::Text(Cow::Owned(text)),
-            Value::Array(items) => Node::List(items.into_iter().map(Node::from).collect()),
-            Value::Object(map) => {
-                let member = |(name, value)| (Name::new(Cow::Owned(name)), Node::from(value));
-                Node::Map(map.into_iter().map(member).collect())
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -265,7 +329,8 @@ mod tests {
 
     /// What is written of what was read, by the two.
     fn both(json: &[u8]) -> [Option<String>; 2] {
-        let node = Node::parse(json).ok().map(|node| {
+        let mut room = Room::new();
+        let node = Node::parse(json, &mut room).ok().map(|node| {
             let mut out = Vec::new();
             node.write(&mut out);
             String::from_utf8(out).unwrap()
@@ -287,8 +352,21 @@ mod tests {
             assert!(node.is_some(), "{json}");
         }
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        for json in ["", "{", "01", "1e999", "\"\\ud800\"", "\"\n\"", "{\"a\":1,}", "1 2", "nul", &deep(128)]
-        {
+        for json in [
+            "",
+            "{",
+            "01",
+            "1e999",
+            "\"\\ud800\"",
+            "\"\n\"",
+            "{\"a\":1,}",
+            "1 2",
+            "[1,2\u{1}]",
+            "\"\\n\u{1f}\"",
+            "[\"\u{0}\"]",
+            "nul",
+            &deep(128),
+        ] {
             assert_eq!(both(json.as_bytes()), [None, None], "{json}");
         }
         assert_eq!(both(b"\"\xff\""), [None, None]);
@@ -298,13 +376,42 @@ mod tests {
     #[test]
     fn a_text_without_escapes_is_borrowed() {
         let json = br#"{"plain":"here","odd":"a\tb"}"#;
-        let node = Node::parse(json).unwrap();
+        let mut room = Room::new();
+        let node = Node::parse(json, &mut room).unwrap();
         let text = |name| match node.member(name) {
-            Some(Node::Text(text)) => (matches!(text, Cow::Borrowed(_)), text.clone().into_owned()),
+            Some(Node::Text(text)) => {
+                (json.as_ptr_range().contains(&text.as_ptr()), text.is_plain(), text.get())
+            }
             other => panic!("{other:?}"),
         };
-        assert_eq!(text("plain"), (true, "here".to_owned()));
-        assert_eq!(text("odd"), (false, "a\tb".to_owned()));
+        assert_eq!(text("plain"), (true, true, "here"));
+        assert_eq!(text("odd"), (false, false, "a\tb"));
+    }
+
+    /// One room for records of all kinds, the large ones and those that are none among them.
+    #[test]
+    fn nothing_of_a_record_is_left_for_the_next() {
+        let mut room = Room::new();
+        let long = format!("[\"{}\"]", "\\n".repeat(2 << 20));
+        for json in [r#"{"b":[1,2],"a":"\t"}"#, &long, "{", "[[[", r#"{"b":2,"a":1}"#, "[]"] {
+            let node = Node::parse(json.as_bytes(), &mut room).ok().map(|node| {
+                let mut out = Vec::new();
+                node.write(&mut out);
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(node, both(json.as_bytes())[1]);
+        }
+    }
+
+    #[test]
+    fn what_the_agent_writes_is_not_left_to_the_other() {
+        for file in
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/records")).unwrap()
+        {
+            for line in std::fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+                assert!(read::node(line.as_bytes(), &mut Room::new().cleared()).is_some(), "{line}");
+            }
+        }
     }
 
     fn json() -> impl Strategy<Value = String> {
@@ -312,11 +419,11 @@ mod tests {
         let text = "\"([^\"\\\\\\x00-\\x1f]|\\\\[\"\\\\/bfnrt]|\\\\u00[0-9a-f]{2}){0,20}\"";
         let leaf = prop_oneof![number, text, "null|true|false"];
         leaf.prop_recursive(3, 24, 5, move |inner| {
-            let name = prop_oneof!["\"[a-c]{0,2}\"", text];
+            let name = prop_oneof!["\"[a-c]{0,2}\"", "\"aaaaaaa[a-c]{0,3}\"", text];
             let member = (name, inner.clone()).prop_map(|(name, value)| format!("{name}:{value}"));
             prop_oneof![
                 prop::collection::vec(inner, 0..5).prop_map(|items| format!("[{}]", items.join(", "))),
-                prop::collection::vec(member, 0..6).prop_map(|all| format!("{{{}}}", all.join(","))),
+                prop::collection::vec(member, 0..24).prop_map(|all| format!("{{{}}}", all.join(","))),
             ]
         })
     }
@@ -328,6 +435,21 @@ mod tests {
             prop_assert_eq!(node, value);
             for other in [bytes.as_slice(), text.as_bytes()] {
                 let [node, value] = both(other);
+                prop_assert_eq!(node, value);
+            }
+        }
+
+        /// Truncated, or with a byte that is another, or one too many.
+        #[test]
+        fn what_is_broken_is_refused_as_a_value_is(
+            json in json(),
+            at: prop::sample::Index,
+            byte in prop_oneof!["[ -~]", "[\\x00-\\x1f]", "[{}\\[\\]\",:0\\\\]"],
+        ) {
+            let at = at.index(json.len());
+            let (before, behind) = json.as_bytes().split_at(at);
+            for broken in [before.to_vec(), [before, byte.as_bytes(), behind].concat(), [before, byte.as_bytes(), &behind[1..]].concat()] {
+                let [node, value] = both(&broken);
                 prop_assert_eq!(node, value);
             }
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::nanoseconds;
 use super::node::{Node, Tree};
+use super::room::Room;
 
 /// Why bytes are no record.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +36,12 @@ impl View {
 }
 
 impl<'a> View<Node<'a>> {
-    /// Reads a record's bytes without a copy of them.
+    /// Reads a record's bytes without a copy of them, into this room.
     ///
     /// # Errors
     /// [`ViewError`] where they are no record of any version.
-    pub fn borrow(body: &'a [u8]) -> Result<Self, ViewError> {
-        Self::of(Node::parse(body)?)
+    pub fn borrow(body: &'a [u8], room: &'a mut Room) -> Result<Self, ViewError> {
+        Self::of(Node::parse(body, room)?)
     }
 }
 

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::page::{self, Place};
 use super::style::{Line, Paint, Sheet, Style};
 use super::{findings, timeline, tree, words};
-use crate::record::View;
+use crate::record::{Room, View};
 use crate::store::{Reader, StoreError, Stored};
 
 /// In what form.
@@ -100,8 +100,9 @@ pub fn show(reader: &Reader, id: &str, format: Format, style: &Style) -> Result<
             Ok(stored.iter().map(|record| format!("{}\n", String::from_utf8_lossy(&record.body))).collect())
         }
         Format::Schema(schema) => {
+            let mut room = Room::new();
             let line = |record: &Stored| {
-                let view = View::borrow(&record.body).ok()?;
+                let view = View::borrow(&record.body, &mut room).ok()?;
                 let bytes = crate::schema::encode(schema, &view, &record.body);
                 Some(format!("{}\n", String::from_utf8_lossy(&bytes)))
             };

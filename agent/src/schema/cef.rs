@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::fields::{Field, field};
 use super::source::Source;
 use super::{PRODUCT, base, id, label, message, severity};
-use crate::record::{Node, Tree as _, View, has, rfc3339};
+use crate::record::{Node, Tree as _, View, below, beyond_ascii, equal, has, rfc3339};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -52,14 +52,14 @@ pub(super) const NAMES: &[Name] = &[
     name("file.mode", "filePermission", "spoorFileMode"),
 ];
 
-/// Labels of the fields that CEF leaves to us.
+/// Labels of the fields that CEF leaves to us, in order.
 const LABELS: &[(&str, &str)] = &[
-    ("cn1Label", "errno"),
-    ("cs1Label", "credentialId"),
-    ("cs2Label", "credentialKind"),
-    ("cs3Label", "chainId"),
-    ("cs4Label", "actorId"),
-    ("cs5Label", "actorOrigin"),
+    ("cn1", "errno"),
+    ("cs1", "credentialId"),
+    ("cs2", "credentialKind"),
+    ("cs3", "chainId"),
+    ("cs4", "actorId"),
+    ("cs5", "actorOrigin"),
 ];
 
 pub(super) fn cef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
@@ -72,19 +72,20 @@ pub(super) fn cef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
     header(&message, out);
     let _ = write!(out, "|{severity}|rt={} externalId=", view.time_ns() / 1_000_000);
     extension(&id(&source), out);
-    let mut labelled = Vec::new();
+    let mut labelled = [false; LABELS.len()];
     let mut pair = |name: &'static str, value: &str| {
         out.push(b' ');
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
         extension(value, out);
-        labelled.extend(LABELS.iter().filter(|(label, _)| label.strip_suffix("Label") == Some(name)));
+        for (is, (label, _)) in labelled.iter_mut().zip(LABELS) {
+            *is |= *label == name;
+        }
     };
     pair("msg", &message);
     fields(&source, |name| name.cef, ["cs1", "cs2", "fname"], &mut pair);
-    labelled.sort_unstable();
-    for (label, name) in labelled {
-        let _ = write!(out, " {label}={name}");
+    for (_, (label, name)) in labelled.into_iter().zip(LABELS).filter(|(is, _)| *is) {
+        let _ = write!(out, " {label}Label={name}");
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) fn leef(view: &View<Node<'_>>, out: &mut Vec<u8>) {
         out.push(b'\t');
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        clean(value, |_| false, false, out);
+        clean(value, b"", false, out);
     };
     pair("spoorId", &id(&source));
     let own = ["spoorCredentialId", "spoorCredentialKind", "spoorFileName"];
@@ -152,22 +153,26 @@ fn ten(source: &Source<'_>) -> u8 {
 
 /// A field of the header.
 fn header(text: &str, out: &mut Vec<u8>) {
-    clean(text, |byte| (byte == b'\\') | (byte == b'|'), false, out);
+    clean(text, br"\|", false, out);
 }
 
 /// A value of CEF.
 fn extension(text: &str, out: &mut Vec<u8>) {
-    clean(text, |byte| (byte == b'\\') | (byte == b'='), true, out);
+    clean(text, br"\=", true, out);
 }
 
 /// A text without control characters. What is special has a backslash before it; ends of lines are named where `lines` says so.
-fn clean(text: &str, special: impl Fn(u8) -> bool, lines: bool, out: &mut Vec<u8>) {
+fn clean<const N: usize>(text: &str, special: &[u8; N], lines: bool, out: &mut Vec<u8>) {
     let mut rest = text;
     while !rest.is_empty() {
         let (part, behind) = rest.split_at(rest.floor_char_boundary(64));
         rest = behind;
         // Mostly nothing is to be done, and that is seen at once.
-        if !has(part, |byte| !(b' '..=b'~').contains(&byte) | special(byte)) {
+        let odd = |word| {
+            let control = below(word, b' ') | equal(word, 0x7f) | beyond_ascii(word);
+            special.iter().fold(control, |found, byte| found | equal(word, *byte))
+        };
+        if !has(part, odd) {
             out.extend_from_slice(part.as_bytes());
             continue;
         }
@@ -175,7 +180,7 @@ fn clean(text: &str, special: impl Fn(u8) -> bool, lines: bool, out: &mut Vec<u8
             match (c, u8::try_from(c)) {
                 ('\n', _) if lines => out.extend_from_slice(b"\\n"),
                 ('\r', _) if lines => out.extend_from_slice(b"\\r"),
-                (' '..='~', Ok(byte)) if special(byte) => out.extend_from_slice(&[b'\\', byte]),
+                (' '..='~', Ok(byte)) if special.contains(&byte) => out.extend_from_slice(&[b'\\', byte]),
                 _ if c.is_control() => out.push(b' '),
                 _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }

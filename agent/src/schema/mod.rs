@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::config::{Format, Severity};
-use crate::record::{Node, Tree as _, View, has};
+use crate::record::{Node, Tree as _, View, equal, has};
 
 use fields::{Fields, field};
 
@@ -130,7 +130,10 @@ fn command_line(argv: &[Node<'_>]) -> Option<String> {
         if !line.is_empty() {
             line.push(' ');
         }
-        if !arg.is_empty() && !has(arg, |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'"' | b'\'' | b'\\')) {
+        let quoted = |word| {
+            [b' ', b'\t', b'\n', b'"', b'\'', b'\\'].iter().fold(0, |found, byte| found | equal(word, *byte))
+        };
+        if !arg.is_empty() && !has(arg, quoted) {
             line.push_str(arg);
             continue;
         }

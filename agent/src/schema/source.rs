@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::fields::{COUNT, Field, Fields, matched};
-use crate::record::{Member, Name, Node, Tree, View, comma, write_read, write_text};
+use crate::record::{Member, Name, Node, Text, Tree, View, comma, write_read, write_text};
 
 /// A record on its way into a schema.
 pub(super) struct Source<'a> {
@@ -135,27 +135,35 @@ impl<'a> Source<'a> {
     }
 
     /// The leaves of what nobody took, with their paths below `name`; lists stay lists.
-    pub(super) fn rest_leaves(&self, name: &str, put: &mut impl FnMut(&str, &'a Node<'a>)) {
-        let mut path = name.to_owned();
+    pub(super) fn rest_leaves(&self, name: &str, put: &mut impl FnMut(Text<'_>, &'a Node<'a>)) {
+        let mut path = String::with_capacity(128);
+        path.push_str(name);
         let all = Left::Part(self.view.value().members().unwrap_or_default(), 0..COUNT);
-        self.leaves(&mut path, all, put);
+        self.leaves(&mut path, true, all, put);
     }
 
-    fn leaves(&self, path: &mut String, left: Left<'a>, put: &mut impl FnMut(&str, &'a Node<'a>)) {
+    /// `is_plain`: the names of the path need no escapes.
+    fn leaves(
+        &self,
+        path: &mut String,
+        is_plain: bool,
+        left: Left<'a>,
+        put: &mut impl FnMut(Text<'_>, &'a Node<'a>),
+    ) {
         let len = path.len();
-        let mut below = |name: &str, left, put: &mut _| {
+        let mut below = |name: &Name<'_>, left, put: &mut _| {
             path.push('.');
             path.push_str(name);
-            self.leaves(path, left, put);
+            self.leaves(path, is_plain && name.text().is_plain(), left, put);
             path.truncate(len);
         };
         match left {
             Left::Whole(Node::Map(members)) => {
-                for (name, value) in members {
+                for (name, value) in *members {
                     below(name, Left::Whole(value), put);
                 }
             }
-            Left::Whole(value) => put(path, value),
+            Left::Whole(value) => put(if is_plain { Text::plain(path) } else { Text::odd(path) }, value),
             Left::Part(members, fields) => {
                 for (name, left) in self.left(members, fields) {
                     below(name, left, put);

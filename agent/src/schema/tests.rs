@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::table::{Row, TABLE, Where};
 use super::*;
 use crate::config::OcsfVersion;
+use crate::record::Room;
 use crate::record::testing::{golden, goldens};
 
 mod definitions;
@@ -47,7 +48,7 @@ fn views() -> Vec<View> {
 }
 
 fn of_body(format: Format, body: &[u8]) -> Vec<u8> {
-    encode(format, &View::borrow(body).unwrap(), body)
+    encode(format, &View::borrow(body, &mut Room::new()).unwrap(), body)
 }
 
 fn encoded(format: Format, view: &View) -> String {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::ai::Ai;
 use super::clients::Behind;
 use super::job::{Job, JobOf};
-use super::units::triggered;
 use super::{INIT, Identity, Resolver, RunKey, Standing, Tree, UNKNOWN_PROGRAM, pod};
 use crate::actor::cgroup::{Container, Place};
 use crate::actor::{Actor, ActorKind, Host, Pod};
@@ -44,9 +43,16 @@ impl Ruled {
 
 impl<H: Host> Resolver<H> {
     pub(super) fn stand(&mut self, case: &Case<'_>) -> Standing {
-        if let Some(standing) = self.in_unit(case) {
+        let Some(answers) = self.answers(case) else { return self.stands(case) };
+        if let Some(standing) = self.said(case, &answers) {
             return standing;
         }
+        let standing = self.stands(case);
+        self.remember(case, answers, &standing);
+        standing
+    }
+
+    fn stands(&mut self, case: &Case<'_>) -> Standing {
         let mut ruled = self.rule(case);
         // Of what a daemon makes: nobody's login is on it.
         let is_asked_for = matches!(ruled.run, RunKey::Entered { .. }) && case.identity.login_uid.is_none();
@@ -99,9 +105,7 @@ impl<H: Host> Resolver<H> {
         }
         if let Some((kind, id, origin)) = self.of_unit(case) {
             let run = RunKey::Unit { actor: id.clone(), cgroup_id: identity.cgroup_id };
-            let root = topmost(process, case.up, |other| {
-                other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
-            });
+            let root = root_in_cgroup(process, case.up);
             let ruled = Ruled::new(kind, id, origin, run, root);
             return match &place.container {
                 Some(container) => self.or_entered(case, container, ruled),
@@ -211,7 +215,11 @@ impl<H: Host> Resolver<H> {
             Some(_) if up.iter().any(|ancestor| is_login(&ancestor.program.exe.bytes)) => return None,
             Some(login_uid) => ["human:", &self.name(login_uid)].concat(),
             None => match (&place.container, self.host.unit_trigger(unit)) {
-                (_, Some(trigger)) => triggered(&trigger),
+                // `timer:backup.timer`, `socket:web.socket`, `path:spool.path`
+                (_, Some(trigger)) => {
+                    let kind = trigger.rsplit('.').next().unwrap_or_default();
+                    format!("{kind}:{trigger}")
+                }
                 (Some(container), None) => ["container:", container.runtime].concat(),
                 (None, None) => "init".to_owned(),
             },
@@ -242,12 +250,13 @@ impl<H: Host> Resolver<H> {
     }
 }
 
+/// The topmost of those that are in a process's cgroup, without a gap between.
+pub(super) fn root_in_cgroup(process: &Process, up: &[Arc<Process>]) -> ProcessKey {
+    topmost(process, up, |other| other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup)
+}
+
 /// The topmost of a process and its ancestors without a gap between that are all of one kind.
-pub(super) fn topmost(
-    process: &Process,
-    up: &[Arc<Process>],
-    alike: impl Fn(&Process) -> bool,
-) -> ProcessKey {
+fn topmost(process: &Process, up: &[Arc<Process>], alike: impl Fn(&Process) -> bool) -> ProcessKey {
     let alike = up.iter().take_while(|ancestor| alike(ancestor));
     alike.last().map_or(process.key, |ancestor| ancestor.key)
 }

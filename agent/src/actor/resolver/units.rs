@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use foldhash::HashMap;
 
-use super::rules::{Case, topmost};
+use super::rules::{Case, root_in_cgroup};
 use super::{Resolver, RunKey, Standing};
 use crate::actor::cgroup::Place;
-use crate::actor::{Actor, ActorKind, Host};
+use crate::actor::{Actor, Host};
 
 /// What was said last of the processes of each unit, by its cgroup and the user as whom they run.
 #[derive(Debug, Default)]
@@ -17,9 +17,7 @@ pub(super) struct Units(HashMap<(u64, u32), Said>);
 #[derive(Debug)]
 struct Said {
     place: Arc<Place>,
-    /// What the host said.
-    trigger: Option<String>,
-    user: String,
+    answers: Answers,
     actor: Arc<Actor>,
     run: Arc<RunKey>,
 }
@@ -33,11 +31,9 @@ impl Units {
         self.0.len()
     }
 
-    fn of(&self, case: &Case<'_>, trigger: Option<&String>, user: &str) -> Option<&Said> {
+    fn of(&self, case: &Case<'_>, answers: &Answers) -> Option<&Said> {
         let said = self.0.get(&(case.identity.cgroup_id, case.identity.euid))?;
-        let same =
-            Arc::ptr_eq(&said.place, &case.place) && said.trigger.as_ref() == trigger && said.user == user;
-        same.then_some(said)
+        (Arc::ptr_eq(&said.place, &case.place) && said.answers == *answers).then_some(said)
     }
 
     fn put(&mut self, case: &Case<'_>, said: Said) {
@@ -48,55 +44,39 @@ impl Units {
     }
 }
 
+/// What the host says of a unit and a user.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answers {
+    trigger: Option<String>,
+    user: String,
+}
+
 impl<H: Host> Resolver<H> {
-    /// Where a process of a unit stands that nobody logged in for, and that is of no container, job or agent; `None` of others.
-    pub(super) fn in_unit(&mut self, case: &Case<'_>) -> Option<Standing> {
-        let Case { process, identity, place, .. } = case;
+    /// Asks the host, for a process of a unit that nobody logged in for, and that is of no container, job or agent: what the rules
+    /// say of such a one hangs on nothing else. `None` of others, and of users without a name.
+    pub(super) fn answers(&mut self, case: &Case<'_>) -> Option<Answers> {
+        let Case { identity, place, .. } = case;
         let apart = place.container.is_some() || place.user_unit.is_some() || identity.login_uid.is_some();
         if apart || case.job.is_some() || case.ai.is_some() {
             return None;
         }
         let unit = place.unit.as_ref().filter(|unit| unit.ends_with(".service"))?;
         let trigger = self.host.unit_trigger(unit);
-        let name = self.host.user_name(identity.euid);
-        let root = topmost(process, case.up, |other| {
-            other.cgroup_id == process.cgroup_id && other.cgroup == process.cgroup
-        });
-        if let Some(user) = &name
-            && let Some(said) = self.units.of(case, trigger.as_ref(), user)
-        {
-            return Some(Standing { actor: Arc::clone(&said.actor), run: Arc::clone(&said.run), root });
-        }
-        let user_source = match &name {
-            Some(_) => None,
-            None => self.host.sub_user(identity.euid).map(|owner| format!("subuid:{owner}")),
-        };
-        let id = ["systemd:", unit].concat();
-        let run = RunKey::Unit { actor: id.clone(), cgroup_id: identity.cgroup_id };
-        let actor = Actor {
-            id,
-            kind: ActorKind::SystemdService,
-            origin: trigger.as_deref().map_or_else(|| "init".to_owned(), triggered),
-            user: name.clone().unwrap_or_else(|| identity.euid.to_string()),
-            user_source,
-            human: None,
-            human_unknown: None,
-            pod: None,
-            spiffe_id: None,
-        };
-        let (actor, run) = (self.share(actor), self.share_run(run));
-        if let Some(user) = name {
-            let (actor, run) = (Arc::clone(&actor), Arc::clone(&run));
-            self.units.put(case, Said { place: Arc::clone(place), trigger, user, actor, run });
-        }
-        Some(Standing { actor, run, root })
+        Some(Answers { trigger, user: self.host.user_name(identity.euid)? })
     }
-}
 
-/// Origin of what a unit starts: `timer:backup.timer`, `socket:web.socket`, `path:spool.path`.
-pub(super) fn triggered(trigger: &str) -> String {
-    let kind = trigger.rsplit('.').next().unwrap_or_default();
-    format!("{kind}:{trigger}")
+    /// Where it stands, if the answers are those of the last time.
+    pub(super) fn said(&self, case: &Case<'_>, answers: &Answers) -> Option<Standing> {
+        let said = self.units.of(case, answers)?;
+        let root = root_in_cgroup(case.process, case.up);
+        Some(Standing { actor: Arc::clone(&said.actor), run: Arc::clone(&said.run), root })
+    }
+
+    /// Remembers what the rules say of it.
+    pub(super) fn remember(&mut self, case: &Case<'_>, answers: Answers, standing: &Standing) {
+        let (actor, run) = (Arc::clone(&standing.actor), Arc::clone(&standing.run));
+        self.units.put(case, Said { place: Arc::clone(&case.place), answers, actor, run });
+    }
 }
 
 #[cfg(test)]

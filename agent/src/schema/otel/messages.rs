@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_varint};
 
 use crate::hex;
-use crate::record::{Member, Node, comma, write, write_read, write_text};
+use crate::record::{Member, Node, Text, comma, write, write_read, write_text};
 
 /// `opentelemetry.proto.logs.v1.LogRecord` without its attributes.
 pub(super) struct LogRecord {
@@ -23,7 +23,10 @@ pub(super) struct LogRecord {
 
 /// What an `opentelemetry.proto.common.v1.AnyValue` is. Of bytes, the seventh kind, records have none.
 pub(super) enum Kind<'a> {
+    /// A text that is made.
     Text(Cow<'a, str>),
+    /// One of the record.
+    Read(Text<'a>),
     Flag(bool),
     Whole(i64),
     Real(f64),
@@ -37,13 +40,13 @@ impl<'a> Kind<'a> {
             // A value of no kind is allowed, and real collectors refuse it: an empty text stands for it.
             Node::Null => Kind::Text("".into()),
             Node::Flag(flag) => Kind::Flag(*flag),
-            Node::Number(number) => match (number.as_i64(), number.as_f64()) {
-                (Some(whole), _) => Kind::Whole(whole),
-                (None, Some(real)) if number.is_f64() => Kind::Real(real),
-                // Beyond 63 bits there is no number there.
-                (None, _) => Kind::Text(number.to_string().into()),
-            },
-            Node::Text(text) => Kind::Text(Cow::Borrowed(text)),
+            // Beyond 63 bits there is no number there.
+            Node::Whole(number) => {
+                i64::try_from(*number).map_or_else(|_| Kind::Text(number.to_string().into()), Kind::Whole)
+            }
+            Node::Signed(number) => Kind::Whole(*number),
+            Node::Real(number) => Kind::Real(*number),
+            Node::Text(text) => Kind::Read(*text),
             Node::List(items) => Kind::List(items),
             Node::Map(members) => Kind::Map(members),
         }
@@ -52,13 +55,13 @@ impl<'a> Kind<'a> {
 
 /// Tells names and values of attributes, one after the other.
 pub(super) trait Attributes<'a> {
-    fn tell(&self, put: &mut impl FnMut(&str, Kind<'a>));
+    fn tell(&self, put: &mut impl FnMut(Text<'_>, Kind<'a>));
 }
 
 impl<'a> Attributes<'a> for [(&str, &'a str)] {
-    fn tell(&self, put: &mut impl FnMut(&str, Kind<'a>)) {
+    fn tell(&self, put: &mut impl FnMut(Text<'_>, Kind<'a>)) {
         for (name, text) in self {
-            put(name, Kind::Text(Cow::Borrowed(text)));
+            put(Text::plain(name), Kind::Text(Cow::Borrowed(text)));
         }
     }
 }
@@ -113,7 +116,7 @@ fn json_attributes<'a>(attributes: &(impl Attributes<'a> + ?Sized), out: &mut Ve
     attributes.tell(&mut |name, value| {
         comma(out);
         out.extend_from_slice(br#"{"key":"#);
-        write_text(name, out);
+        write_read(name, out);
         json_behind_key(&value, out);
     });
     out.push(b']');
@@ -130,6 +133,10 @@ fn json_value(value: &Kind<'_>, out: &mut Vec<u8>) {
         Kind::Text(text) => {
             out.extend_from_slice(br#"{"stringValue":"#);
             write_text(text, out);
+        }
+        Kind::Read(text) => {
+            out.extend_from_slice(br#"{"stringValue":"#);
+            write_read(*text, out);
         }
         Kind::Flag(flag) => {
             out.extend_from_slice(br#"{"boolValue":"#);
@@ -174,7 +181,7 @@ impl Form for Protobuf {
         whole(2, record.severity_number.into(), out);
         text(3, record.severity_text, out);
         message(5, out, |out| value(&Kind::Text(Cow::Borrowed(&record.body)), out));
-        attributes.tell(&mut |name, value| message(6, out, |out| key_value(name, &value, out)));
+        attributes.tell(&mut |name, value| message(6, out, |out| key_value(&name, &value, out)));
         if let Some(trace) = record.trace_id {
             message(9, out, |out| out.extend_from_slice(&trace));
             message(10, out, |out| out.extend_from_slice(&record.span_id));
@@ -184,7 +191,7 @@ impl Form for Protobuf {
     }
 
     fn resource<'a>(attributes: &(impl Attributes<'a> + ?Sized), out: &mut Vec<u8>) {
-        attributes.tell(&mut |name, value| message(1, out, |out| key_value(name, &value, out)));
+        attributes.tell(&mut |name, value| message(1, out, |out| key_value(&name, &value, out)));
     }
 
     fn scope(name: &str, version: &str, out: &mut Vec<u8>) {
@@ -203,10 +210,11 @@ fn key_value(name: &str, of: &Kind<'_>, out: &mut Vec<u8>) {
 fn value(of: &Kind<'_>, out: &mut Vec<u8>) {
     match of {
         Kind::Text(text) => message(1, out, |out| out.extend_from_slice(text.as_bytes())),
+        Kind::Read(text) => message(1, out, |out| out.extend_from_slice(text.as_bytes())),
         Kind::Flag(flag) => whole(2, u64::from(*flag), out),
         Kind::Whole(number) => whole(3, number.cast_unsigned(), out),
         Kind::Real(real) => {
-            encode_key(4, WireType::SixtyFourBit, out);
+            key(4, WireType::SixtyFourBit, out);
             out.extend_from_slice(&real.to_le_bytes());
         }
         Kind::List(items) => message(5, out, |out| {
@@ -222,29 +230,34 @@ fn value(of: &Kind<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn whole(field: u32, number: u64, out: &mut Vec<u8>) {
-    encode_key(field, WireType::Varint, out);
+/// What stands before a value. All fields of these messages have numbers below 16: it is one byte.
+fn key(field: u8, kind: WireType, out: &mut Vec<u8>) {
+    out.push(field << 3 | kind as u8);
+}
+
+fn whole(field: u8, number: u64, out: &mut Vec<u8>) {
+    key(field, WireType::Varint, out);
     encode_varint(number, out);
 }
 
 /// Nothing where it is 0.
-fn fixed64(field: u32, number: u64, out: &mut Vec<u8>) {
+fn fixed64(field: u8, number: u64, out: &mut Vec<u8>) {
     if number != 0 {
-        encode_key(field, WireType::SixtyFourBit, out);
+        key(field, WireType::SixtyFourBit, out);
         out.extend_from_slice(&number.to_le_bytes());
     }
 }
 
 /// Nothing where it is empty.
-fn text(field: u32, text: &str, out: &mut Vec<u8>) {
+fn text(field: u8, text: &str, out: &mut Vec<u8>) {
     if !text.is_empty() {
         message(field, out, |out| out.extend_from_slice(text.as_bytes()));
     }
 }
 
 /// What stands behind its length. That is known afterwards; it is one byte, but for what is long.
-pub(super) fn message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    encode_key(field, WireType::LengthDelimited, out);
+pub(super) fn message(field: u8, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    key(field, WireType::LengthDelimited, out);
     let at = out.len();
     out.push(0);
     write(out);

@@ -13,7 +13,7 @@ use super::fields::{Field, field};
 use super::source::Source;
 use super::{base, command_line, id, label, message, severity};
 use crate::config::Severity;
-use crate::record::{Node, View};
+use crate::record::{Node, Text, View};
 
 /// A chain's id is a ULID: 26 letters of 5 bits, of which 128 are the trace id.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -50,11 +50,11 @@ fn encode<F: Form>(view: &View<Node<'_>>, out: &mut Vec<u8>) {
 }
 
 impl<'a> Attributes<'a> for Source<'a> {
-    fn tell(&self, put: &mut impl FnMut(&str, Kind<'a>)) {
-        put("log.record.uid", Kind::Text(id(self).into()));
+    fn tell(&self, put: &mut impl FnMut(Text<'_>, Kind<'a>)) {
+        put(Text::plain("log.record.uid"), Kind::Text(id(self).into()));
         for (field, name) in DIRECT {
             if let Some(value) = self.take(*field) {
-                put(name, Kind::of(value));
+                put(Text::plain(name), Kind::of(value));
             }
         }
         let exe = self.peek_text(field!("process.exe"));
@@ -67,7 +67,7 @@ impl<'a> Attributes<'a> for Source<'a> {
         ];
         for (name, text) in made {
             if let Some(text) = text {
-                put(name, Kind::Text(text));
+                put(Text::plain(name), Kind::Text(text));
             }
         }
         self.rest_leaves("spoor", &mut |name, value| put(name, Kind::of(value)));
