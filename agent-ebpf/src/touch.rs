@@ -52,8 +52,9 @@ extern "C" fn spoor_touch(ino: u64, file: u64, what: u64, read: u64, begun: u64)
     // Straight to its place: whoever calls this has used most of the stack already. Where it cannot be read it is 0.
     // SAFETY: a field of a local value, and its size; the helper checks the address.
     unsafe { bpf_probe_read_kernel((&raw mut doing.mm).cast(), 8, memory as *const c_void) };
+    let doing: &Doing = &doing;
     // SAFETY: a number, copied at once.
-    let told = unsafe { DONE.get(&doing) }.copied();
+    let told = unsafe { DONE.get(doing) }.copied();
     // One more than the place at which that is or behind which it is, so that no ring's beginning is taken for it.
     if told.is_some_and(|at| at > read) {
         return AGAIN;
@@ -61,7 +62,7 @@ extern "C" fn spoor_touch(ino: u64, file: u64, what: u64, read: u64, begun: u64)
     if (Filled { read, begun }).waiting() > FREE_OF_FIRST {
         return 0;
     }
-    let place = begun.wrapping_add(1);
-    let _ = DONE.insert(&doing, &place, 0);
+    let place: &u64 = &begun.wrapping_add(1);
+    let _ = DONE.insert(doing, place, 0);
     FIRST
 }
