@@ -1,6 +1,6 @@
 //! `bench flood`: how much a running agent reads of what one process does without pause, and what becomes of the rest.
 //!
-//! Of each kind of act, the pace is doubled until something is lost, and the ceiling narrowed down between the last two. Then the
+//! Of each kind of act, the pace is doubled until something is refused, and the ceiling narrowed down between the last two. Then the
 //! same is done at half of it, near it, at it and at twice it; what was made, read and refused must add up.
 
 use std::collections::BTreeMap;
@@ -40,6 +40,13 @@ const ACTS: [Act; 4] = [
     Act { name: "executions", told: &["fork", "exec", "exit"] },
 ];
 
+impl Act {
+    /// Samples of a kind of so many of it.
+    fn samples(&self, kind: &str, times: u32) -> u64 {
+        u64::from(self.told.contains(&kind)) * u64::from(times) + u64::from(OWN.contains(&kind))
+    }
+}
+
 /// What became of one pace.
 struct Outcome {
     /// Acts.
@@ -49,8 +56,9 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn lost(&self) -> u64 {
-        self.told.values().map(|samples| samples.dropped).sum()
+    /// Those that were not read, told by others or not.
+    fn refused(&self) -> u64 {
+        self.told.values().map(|samples| samples.dropped + samples.repeated).sum()
     }
 
     /// Acts a second, as they came.
@@ -85,12 +93,12 @@ pub(crate) fn flood(place: &Place, named: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The greatest pace that was read without loss; or the greatest that one process makes, where nothing is lost of that.
+/// The greatest pace of which all was read; or the greatest that one process makes, where nothing of that is refused.
 fn ceiling(at: impl Fn(u32) -> Result<Outcome>) -> Result<(u32, bool)> {
     let mut pace = FIRST;
     loop {
         let outcome = at(pace)?;
-        if outcome.lost() > 0 {
+        if outcome.refused() > 0 {
             break;
         }
         if outcome.pace() < f64::from(pace) * 0.9 {
@@ -100,7 +108,7 @@ fn ceiling(at: impl Fn(u32) -> Result<Outcome>) -> Result<(u32, bool)> {
     }
     let (mut good, mut step) = (pace / 2, pace / 4);
     for _ in 0..NARROWED {
-        if at(good + step)?.lost() == 0 {
+        if at(good + step)?.refused() == 0 {
             good += step;
         }
         step /= 2;
@@ -118,8 +126,7 @@ fn tell(act: &Act, percent: u32, (pace, reached): (u32, bool), outcome: &Outcome
     let word = if reached { "" } else { " of what it makes" };
     for (kind, samples) in &outcome.told {
         let Samples { read, dropped, repeated } = samples;
-        let each = u64::from(act.told.contains(kind)) * u64::from(outcome.made);
-        let made = each + u64::from(OWN.contains(kind));
+        let made = act.samples(kind, outcome.made);
         say(format_args!(
             "| {} at {percent} %{word} | {pace} | {:.0} | `{kind}` | {made} | {read} | {dropped} | {repeated} | {} |",
             act.name,
@@ -145,8 +152,9 @@ fn outcome(place: &Place, agent: &Agent, act: &Act, pace: u32, directory: &Path)
         let now = agent.samples()?;
         let since = |kind: &'static str| Some((kind, now.get(kind)?.since(*before.get(kind)?)));
         told = act.told.iter().chain(&OWN).copied().filter_map(since).collect();
-        let count = |kind: &str| told.get(kind).copied().map_or(0, Samples::all);
-        if act.told.iter().all(|kind| count(kind) >= u64::from(made)) || Instant::now() > deadline {
+        if told.iter().all(|(kind, samples)| samples.all() >= act.samples(kind, made))
+            || Instant::now() > deadline
+        {
             break;
         }
         pass(Duration::from_millis(100));
