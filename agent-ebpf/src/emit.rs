@@ -10,7 +10,7 @@ use aya_ebpf::maps::RingBuf;
 use spoor_wire::header::WIRE_VERSION;
 use spoor_wire::{Header, Kind, Lane, Source};
 
-use crate::count::{dropped, number};
+use crate::count::{dropped, number, refused};
 use crate::maps::{RING_BULK, RING_VITAL, WOKEN};
 use crate::share::{self, Adding, Filled, Touch};
 use crate::task;
@@ -134,18 +134,25 @@ pub fn wake_flags(ring: &RingBuf, waking: Waking, wake: Wake) -> u64 {
     u64::from(BPF_RB_FORCE_WAKEUP)
 }
 
-/// Emits a sample of fixed size by the current task.
+/// Emits a sample of fixed size by the current task. Whether there was room for it.
 #[inline(always)]
-pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
+pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) -> bool {
+    if_there_is_room(told, (wake, Touch::Any), body)
+}
+
+/// The same of what others may tell as well.
+#[inline(always)]
+pub fn if_there_is_room<B: Copy + 'static>(told: Head, (wake, touch): (Wake, Touch), body: B) -> bool {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let adding =
-        Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None, touch: Touch::Any };
+    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None, touch };
     if !may_add(ring, limit, adding) {
-        return dropped(told.kind);
+        refused(told.kind, touch == Touch::Again);
+        return false;
     }
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {
-        return dropped(told.kind);
+        dropped(told.kind);
+        return false;
     };
     let sample = entry.as_mut_ptr();
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
@@ -155,6 +162,7 @@ pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) {
     // SAFETY: as above.
     unsafe { (&raw mut (*sample).body).write(body) };
     entry.submit(wake_flags(ring, limit, wake));
+    true
 }
 
 /// Emits a sample of fixed size about a process that may not be the current task: only who it is, is known.

@@ -36,18 +36,19 @@ pub static WOKEN: Array<u64> = Array::with_max_entries(2, 0);
 #[map]
 pub static SHARES: LruHashMap<Owner, Share> = LruHashMap::with_max_entries(1_024, 0);
 
-/// A thread, the program it runs, and a file it did something with.
+/// A thread, the program it runs, and what it did with what.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Doing {
     pub pid_tgid: u64,
     /// Where its memory is: another after an execution.
     pub mm: u64,
-    pub ino: u64,
-    pub dev: u32,
-    pub generation: u32,
-    /// Kind, and above it how the file was opened.
+    /// Number of an inode or a key, or start of a process.
     pub what: u64,
+    /// Device and generation of the inode, or number of the process.
+    pub which: u64,
+    /// Kind, and above it how.
+    pub way: u64,
 }
 
 /// As far as a ring was filled when that was told, where rings fill. An LRU: what it pushes out is told once more. More than

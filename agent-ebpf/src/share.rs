@@ -20,7 +20,7 @@ const FREE: u64 = 512 << 10;
 const FREE_OF_LIFE: u64 = 1_536 << 10;
 /// The same for what is not told yet: more than who floods with repetitions fills, however many processes he has of a cgroup;
 /// and so little that there is room for it for certain.
-pub const FREE_OF_FIRST: u64 = 1_280 << 10;
+const FREE_OF_FIRST: u64 = 1_280 << 10;
 /// What one process may add: some forty openings or four hundred connections.
 const OF_PROCESS: u32 = 96 << 10;
 /// What all processes of a cgroup may add.
@@ -35,7 +35,7 @@ pub struct Filled {
 
 impl Filled {
     #[inline(always)]
-    pub fn waiting(self) -> u64 {
+    fn waiting(self) -> u64 {
         self.begun.wrapping_sub(self.read)
     }
 
@@ -43,6 +43,12 @@ impl Filled {
     #[inline(always)]
     pub fn is_filling(self) -> bool {
         self.waiting() > FREE
+    }
+
+    /// Of what is told once, so that no other tells it.
+    #[inline(always)]
+    pub fn first(self) -> Touch {
+        if self.waiting() <= FREE_OF_FIRST { Touch::First } else { Touch::Any }
     }
 }
 

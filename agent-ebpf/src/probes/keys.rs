@@ -22,14 +22,15 @@ use spoor_wire::{Fault, Key, Kind, Source, Span};
 
 use super::returns::{begins, ends};
 use crate::again::Twins;
-use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::count::{dropped, fault, number, refused};
+use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
 use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
-use crate::share::{Adding, Touch};
+use crate::share::{self, Adding, Touch};
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, started};
+use crate::touch::touch;
 
 /// Numbers of the calls, as 64-bit programs make them.
 const ADD_KEY: u32 = 248;
@@ -309,8 +310,10 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     let seq = number(Kind::Key);
     let (ring, limit) = ring(Kind::Key.lane());
     let len = size_of::<Room>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::Key, len, process: None, touch: Touch::Any }) {
-        return dropped(Kind::Key);
+    let filled = filled(ring);
+    let touch = touch((Kind::Key, how), serial.into(), 0, filled);
+    if !share::may(Adding { kind: Kind::Key, len, process: None, touch }, limit.place, filled) {
+        return refused(Kind::Key, touch == Touch::Again);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {
         return dropped(Kind::Key);

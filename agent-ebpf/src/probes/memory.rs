@@ -14,11 +14,12 @@ use spoor_wire::{Fault, Kind, Memory, Source};
 
 use crate::again::{Twins, twins};
 use crate::count::fault;
-use crate::emit::{Head, Wake, by_current};
+use crate::emit::{Head, Wake, filled, if_there_is_room, ring};
 use crate::gate::{marks, marks_of, marks_of_number, muted, watched};
 use crate::read::{Guarded, Unreadable, field, off};
 use crate::syscall::syscall;
 use crate::task::start_of;
+use crate::touch::touch;
 
 /// `PTRACE_MODE_ATTACH`
 const ATTACH: u32 = 2;
@@ -109,7 +110,9 @@ fn try_asked(child: u64, how: u32, source: Source) -> Result<(), Unreadable> {
 fn tell((target_tgid, target_start_ns): (u32, u64), how: u32, source: Source) {
     let marked = marks((bpf_get_current_pid_tgid() >> 32) as u32);
     let told = Head { kind: Kind::Memory, source, marks: marked };
-    by_current(told, Wake::Now, Memory { target_start_ns, target_tgid, how });
+    let touch =
+        touch((Kind::Memory, how), target_start_ns, target_tgid.into(), filled(ring(told.kind.lane()).0));
+    if_there_is_room(told, (Wake::Now, touch), Memory { target_start_ns, target_tgid, how });
 }
 
 /// A regular file of `/proc` is opened for reading: told where it is another process's memory or environment.

@@ -34,6 +34,8 @@ use crate::syscall::file_of;
 use crate::task::{self, started};
 use crate::touch::touch;
 
+/// `O_ACCMODE`
+const ACCESS: u32 = 3;
 /// `FMODE_NOACCOUNT`, which files have that overlayfs opens for itself. `FMODE_BACKING` would say it plainer, but it came
 /// in 6.5 only and moved in 6.14, where its bit is that of a file without `fsnotify` events: any file.
 const FMODE_NOACCOUNT: u32 = 1 << 29;
@@ -271,9 +273,10 @@ fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell:
     let told = Head { kind: Kind::Open, source, marks: 0 };
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let generation = field(inode.at, off!(inode__i_generation)).unwrap_or(0);
+    let generation = field::<u32>(inode.at, off!(inode__i_generation)).unwrap_or(0);
     let filled = filled(ring);
-    let touch = touch(kind, inode, generation, flags, filled);
+    let which = u64::from(inode.dev) | u64::from(generation) << 32;
+    let touch = touch((kind, flags & ACCESS), inode.ino, which, filled);
     // The kinds of a file's body have one share.
     let adding = Adding { kind: Kind::Open, len: size_of::<Room>() as u32, process: None, touch };
     if !share::may(adding, limit.place, filled) {

@@ -17,13 +17,13 @@ use spoor_wire::{Fault, Kind, Open, Source};
 use super::open::backing;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
 use crate::file::is_regular;
 use crate::gate::{marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
 use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
-use crate::share::{Adding, Touch};
+use crate::share::{self, Adding};
 use crate::sieve;
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, started};
@@ -182,22 +182,27 @@ fn try_read<R: Read>(file: u64, how: u32, source: Source) -> Result<(), Unreadab
     }
     let _ = READS.insert(reading, 1u32, 0);
     let mode = R::get::<u32>(file, off!(file__f_mode))?;
-    emit((R::number(file), inode.at, mode), reading, rule, flags, source);
+    if !emit((R::number(file), inode.at, mode), reading, rule, flags, source) {
+        // The next one is told, if there is room then.
+        let _ = READS.remove(reading);
+    }
     Ok(())
 }
 
-/// No path: userspace knows the file from its opening. Walking it would be most of what these programs do.
+/// Whether there was room. No path: userspace knows the file from its opening. Walking it would be most of what these programs
+/// do.
 #[inline(always)]
-fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u32, source: Source) {
+fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u32, source: Source) -> bool {
     let told = Head { kind: Kind::Read, source, marks };
     let seq = number(Kind::Read);
     let (ring, limit) = ring(Kind::Read.lane());
     let len = size_of::<Sample<Open>>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::Read, len, process: None, touch: Touch::Any }) {
-        return dropped(Kind::Read);
-    }
-    let Some(mut entry) = ring.reserve::<Sample<Open>>(0) else {
-        return dropped(Kind::Read);
+    let filled = filled(ring);
+    let adding = Adding { kind: Kind::Read, len, process: None, touch: filled.first() };
+    let room = if share::may(adding, limit.place, filled) { ring.reserve::<Sample<Open>>(0) } else { None };
+    let Some(mut entry) = room else {
+        dropped(Kind::Read);
+        return false;
     };
     let sample = entry.as_mut_ptr();
     // SAFETY: the reservation is a whole sample; each part is written before it is submitted.
@@ -220,4 +225,5 @@ fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u
     // SAFETY: a span is one word.
     unsafe { clear::<1>((&raw mut body.path).cast()) };
     entry.submit(wake_flags(ring, limit, Wake::Now));
+    true
 }

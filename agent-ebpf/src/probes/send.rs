@@ -184,11 +184,15 @@ fn tell(
     // The oldest makes room, so that there is always some.
     let _ = SENT_TO.insert(key, 1, 0);
     let Connect { daddr, family, protocol, .. } = to;
-    by_current(
+    let told = by_current(
         Head { kind: Kind::Send, source, marks },
         Wake::Now,
         Send { daddr, family, dport, protocol, errno, pad: 0 },
     );
+    if !told {
+        // The next one is, if there is room then.
+        let _ = SENT_TO.remove(key);
+    }
     Ok(())
 }
 

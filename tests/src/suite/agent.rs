@@ -84,17 +84,24 @@ pub(super) fn second_instance(place: &Place) -> Result<()> {
 }
 
 /// More openings of one credential than a ring holds, while nobody reads: what is not told is repetitions, counted exactly, and a
-/// gap says so. Another credential that is opened once among them is told.
+/// gap says so. Another credential that is opened once among them is told, and so is one that is read by an inherited descriptor.
 pub(super) fn flood(place: &Place) -> Result<()> {
     const OPENINGS: usize = 3_000;
     let directory = place.directory("flood")?;
     home(&directory, 1)?;
     let mut agent = Agent::start(place, "flood", "")?;
-    let (secret, rare) = (path(&directory, ".pgpass"), path(&directory, ".aws/credentials"));
+    let other = directory.join("other");
+    home(&other, 1)?;
+    let secret = path(&directory, ".pgpass");
+    let (rare, lent) = (path(&other, ".pgpass"), path(&other, ".aws/credentials"));
+    let program = path(&directory, "noisy");
+    place.program(Path::new(&program))?;
     let flood = ["open", &secret].repeat(OPENINGS);
+    let begin = ["inherit", &lent, &program, "["];
+    let steps = [&begin[..], &flood, &["open", &rare], &flood, &["read-fd", "{fd}", "]"]].concat();
     let pid = Pid::from_raw(i32::try_from(agent.pid())?);
     kill(pid, Signal::SIGSTOP)?;
-    let flooded = act_well(place, &[&flood[..], &["open", &rare], &flood].concat());
+    let flooded = act_well(place, &steps);
     kill(pid, Signal::SIGCONT)?;
     flooded?;
     let kind_is = |r: &Value, kind: &str| text(r, "type") == "gap" && text(r, "kind") == kind;
@@ -102,7 +109,9 @@ pub(super) fn flood(place: &Place) -> Result<()> {
     ensure!(at(&gap, "chains").as_array().is_some_and(|chains| !chains.is_empty()), "whose gap? {gap}");
     let (status, records) = agent.stop()?;
     ensure!(status.success(), "the agent ended with {status}");
-    one(&records.all.iter().collect::<Vec<_>>(), "secret.open", |r| text(r, "file.path") == rare)?;
+    let all: Vec<&Value> = records.all.iter().collect();
+    one(&all, "secret.open", |r| text(r, "file.path") == rare)?;
+    one(&all, "secret.read", |r| text(r, "file.path") == lent)?;
     let last = last_heartbeat(&records.all).context("no last heartbeat")?;
     let count = |name: &str| at(last, &format!("counters.{name}")).as_u64().unwrap_or(u64::MAX);
     let (produced, read, dropped, repeated) = (
