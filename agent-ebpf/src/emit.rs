@@ -45,8 +45,8 @@ const BEGUN: u64 = 3;
 pub struct Waking {
     /// So many waiting bytes wake it in any case.
     limit: u64,
-    /// Which ring: where in [`WOKEN`], and whose share.
-    pub place: u32,
+    /// Which ring: where in [`WOKEN`], and of which a share is.
+    place: u32,
 }
 
 /// Nanoseconds of `CLOCK_BOOTTIME`.
@@ -101,10 +101,10 @@ pub fn filled(ring: &RingBuf) -> Filled {
     Filled { read: ask(ring, READ), begun: ask(ring, BEGUN) }
 }
 
-/// Whether somebody may still add a sample to a ring, however full that is: his share may be used up.
+/// Whether somebody may still add a sample to a ring that is filled so far, however full that is: his share may be used up.
 #[inline(always)]
-pub fn may_add(ring: &RingBuf, waking: Waking, adding: Adding) -> bool {
-    share::may(adding, waking.place, filled(ring))
+pub fn may_add(filled: Filled, waking: Waking, adding: Adding) -> bool {
+    share::may(adding, waking.place, filled)
 }
 
 #[inline(always)]
@@ -145,8 +145,8 @@ pub fn by_current<B: Copy + 'static>(told: Head, wake: Wake, body: B) -> bool {
 pub fn if_there_is_room<B: Copy + 'static>(told: Head, (wake, touch): (Wake, Touch), body: B) -> bool {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let adding = Adding { kind: told.kind, len: size_of::<Sample<B>>() as u32, process: None, touch };
-    if !may_add(ring, limit, adding) {
+    let adding = Adding { touch, ..Adding::of(told.kind, size_of::<Sample<B>>() as u32) };
+    if !may_add(filled(ring), limit, adding) {
         refused(told.kind, touch == Touch::Again);
         return false;
     }
@@ -170,13 +170,8 @@ pub fn if_there_is_room<B: Copy + 'static>(told: Head, (wake, touch): (Wake, Tou
 pub fn about<B: Copy + 'static>(told: Head, process: (u32, u64), wake: Wake, body: B) {
     let seq = number(told.kind);
     let (ring, limit) = ring(told.kind.lane());
-    let adding = Adding {
-        kind: told.kind,
-        len: size_of::<Sample<B>>() as u32,
-        process: Some(process),
-        touch: Touch::Any,
-    };
-    if !may_add(ring, limit, adding) {
+    let adding = Adding { process: Some(process), ..Adding::of(told.kind, size_of::<Sample<B>>() as u32) };
+    if !may_add(filled(ring), limit, adding) {
         return dropped(told.kind);
     }
     let Some(mut entry) = ring.reserve::<Sample<B>>(0) else {

@@ -51,8 +51,8 @@ pub struct Doing {
     pub way: u64,
 }
 
-/// As far as a ring was filled when that was told, where rings fill. An LRU: what it pushes out is told once more. More than
-/// fit into the ring.
+/// As far as a ring was filled when that was told, where rings fill. An LRU: what it pushes out is told once more. More
+/// openings than fit into the ring.
 #[map]
 pub static DONE: LruHashMap<Doing, u64> = LruHashMap::with_max_entries(2_048, 0);
 

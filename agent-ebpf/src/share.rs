@@ -73,6 +73,14 @@ pub struct Adding {
     pub touch: Touch,
 }
 
+impl Adding {
+    /// Something that the current process does.
+    #[inline(always)]
+    pub fn of(kind: Kind, len: u32) -> Self {
+        Adding { kind, len, process: None, touch: Touch::Any }
+    }
+}
+
 /// Whether it may, where a ring was filled that far.
 #[inline(always)]
 pub fn may(adding: Adding, place: u32, filled: Filled) -> bool {

@@ -1,13 +1,11 @@
 //! Whether something is told already, by a sample that waits to be read: then a ring that fills need not have it again, and what
 //! was not told yet goes before it (docs/adr/0043).
 
-use aya_ebpf::cty::c_void;
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use spoor_wire::Kind;
 
 use crate::maps::{DONE, Doing};
-use crate::read::off;
+use crate::read::{kernel_bytes, off};
 use crate::share::{Filled, Touch};
 use crate::task::current;
 
@@ -37,8 +35,8 @@ extern "C" fn spoor_touch(what: u64, which: u64, way: u64, read: u64, begun: u64
     let mut doing = Doing { pid_tgid: bpf_get_current_pid_tgid(), mm: 0, what, which, way };
     let memory = current().wrapping_add(u64::from(off!(task__mm)));
     // Straight to its place: whoever calls this has used most of the stack already. Where it cannot be read it is 0.
-    // SAFETY: a field of a local value, and its size; the helper checks the address.
-    unsafe { bpf_probe_read_kernel((&raw mut doing.mm).cast(), 8, memory as *const c_void) };
+    // SAFETY: a field of a local value, and its size.
+    let _ = unsafe { kernel_bytes((&raw mut doing.mm).cast(), 8, memory) };
     let doing: &Doing = &doing;
     // SAFETY: a number, copied at once.
     let told = unsafe { DONE.get(doing) }.copied();

@@ -11,13 +11,13 @@ use spoor_wire::{Exec, Fault, Header, Kind, Source, Span};
 
 use crate::again::Twins;
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::maps::{SCRATCH, SCRATCH_LEN, Scratch};
 use crate::matcher::inode;
 use crate::names::{Out, cgroup, path};
 use crate::read::{Plain, Read, Unreadable, kernel_str, masked, off, user_bytes};
-use crate::share::{Adding, Touch};
+use crate::share::Adding;
 use crate::task;
 
 const TAIL: u32 = size_of::<Sample<Exec>>() as u32;
@@ -153,7 +153,7 @@ fn send(scratch: *mut Scratch, len: u32) {
     let (ring, limit) = ring(Kind::Exec.lane());
     let flags = wake_flags(ring, limit, Wake::Later);
     let len = masked::<MASK>(len);
-    if !may_add(ring, limit, Adding { kind: Kind::Exec, len, process: None, touch: Touch::Any }) {
+    if !may_add(filled(ring), limit, Adding::of(Kind::Exec, len)) {
         return dropped(Kind::Exec);
     }
     // SAFETY: less than the scratch's length, all of which is initialised memory of a map.

@@ -15,11 +15,11 @@ use spoor_wire::{ExecFailed, Fault, Kind, Source, Span};
 use super::returns::{begins, ends};
 use crate::again::Twins;
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::gate::{marks, muted, watched};
 use crate::maps::ENTRIES;
 use crate::read::{Unreadable, field, masked, user_str};
-use crate::share::{Adding, Touch};
+use crate::share::Adding;
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, is_kthread};
 
@@ -101,7 +101,7 @@ fn emit(name: u64, errno: u32, marked: u32, pid_tgid: u64, source: Source) {
     let seq = number(Kind::ExecFailed);
     let (ring, limit) = ring(Kind::ExecFailed.lane());
     let len = size_of::<Room>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::ExecFailed, len, process: None, touch: Touch::Any }) {
+    if !may_add(filled(ring), limit, Adding::of(Kind::ExecFailed, len)) {
         return dropped(Kind::ExecFailed);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {

@@ -17,10 +17,10 @@ use spoor_wire::{Fault, Identity, Ids, Kind, Source};
 use super::connect;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, head, may_add, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::gate::{current_tgid, marks, muted};
 use crate::read::{Unreadable, field, off};
-use crate::share::{Adding, Touch};
+use crate::share::Adding;
 use crate::syscall::syscall;
 use crate::task;
 
@@ -176,7 +176,7 @@ fn emit(told: Head, from: (u64, u64, Part), to: (u64, u64, Part)) {
     let seq = number(Kind::Identity);
     let (ring, limit) = ring(Kind::Identity.lane());
     let len = size_of::<Sample<Identity>>() as u32;
-    if !may_add(ring, limit, Adding { kind: Kind::Identity, len, process: None, touch: Touch::Any }) {
+    if !may_add(filled(ring), limit, Adding::of(Kind::Identity, len)) {
         return dropped(Kind::Identity);
     }
     let Some(mut entry) = ring.reserve::<Sample<Identity>>(0) else {

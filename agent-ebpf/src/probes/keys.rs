@@ -23,11 +23,11 @@ use spoor_wire::{Fault, Key, Kind, Source, Span};
 use super::returns::{begins, ends};
 use crate::again::Twins;
 use crate::count::{dropped, fault, number, refused};
-use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::gate::{add_marks, marks, muted, watched};
 use crate::maps::{ENTRIES, READS, RULE_NAME, Reading};
 use crate::read::{Unreadable, clear, field, kernel_str, masked, off, some};
-use crate::share::{self, Adding, Touch};
+use crate::share::{Adding, Touch};
 use crate::syscall::{Syscall, syscall};
 use crate::task::{self, started};
 use crate::touch::touch;
@@ -312,7 +312,7 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     let len = size_of::<Room>() as u32;
     let filled = filled(ring);
     let touch = touch((Kind::Key, how), serial.into(), 0, filled);
-    if !share::may(Adding { kind: Kind::Key, len, process: None, touch }, limit.place, filled) {
+    if !may_add(filled, limit, Adding { touch, ..Adding::of(Kind::Key, len) }) {
         return refused(Kind::Key, touch == Touch::Again);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {

@@ -21,14 +21,14 @@ use spoor_wire::{Fault, Kind, Lane, Open, Source, Span};
 use super::memory;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number, refused};
-use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::file::{FMODE_READ, FMODE_WRITE, PROC_SUPER_MAGIC, is_regular};
 use crate::gate::{add_marks, current_tgid, marks, muted, watched};
 use crate::maps::KNOWN;
 use crate::matcher::{self, Hit, Inode, find_sifted};
 use crate::names::{Out, path_of, place_of};
 use crate::read::{Guarded, Plain, Read, Unreadable, field, off};
-use crate::share::{self, Adding, Touch};
+use crate::share::{Adding, Touch};
 use crate::sieve::{self, Sifted};
 use crate::syscall::file_of;
 use crate::task::{self, started};
@@ -278,8 +278,8 @@ fn submit(place: (u64, u64), file: &matcher::Told, hit: &Hit, marked: u32, tell:
     let which = u64::from(inode.dev) | u64::from(generation) << 32;
     let touch = touch((kind, flags & ACCESS), inode.ino, which, filled);
     // The kinds of a file's body have one share.
-    let adding = Adding { kind: Kind::Open, len: size_of::<Room>() as u32, process: None, touch };
-    if !share::may(adding, limit.place, filled) {
+    let adding = Adding { touch, ..Adding::of(Kind::Open, size_of::<Room>() as u32) };
+    if !may_add(filled, limit, adding) {
         return refused(kind, touch == Touch::Again);
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {

@@ -17,13 +17,13 @@ use spoor_wire::{Fault, Kind, Open, Source};
 use super::open::backing;
 use crate::again::{Twins, twins};
 use crate::count::{dropped, fault, number};
-use crate::emit::{Head, Sample, Wake, filled, head, ring, wake_flags};
+use crate::emit::{Head, Sample, Wake, filled, head, may_add, ring, wake_flags};
 use crate::file::is_regular;
 use crate::gate::{marks_of_number, muted, watched};
 use crate::maps::{KNOWN, READS, Reading};
 use crate::matcher;
 use crate::read::{Guarded, Plain, Read, Unreadable, clear, field, off, user};
-use crate::share::{self, Adding};
+use crate::share::Adding;
 use crate::sieve;
 use crate::syscall::{Syscall, file_of, syscall};
 use crate::task::{self, started};
@@ -198,8 +198,8 @@ fn emit((file, at, mode): (u64, u64, u32), reading: Reading, rule: u32, marks: u
     let (ring, limit) = ring(Kind::Read.lane());
     let len = size_of::<Sample<Open>>() as u32;
     let filled = filled(ring);
-    let adding = Adding { kind: Kind::Read, len, process: None, touch: filled.first() };
-    let room = if share::may(adding, limit.place, filled) { ring.reserve::<Sample<Open>>(0) } else { None };
+    let adding = Adding { touch: filled.first(), ..Adding::of(Kind::Read, len) };
+    let room = if may_add(filled, limit, adding) { ring.reserve::<Sample<Open>>(0) } else { None };
     let Some(mut entry) = room else {
         dropped(Kind::Read);
         return false;
