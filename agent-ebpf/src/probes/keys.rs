@@ -128,13 +128,17 @@ fn try_returned(regs: u64, ret: i64, call: Syscall, source: Source) -> Result<()
     let key = key_of(task, serial)?;
     let marked = marks(tgid);
     let Some(rule) = rule(key, marked)? else { return Ok(()) };
-    if how == KEY_READ && is_told(tgid, serial) {
+    let once = how == KEY_READ;
+    if once && is_told(tgid, serial) {
         return Ok(());
     }
     if add_marks(tgid, started(), MARK_HOLDS).is_err() {
         fault(source, Fault::MarkFull);
     }
-    emit(key, (serial, how, rule), marked, source);
+    if !emit(key, (serial, how, rule), marked, source) && once {
+        // The next one is told, if there is room then.
+        let _ = READS.remove(reading(tgid, serial));
+    }
     Ok(())
 }
 
@@ -158,9 +162,7 @@ fn called(regs: u64, ret: i64, call: Syscall) -> Result<(u32, u32), Unreadable> 
 /// Whether this process has been told to have read that key.
 #[inline(always)]
 fn is_told(tgid: u32, serial: u32) -> bool {
-    let tick = (started() / MARK_TICK_NS) as u32;
-    let ino = u64::from(serial);
-    let reading = Reading { ino, dev: NO_DEVICE, generation: 0, tgid, tick, how: KEY_READ, pad: 0 };
+    let reading = reading(tgid, serial);
     // SAFETY: a number, and only whether it is there.
     #[cfg(not(feature = "without-told-once"))]
     if unsafe { READS.get(reading) }.is_some() {
@@ -168,6 +170,13 @@ fn is_told(tgid: u32, serial: u32) -> bool {
     }
     let _ = READS.insert(reading, 1u32, 0);
     false
+}
+
+/// That the current process reads a key.
+#[inline(always)]
+fn reading(tgid: u32, serial: u32) -> Reading {
+    let tick = (started() / MARK_TICK_NS) as u32;
+    Reading { ino: serial.into(), dev: NO_DEVICE, generation: 0, tgid, tick, how: KEY_READ, pad: 0 }
 }
 
 /// The key of that number.
@@ -287,25 +296,25 @@ struct Room {
     description: [u8; KEY_DESCRIPTION_MAX as usize],
 }
 
+/// Whether there was room.
 #[inline(always)]
-fn emit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) {
+fn emit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) -> bool {
     let (of, by) = (u64::from(serial) | u64::from(how) << 32, u64::from(rule) | u64::from(marked) << 32);
-    spoor_emit_key(key, of, by, source as u64);
+    spoor_emit_key(key, of, by, source as u64) != 0
 }
 
-/// Emits the sample: `of` is number and how, `by` rule and marks, the second of each in the upper half. The answer is of no
-/// use; verifiers demand that there is one.
+/// Emits the sample: `of` is number and how, `by` rule and marks, the second of each in the upper half. 0 where there was
+/// no room.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn spoor_emit_key(key: u64, of: u64, by: u64, source: u64) -> u64 {
     // SAFETY: `emit` made it of a source.
     let source = unsafe { core::mem::transmute::<u8, Source>(source as u8) };
-    submit(key, (of as u32, (of >> 32) as u32, by as u32), (by >> 32) as u32, source);
-    0
+    submit(key, (of as u32, (of >> 32) as u32, by as u32), (by >> 32) as u32, source).into()
 }
 
 #[inline(always)]
-fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) {
+fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: Source) -> bool {
     let told = Head { kind: Kind::Key, source, marks: marked };
     let seq = number(Kind::Key);
     let (ring, limit) = ring(Kind::Key.lane());
@@ -313,10 +322,12 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     let filled = filled(ring);
     let touch = touch((Kind::Key, how), serial.into(), 0, filled);
     if !may_add(filled, limit, Adding { touch, ..Adding::of(Kind::Key, len) }) {
-        return refused(Kind::Key, touch == Touch::Again);
+        refused(Kind::Key, touch == Touch::Again);
+        return false;
     }
     let Some(mut entry) = ring.reserve::<Room>(0) else {
-        return dropped(Kind::Key);
+        dropped(Kind::Key);
+        return false;
     };
     let room = entry.as_mut_ptr();
     let type_at = field::<u64>(key, off!(key__type)).unwrap_or(0);
@@ -344,6 +355,7 @@ fn submit(key: u64, (serial, how, rule): (u32, u32, u32), marked: u32, source: S
     body.kind = Span { offset: TAIL, len: kind_len as u16, flags: kind_flags };
     body.description = Span { offset: TAIL + KEY_TYPE_MAX, len: len as u16, flags };
     entry.submit(wake_flags(ring, limit, Wake::Now));
+    true
 }
 
 /// Copies a text; gives its length and what is wrong with it.
