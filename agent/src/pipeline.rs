@@ -390,6 +390,7 @@ impl<D: Describe, H: Host> Stages<D, H> {
         let now = self.machine.counts();
         let before = std::mem::replace(&mut self.counted, now);
         self.ledger.actions_chained.add(now.chained - before.chained);
+        self.ledger.actions_together.add(now.together - before.together);
         self.ledger.actions_unchained.add(now.unchained - before.unchained);
         self.ledger.actions_folded.add(now.folded - before.folded);
         self.ledger.state_evicted.add(now.evicted - before.evicted);

@@ -34,6 +34,8 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Nameless {
     pub(super) told: Arc<Acted>,
+    /// It is told together with others.
+    pub(super) waited: bool,
     pub(super) here: Here,
     pub(super) endpoint: Option<Arc<Credential>>,
     pub(super) heard: Vec<Arc<str>>,
@@ -43,8 +45,8 @@ pub(super) struct Nameless {
 impl Nameless {
     /// As it was when its outcome became known, to tell more of it.
     fn asked(self) -> Asked {
-        let Self { told, here, endpoint, heard, digest } = self;
-        let Acted { chain, run: run_id, action, credentials, link, attempt, judged, request } =
+        let Self { told, waited: _, here, endpoint, heard, digest } = self;
+        let Acted { chain, run: run_id, action, credentials, link, attempt, judged, request, together: _ } =
             Arc::unwrap_or_clone(told);
         let linked = Linked { attempt, request, link, credentials, handed_out: false, judged };
         Asked { action, linked, here, run: here.run, run_id, chain, endpoint, heard, digest }
@@ -116,10 +118,13 @@ impl Connections {
         self.nameless.insert(id, (sample, Box::new(nameless)));
     }
 
-    /// Takes one whose client has said a name.
-    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<Asked> {
+    /// Takes one whose client has said a name, and tells whether it is told together with others.
+    pub(super) fn spoke(&mut self, sample: SampleId) -> Option<(Asked, bool)> {
         let id = self.nameless_numbers.remove(&sample)?;
-        self.nameless.remove(&id).map(|(_, nameless)| nameless.asked())
+        self.nameless.remove(&id).map(|(_, nameless)| {
+            let waited = nameless.waited;
+            (nameless.asked(), waited)
+        })
     }
 
     /// When the one waiting for longest was asked for.

@@ -12,6 +12,7 @@ mod naming;
 mod quiet;
 mod recording;
 mod secrets;
+mod telling;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,6 +28,7 @@ use super::connections::Connections;
 use super::ids::Ids;
 use super::run::{Open, Run};
 use super::serving::Unit;
+use super::together::{ALONE, Moments};
 use super::{ChainId, CloseReason, GapKind, Note};
 use crate::action::ActionDeed;
 use crate::actor::{RunKey, Standing};
@@ -49,6 +51,9 @@ pub struct Limits {
     pub max_open: usize,
     /// Most connections waiting for their outcome, and most remembered after they were reported without one.
     pub max_pending: usize,
+    /// How many connections that nothing tells apart a process may have told by themselves within a moment; the others are
+    /// told together.
+    pub alone: u32,
 }
 
 impl Default for Limits {
@@ -59,6 +64,7 @@ impl Default for Limits {
             max_actions: 10_000,
             max_open: 4096,
             max_pending: 8192,
+            alone: ALONE,
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct Observed<'a> {
 pub struct Counts {
     /// Actions that became part of a chain.
     pub chained: u64,
+    /// Of these, how many have no record of their own: others are told with them in one.
+    pub together: u64,
     /// Actions outside of any chain.
     pub unchained: u64,
     /// Actions beyond the bound of their chain.
@@ -128,6 +136,8 @@ pub struct Machine {
     /// Those of them whose chain is about no credential: where there are too many, they end first.
     bare: BTreeSet<(u64, u64)>,
     connections: Connections,
+    /// What is done again and again within a moment.
+    moments: Moments,
     jobs: Jobs,
     commands: OfPrograms<Option<Command>>,
     /// Units without a process, each since when, the oldest first.
@@ -166,6 +176,7 @@ impl Machine {
             closed: VecDeque::new(),
             awaited: BTreeMap::new(),
             connections: Connections::default(),
+            moments: Moments::new(limits.alone),
             jobs: Jobs::default(),
             commands: OfPrograms::default(),
             counts: Counts::default(),

@@ -10,6 +10,7 @@ mod machine;
 mod reaching;
 mod run;
 mod serving;
+mod together;
 mod weigh;
 
 use std::fmt;
@@ -135,6 +136,28 @@ pub struct Acted {
     pub judged: Option<Judged>,
     /// The accepted connection it was done for, where that can be seen.
     pub request: Option<ActionId>,
+    /// Those it stands for, where there are several that nothing tells apart; it is the last of them.
+    pub together: Option<Box<Together>>,
+}
+
+impl Acted {
+    /// How many actions it stands for.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        let several = self.together.as_ref().map(|together| together.ids.len());
+        several.map_or(1, |count| u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
+/// Actions that are told in one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Together {
+    /// When the first of them was, ns of `CLOCK_BOOTTIME`.
+    pub since_ns: u64,
+    /// All of them, in order.
+    pub ids: Vec<ActionId>,
+    /// Of connections, the port of each one's client, in the same order, where it is known.
+    pub ports: Vec<u16>,
 }
 
 /// A chain ends.
@@ -191,7 +214,7 @@ impl CloseReason {
 /// What a chain held.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// Actions recorded.
+    /// Actions recorded, those that are told together one by one.
     pub actions: u64,
     /// Actions beyond the bound of a chain: counted, not recorded.
     pub folded: u64,

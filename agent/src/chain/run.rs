@@ -65,6 +65,8 @@ pub(super) struct Open {
     pub(super) summary: Summary,
     /// Connections without an outcome.
     pub(super) pending: u64,
+    /// Records of actions.
+    pub(super) records: u64,
 }
 
 /// What a process of a run came by.

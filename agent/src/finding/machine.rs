@@ -170,7 +170,7 @@ impl Findings {
                 facts: draft.facts.clone(),
                 first_ns: now_ns,
                 last_ns: now_ns,
-                count: 1,
+                count: acted.count(),
                 folded: 0,
             };
             finding.id = open::id(&finding);

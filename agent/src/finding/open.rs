@@ -158,7 +158,7 @@ impl Table {
 impl Finding {
     /// The same was noticed again.
     fn goes_on(&mut self, now: &Finding) {
-        self.count += 1;
+        self.count = self.count.saturating_add(now.count);
         self.time_ns = now.time_ns;
         self.last_ns = self.last_ns.max(now.last_ns);
         (self.chain, self.run) = (now.chain, now.run);

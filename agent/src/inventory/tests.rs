@@ -96,6 +96,7 @@ fn acts(at_s: u64, who: &str, held: &[&Arc<Credential>], deed: ActionDeed) -> No
         attempt: None,
         judged: None,
         request: None,
+        together: None,
     }))
 }
 

@@ -55,6 +55,7 @@ impl<D: Describe, H: Host> Desk<D, H> {
             max_actions: scales.max_actions,
             max_open: scales.max_open,
             max_pending: scales.max_pending,
+            ..chain::Limits::default()
         };
         let stages = Stages::new(
             Table::new(lineage::Limits { processes_max: scales.processes_max }, header.boot_id),

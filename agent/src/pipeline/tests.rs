@@ -11,6 +11,7 @@ mod measure;
 mod people;
 mod purposes;
 mod roads;
+mod together;
 mod twins;
 mod units;
 mod week;
@@ -798,7 +799,7 @@ mod any {
                         );
                         let chain = chains.get_mut(&acted.chain).unwrap();
                         prop_assert!(chain.0 || late);
-                        chain.1 += u64::from(chain.0);
+                        chain.1 += if chain.0 { acted.count() } else { 0 };
                     }
                     Note::Closed(closed) => {
                         let chain = chains.get_mut(&closed.chain).unwrap();

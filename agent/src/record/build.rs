@@ -280,6 +280,8 @@ impl Builder {
             errno: None,
             took_ms: None,
             completes: None,
+            count: acted.together.as_ref().map(|_| acted.count()),
+            since: acted.together.as_ref().map(|together| self.time(together.since_ns)),
             host: self.host_part.clone(),
             chain: &chain,
             run: acted.run.to_string(),
@@ -304,10 +306,14 @@ impl Builder {
             seen_by: action.seen_by.name(),
         };
         self.deed(action, &mut shape);
+        if let (Some(source), Some(together)) = (&mut shape.source, &acted.together) {
+            source.ports = &together.ports;
+        }
         let body = bytes(&shape);
         self.latest = Some((action.id, seq));
         if is_named_later(&action.deed) {
-            self.seqs.insert(action.id, seq);
+            let several = acted.together.iter().flat_map(|together| &together.ids);
+            several.chain([&action.id]).for_each(|id| self.seqs.insert(*id, seq));
         }
         record(seq, time_ns, RecordType::Action, Some(chain), body)
     }

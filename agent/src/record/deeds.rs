@@ -67,7 +67,7 @@ impl Builder {
                 shape.took_ms = took_ns.map(milliseconds);
                 shape.completes = completes.and_then(|id| self.seqs.get(&id).copied());
                 shape.destination = Some(destination(*to, name.as_ref()));
-                shape.source = from.map(|(ip, port)| SourceShape { ip, port });
+                shape.source = from.map(|(ip, port)| SourceShape { ip, port, ports: &[] });
             }
             ActionDeed::Send { to, name, outcome } => {
                 shape.action = "send";
@@ -78,7 +78,7 @@ impl Builder {
                 shape.action = "accept";
                 let own = Endpoint::Inet { ip: at.0, port: at.1, transport: *transport };
                 shape.destination = Some(destination(own, None));
-                shape.source = Some(SourceShape { ip: from.0, port: from.1 });
+                shape.source = Some(SourceShape { ip: from.0, port: from.1, ports: &[] });
             }
         }
     }

@@ -254,9 +254,11 @@ pub(super) struct IdsShape {
 }
 
 #[derive(Serialize)]
-pub(super) struct SourceShape {
+pub(super) struct SourceShape<'a> {
     pub(super) ip: IpAddr,
     pub(super) port: u16,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(super) ports: &'a [u16],
 }
 
 #[derive(Serialize)]
@@ -309,6 +311,10 @@ pub(super) struct ActionShape<'a> {
     pub(super) took_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) completes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) count: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) since: Option<String>,
     pub(super) host: Part,
     pub(super) chain: &'a str,
     pub(super) run: String,
@@ -337,7 +343,7 @@ pub(super) struct ActionShape<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) destination: Option<DestinationShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) source: Option<SourceShape>,
+    pub(super) source: Option<SourceShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<LinkShape<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -122,6 +122,8 @@ ledger! {
     hellos_unread,
     /// Actions that became part of a chain.
     actions_chained,
+    /// Of these, how many have no record of their own: they are told in one with others like them.
+    actions_together,
     /// Actions that belong to no chain, and left no record.
     actions_unchained,
     /// Actions beyond the bound of their chain: counted in its summary only.

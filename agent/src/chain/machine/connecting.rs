@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::naming::towards;
+use super::telling::Recorded;
 use super::{Machine, Observed, Subject};
 use crate::action::{ActionDeed, ConnectOutcome};
 use crate::chain::connections::{Answered, Asked, Nameless};
@@ -121,8 +122,10 @@ impl Machine {
         let nameable =
             matches!(&asked.action.deed, ActionDeed::Connect { outcome: ConnectOutcome::Established, .. });
         let Asked { action, linked, here, endpoint, heard, digest, .. } = *asked;
-        if let Some(told) = self.record(run, action, linked, out).filter(|_| nameable) {
-            let nameless = Nameless { told, here, endpoint, heard, digest };
+        if let Some(Recorded { told, waits: waited }) =
+            self.record(run, action, linked, out).filter(|_| nameable)
+        {
+            let nameless = Nameless { told, waited, here, endpoint, heard, digest };
             self.connections.established(of, nameless, self.limits.max_pending);
         }
         self.settled(run, time_ns, out);
@@ -172,6 +175,7 @@ impl Machine {
         if let Some(chain) = self.chain_mut(asked.run).filter(|chain| chain.id == asked.chain) {
             chain.sum(&asked.action);
             chain.summary.actions += 1;
+            chain.records += 1;
         }
         self.counts.chained += 1;
         out.push(Note::Acted(Arc::new(Acted {
@@ -183,6 +187,7 @@ impl Machine {
             attempt: asked.linked.attempt,
             judged: asked.linked.judged,
             request: asked.linked.request,
+            together: None,
         })));
     }
 

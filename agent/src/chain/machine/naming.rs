@@ -53,19 +53,22 @@ impl Machine {
         (time_ns, seen_by): (u64, Source),
         out: &mut Vec<Note>,
     ) {
-        let Some(mut asked) = self.connections.spoke(of) else {
+        let Some((mut asked, waited)) = self.connections.spoke(of) else {
             return;
         };
         let first = asked.action.id;
-        let ActionDeed::Connect { to, name: known, completes, .. } = &mut asked.action.deed else {
+        let ActionDeed::Connect { to, name: known, .. } = &asked.action.deed else {
             return;
         };
-        if known.as_ref() == Some(name) {
+        let to = *to;
+        if known.as_ref() == Some(name) || (waited && self.is_called(&asked, to, name)) {
             return;
         }
+        let ActionDeed::Connect { name: known, completes, .. } = &mut asked.action.deed else {
+            return;
+        };
         *known = Some(name.clone());
         *completes = Some(first);
-        let to = *to;
         // Still as of the time at which it was asked for.
         self.judge_again(&mut asked);
         asked.action.time_ns = time_ns;
@@ -77,8 +80,19 @@ impl Machine {
             chain.named(to, name);
             chain.fan_out(to, asked.linked.link.as_ref());
         }
+        if waited {
+            self.tell_waiting(asked.run, out);
+        }
         self.answered_late(asked, out);
     }
+
+    /// Whether its chain has a destination under that name already.
+    fn is_called(&self, asked: &Asked, to: Endpoint, name: &Named) -> bool {
+        let chain = self.runs.get(&asked.run).and_then(|run| run.chain.as_ref());
+        let known = chain.filter(|chain| chain.id == asked.chain).map(|chain| &chain.summary.destinations);
+        known.into_iter().flatten().any(|known| known.to == to && known.name.as_ref() == Some(name))
+    }
+
     /// The link anew, where a credential the process held at the connection names the name that is known now.
     fn named_by(&self, asked: &Asked, to: Endpoint, name: &Named) -> Option<Linked> {
         let member = self.members.get(&asked.action.process.key.into())?;

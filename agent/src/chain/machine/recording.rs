@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::awaited::knows_more;
 use super::losing::Over;
+use super::telling::Recorded;
 use super::{Limits, Machine, Subject, unseen};
 use crate::action::{Action, ActionDeed, ActionId};
 use crate::chain::attempts::Job;
@@ -101,6 +102,7 @@ impl Machine {
             actor: Arc::clone(&opened.actor),
             summary: Summary::default(),
             pending: 0,
+            records: 0,
         };
         chain.summary.gaps = gaps;
         run.chain = Some(Box::new(chain));
@@ -276,7 +278,7 @@ impl Machine {
         }
     }
 
-    /// Puts an action into the open chain of its run. Tells what was recorded, which is nothing beyond a chain's bound for
+    /// Puts an action into the open chain of its run. Says what was recorded, which is nothing beyond a chain's bound for
     /// actions of its kind: there it is only counted.
     pub(super) fn record(
         &mut self,
@@ -284,7 +286,7 @@ impl Machine {
         action: Action,
         linked: Linked,
         out: &mut Vec<Note>,
-    ) -> Option<Arc<Acted>> {
+    ) -> Option<Recorded> {
         let most = self.limits.most(&action.deed, linked.handed_out);
         let run = self.runs.get_mut(&number)?;
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
@@ -310,7 +312,7 @@ impl Machine {
             self.bare.remove(&(chain.stands_ns, number));
         }
         chain.judged(linked.judged.as_ref(), None);
-        if chain.summary.actions >= most {
+        if chain.records >= most {
             chain.summary.folded += 1;
             self.counts.folded += 1;
             return None;
@@ -326,12 +328,16 @@ impl Machine {
             attempt: linked.attempt,
             judged: linked.judged,
             request: linked.request,
+            together: None,
         });
-        out.push(Note::Acted(Arc::clone(&told)));
+        let waits = !linked.handed_out && self.waits(number, &told, out);
+        if !waits {
+            self.tell(number, Arc::clone(&told), out);
+        }
         if let Some((actor, process, time_ns)) = acted {
             self.await_names(number, &actor, &process, time_ns);
         }
-        Some(told)
+        Some(Recorded { told, waits })
     }
 
     pub(super) fn close(&mut self, number: u64, reason: CloseReason, time_ns: u64, out: &mut Vec<Note>) {
@@ -340,6 +346,7 @@ impl Machine {
         for (sample, asked) in chain.map(|chain| self.connections.take_of(chain)).unwrap_or_default() {
             self.report(sample, asked, out);
         }
+        self.tell_last(number, out);
         let Some(run) = self.runs.get_mut(&number) else {
             return;
         };

@@ -12,6 +12,8 @@ enum Due {
     Empty,
     /// The chain of that run ends.
     Quiet(u64),
+    /// The moment that is to end first ends.
+    Moment,
 }
 
 impl Machine {
@@ -27,6 +29,7 @@ impl Machine {
                 }
                 Due::Empty => self.oldest_empty_is_over(at, out),
                 Due::Quiet(run) => self.close(run, CloseReason::Quiet, at, out),
+                Due::Moment => self.moment_ends(out),
             }
         }
     }
@@ -40,7 +43,8 @@ impl Machine {
         let due = |(since, _): &(u64, u64)| since.saturating_add(self.limits.quiet_ns) <= self.now_ns;
         let first = if first.as_ref().is_some_and(due) { self.quietest() } else { None };
         let quiet = first.map(|(since, run)| (since, self.limits.quiet_ns, Due::Quiet(run)));
-        let all = [unanswered, empty, quiet].into_iter().flatten();
+        let moment = self.moments.first_end_ns().map(|at| (at, 0, Due::Moment));
+        let all = [unanswered, empty, quiet, moment].into_iter().flatten();
         all.map(|(since, after, due)| (since.saturating_add(after), due)).min_by_key(|(at, _)| *at)
     }
 }

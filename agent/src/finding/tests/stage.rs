@@ -155,6 +155,7 @@ pub(in crate::finding) fn acts(
         attempt: None,
         judged: None,
         request: None,
+        together: None,
     }
 }
 

@@ -40,7 +40,10 @@ impl Played {
                     actor.user
                 )
             }
-            Note::Acted(acted) => format!("{} {}", name(&names, acted.chain), told(acted)),
+            Note::Acted(acted) => {
+                let together = acted.together.as_ref().map(|_| format!(" x{}", acted.count()));
+                format!("{} {}{}", name(&names, acted.chain), told(acted), together.unwrap_or_default())
+            }
             Note::Completed(completed) => {
                 let actor = &completed.actor;
                 format!("{} completed {} {}", name(&names, completed.chain), actor.id, actor.origin)

@@ -236,7 +236,7 @@ fn an_unheard_hello_changes_nothing() {
 }
 
 /// The first that a TLS client says, to a server of this name.
-fn hello(name: &str) -> Vec<u8> {
+pub(super) fn hello(name: &str) -> Vec<u8> {
     let with_len = |bytes: &[u8]| {
         let len = u16::try_from(bytes.len()).unwrap().to_be_bytes();
         [&len[..], bytes].concat()

@@ -190,6 +190,7 @@ impl Night {
             attempt: None,
             judged: None,
             request: None,
+            together: None,
         })));
         id
     }
