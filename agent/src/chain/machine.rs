@@ -45,8 +45,10 @@ pub struct Limits {
     pub quiet_ns: u64,
     /// A connection without an outcome for so long is reported without one.
     pub pending_ns: u64,
-    /// Most actions recorded of one chain; half as many again of what gives way last.
+    /// Most records of actions of one chain; half as many again of what gives way last.
     pub max_actions: u64,
+    /// A chain that has as many ends when it was open for so long; the next action opens another.
+    pub full_ns: u64,
     /// Most chains open at once.
     pub max_open: usize,
     /// Most connections waiting for their outcome, and most remembered after they were reported without one.
@@ -62,6 +64,7 @@ impl Default for Limits {
             quiet_ns: 300_000_000_000,
             pending_ns: 3_000_000_000,
             max_actions: 10_000,
+            full_ns: 3_600_000_000_000,
             max_open: 4096,
             max_pending: 8192,
             alone: ALONE,
@@ -138,6 +141,8 @@ pub struct Machine {
     connections: Connections,
     /// What is done again and again within a moment.
     moments: Moments,
+    /// Chains that have as many records as they may have, by when they end.
+    full: BTreeSet<(u64, u64)>,
     jobs: Jobs,
     commands: OfPrograms<Option<Command>>,
     /// Units without a process, each since when, the oldest first.
@@ -177,6 +182,7 @@ impl Machine {
             awaited: BTreeMap::new(),
             connections: Connections::default(),
             moments: Moments::new(limits.alone),
+            full: BTreeSet::new(),
             jobs: Jobs::default(),
             commands: OfPrograms::default(),
             counts: Counts::default(),

@@ -192,6 +192,8 @@ pub enum CloseReason {
     RunEnded,
     /// Nothing happened for so long that what comes next is another episode.
     Quiet,
+    /// It had as many records as a chain may have, and was open for so long that what comes next is told in another.
+    Full,
     /// Too many chains were open; this was the one untouched for longest.
     Evicted,
     /// The agent stops.
@@ -205,6 +207,7 @@ impl CloseReason {
         match self {
             CloseReason::RunEnded => "run-ended",
             CloseReason::Quiet => "quiet",
+            CloseReason::Full => "full",
             CloseReason::Evicted => "evicted",
             CloseReason::AgentStopped => "agent-stopped",
         }

@@ -67,6 +67,8 @@ pub(super) struct Open {
     pub(super) pending: u64,
     /// Records of actions.
     pub(super) records: u64,
+    /// When it ends, where it has as many as it may have.
+    pub(super) full_ns: Option<u64>,
 }
 
 /// What a process of a run came by.
@@ -218,6 +220,14 @@ impl Open {
         } else {
             self.gap(GapKind::StateFull);
         }
+    }
+
+    /// Whether it is the first time that it reaches for a destination.
+    pub(super) fn is_first(&self, deed: &ActionDeed) -> bool {
+        let (ActionDeed::Connect { to, .. } | ActionDeed::Send { to, .. }) = deed else {
+            return false;
+        };
+        self.summary.destinations.iter().any(|known| known.to == *to && known.attempts == 1)
     }
 
     /// A connection was asked for, or something sent, after these credentials.

@@ -20,7 +20,7 @@ pub(super) const ALONE: u32 = 4;
 const TOGETHER_MAX: usize = 1_024;
 /// Most kinds of one process, and most processes, that are looked after at a time: beyond, each action is told by itself.
 const KINDS_MAX: usize = 32;
-const MOMENTS_MAX: usize = 4_096;
+pub(super) const MOMENTS_MAX: usize = 8_192;
 
 /// A process of a run.
 type Who = (u64, Slot);
@@ -80,7 +80,8 @@ impl Moments {
     pub(super) fn offer(&mut self, run: u64, acted: &Arc<Acted>, now_ns: u64) -> Offered {
         let who = (run, Slot::from(acted.action.process.key));
         if !self.open.contains_key(&who) {
-            if self.open.len() >= MOMENTS_MAX {
+            // Those that are over are in it, too, until they would end.
+            if self.ends.len() >= MOMENTS_MAX {
                 return Offered::Alone;
             }
             self.begun += 1;
@@ -109,6 +110,12 @@ impl Moments {
         waits.last = Arc::clone(acted);
         waits.told.add(acted);
         if waits.told.ids.len() < TOGETHER_MAX { Offered::Waits } else { Offered::Full }
+    }
+
+    /// How many there are, those that are over with them.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.ends.len().max(self.open.len())
     }
 
     /// Takes what waits of a process, in the order of what was done last.

@@ -2,6 +2,7 @@
 
 use super::Machine;
 use super::membership::EMPTY_MAX;
+use crate::chain::together::MOMENTS_MAX;
 
 impl Machine {
     /// Each of its collections: how many are in it, and how many there may be.
@@ -18,6 +19,8 @@ impl Machine {
             ("closed chains", self.closed.len(), 1_024),
             ("connections", self.connections.len(), pending),
             ("jobs", self.jobs.len(), 4_096),
+            ("moments", self.moments.len(), MOMENTS_MAX),
+            ("full chains", self.full.len(), self.limits.max_open),
         ]
     }
 }

@@ -19,12 +19,13 @@ use crate::lineage::{Process, Table};
 const CLOSED_MAX: usize = 1_024;
 
 impl Limits {
-    /// How many actions a chain may have before one of this kind is only counted. Connections are what a run makes
-    /// thousands of, so they give way first; who ran what gives way after them, and last what tells of credentials:
-    /// `handed_out` is a connection that brought one.
-    fn most(&self, deed: &ActionDeed, handed_out: bool) -> u64 {
+    /// How many records a chain may have before an action of this kind is only counted. Connections are what a run makes
+    /// thousands of, so they give way first; who ran what, and where it goes for the `first` time, give way after them,
+    /// and last what tells of credentials: `handed_out` is a connection that brought one.
+    fn most(&self, deed: &ActionDeed, first: bool, handed_out: bool) -> u64 {
         let beyond = match deed {
             ActionDeed::Connect { .. } if handed_out => self.max_actions / 2,
+            ActionDeed::Connect { .. } | ActionDeed::Send { .. } if first => self.max_actions / 4,
             ActionDeed::Connect { .. } | ActionDeed::Send { .. } | ActionDeed::Accept { .. } => 0,
             ActionDeed::Exec { environment } if !environment.is_empty() => self.max_actions / 2,
             ActionDeed::Exec { .. } | ActionDeed::ExecFailed { .. } | ActionDeed::Exit(_) => {
@@ -103,6 +104,7 @@ impl Machine {
             summary: Summary::default(),
             pending: 0,
             records: 0,
+            full_ns: None,
         };
         chain.summary.gaps = gaps;
         run.chain = Some(Box::new(chain));
@@ -287,11 +289,11 @@ impl Machine {
         linked: Linked,
         out: &mut Vec<Note>,
     ) -> Option<Recorded> {
-        let most = self.limits.most(&action.deed, linked.handed_out);
         let run = self.runs.get_mut(&number)?;
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
             return None;
         };
+        let most = self.limits.most(&action.deed, chain.is_first(&action.deed), linked.handed_out);
         if knows_more(&action.actor, &chain.actor) {
             chain.actor = Arc::clone(&action.actor);
             out.push(Note::Completed(Box::new(Completed {
@@ -314,6 +316,11 @@ impl Machine {
         chain.judged(linked.judged.as_ref(), None);
         if chain.records >= most {
             chain.summary.folded += 1;
+            if chain.full_ns.is_none() {
+                let ends_ns = chain.since_ns.saturating_add(self.limits.full_ns).max(self.now_ns);
+                chain.full_ns = Some(ends_ns);
+                self.full.insert((ends_ns, number));
+            }
             self.counts.folded += 1;
             return None;
         }
@@ -361,6 +368,7 @@ impl Machine {
         self.closed.push_back(Over { time_ns, chain: chain.id, root: Arc::clone(&begun.root) });
         self.touched.remove(&(chain.stands_ns, number));
         self.bare.remove(&(chain.stands_ns, number));
+        chain.full_ns.map(|ends_ns| self.full.remove(&(ends_ns, number)));
         let ended = run.ended_ns.is_some();
         out.push(Note::Closed(Box::new(Closed {
             chain: chain.id,

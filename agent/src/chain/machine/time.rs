@@ -14,6 +14,8 @@ enum Due {
     Quiet(u64),
     /// The moment that is to end first ends.
     Moment,
+    /// The chain of that run has as many records as it may have, and ends.
+    Full(u64),
 }
 
 impl Machine {
@@ -30,6 +32,7 @@ impl Machine {
                 Due::Empty => self.oldest_empty_is_over(at, out),
                 Due::Quiet(run) => self.close(run, CloseReason::Quiet, at, out),
                 Due::Moment => self.moment_ends(out),
+                Due::Full(run) => self.close(run, CloseReason::Full, at, out),
             }
         }
     }
@@ -44,7 +47,8 @@ impl Machine {
         let first = if first.as_ref().is_some_and(due) { self.quietest() } else { None };
         let quiet = first.map(|(since, run)| (since, self.limits.quiet_ns, Due::Quiet(run)));
         let moment = self.moments.first_end_ns().map(|at| (at, 0, Due::Moment));
-        let all = [unanswered, empty, quiet, moment].into_iter().flatten();
+        let full = self.full.first().map(|(at, run)| (*at, 0, Due::Full(*run)));
+        let all = [unanswered, empty, quiet, moment, full].into_iter().flatten();
         all.map(|(since, after, due)| (since.saturating_add(after), due)).min_by_key(|(at, _)| *at)
     }
 }

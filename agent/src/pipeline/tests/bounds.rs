@@ -3,8 +3,10 @@
 use super::{AWS, PGPASS};
 use crate::chain::Limits;
 use crate::event::{Deed, IdentityChange, Ids, ProcessKey};
-use crate::pipeline::scenario::{BACKUP, Scenario, text};
+use crate::pipeline::scenario::{BACKUP, SECOND, Scenario, text};
 use spoor_wire::Source;
+
+const HOUR: u64 = 3_600 * SECOND;
 
 #[test]
 fn chains_are_bounded() {
@@ -58,7 +60,8 @@ fn connecting(connections: u16) -> Vec<String> {
     story.open(child, PGPASS);
     story.exit(child, 0);
     story.exit(job, 0);
-    let played = story.play_with(Limits { max_actions: 8, ..Limits::default() }, 100);
+    let limits = Limits { max_actions: 8, alone: u32::MAX, ..Limits::default() };
+    let played = story.play_with(limits, 100);
     played.lines().into_iter().filter(|line| !line.contains("connect")).collect()
 }
 
@@ -85,6 +88,56 @@ fn connections_give_way_first_and_credentials_last() {
     let many = connecting(500);
     assert_eq!(told(&many), [all[0], all[1], all[3], all[4]]);
     assert_eq!(many.last().unwrap(), "A closed run-ended 12+496");
+}
+
+/// Connects to a port so often, each told by itself.
+fn crowd(story: &mut Scenario, job: ProcessKey, port: u16, times: usize) {
+    for _ in 0..times {
+        let asked = story.connect(job, "10.0.0.1", port);
+        story.end(asked, Ok(()));
+    }
+}
+
+#[test]
+fn where_it_goes_for_the_first_time_is_told_beyond_the_bound() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    crowd(&mut story, job, 80, 50);
+    for port in 81..90 {
+        crowd(&mut story, job, port, 2);
+    }
+    let limits = Limits { max_actions: 8, alone: u32::MAX, ..Limits::default() };
+    let lines = story.play_with(limits, 100).lines();
+    let told = |port| lines.iter().filter(|line| line.contains(&format!(":{port} "))).count();
+    assert_eq!((80..90).map(told).collect::<Vec<_>>(), [8, 1, 1, 0, 0, 0, 0, 0, 0, 0], "a quarter more");
+}
+
+#[test]
+fn a_full_chain_ends_after_an_hour_and_the_next_goes_on() {
+    let limits = Limits { max_actions: 8, alone: u32::MAX, quiet_ns: 7 * HOUR, ..Limits::default() };
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    let tells = |story: &Scenario| story.play_with(limits, 100).lines().split_off(1);
+    let connects = |chain: char, times| vec![format!("{chain} 200 connect 10.0.0.1:80 established"); times];
+    crowd(&mut story, job, 80, 20);
+    story.wait(HOUR - SECOND);
+    crowd(&mut story, job, 80, 1);
+    assert_eq!(tells(&story), connects('A', 8), "not yet");
+    story.wait(SECOND);
+    crowd(&mut story, job, 80, 2);
+    // This one is full when it is old already.
+    story.wait(2 * HOUR);
+    crowd(&mut story, job, 80, 7);
+    story.exit(job, 0);
+    let expected = [
+        connects('A', 8),
+        vec!["A closed full 8+13".to_owned(), "B opened user:backup:/usr/bin/job init backup after A".to_owned()],
+        connects('B', 8),
+        vec!["B closed full 8+1".to_owned()],
+    ];
+    assert_eq!(tells(&story), expected.concat());
+    let counted = story.play_with(limits, 100).counter("actions_folded");
+    assert_eq!(counted, 14);
 }
 
 /// Three jobs under a bound of two chains; of the first two, these open a credential. The chains that are closed for
