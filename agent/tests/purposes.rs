@@ -35,6 +35,7 @@ fn goes(actor: &str, exe: &str, to: SightedAt, hours: i64) -> Sighting {
         own: matches!(to, SightedAt::Nowhere),
         to,
         wall_ns: NIGHT + hours * HOUR,
+        times: 1,
         chain: format!("01CHAIN{}", hours / 24),
     }
 }

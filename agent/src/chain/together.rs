@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Acted, FAIR, Link, STRONG, Together};
-use crate::action::{ActionDeed, ConnectOutcome};
+use crate::action::{ActionDeed, ActionId, ConnectOutcome};
 use crate::credential::Credential;
 use crate::event::{Facts, SendOutcome};
 use crate::lineage::Slot;
@@ -56,6 +56,7 @@ struct Kind {
 /// Those that wait to be told.
 #[derive(Debug)]
 struct Waits {
+    before: Option<Arc<Acted>>,
     last: Arc<Acted>,
     told: Together,
 }
@@ -103,11 +104,17 @@ impl Moments {
             return Offered::Alone;
         }
         self.waiting.insert(who);
-        let waits = kind.waits.get_or_insert_with(|| Waits {
-            last: Arc::clone(acted),
-            told: Together { since_ns: acted.action.time_ns, ..Together::default() },
-        });
-        waits.last = Arc::clone(acted);
+        let waits = match &mut kind.waits {
+            Some(waits) => {
+                waits.before = Some(std::mem::replace(&mut waits.last, Arc::clone(acted)));
+                waits
+            }
+            None => kind.waits.insert(Waits {
+                before: None,
+                last: Arc::clone(acted),
+                told: Together { since_ns: acted.action.time_ns, ..Together::default() },
+            }),
+        };
         waits.told.add(acted);
         if waits.told.ids.len() < TOGETHER_MAX { Offered::Waits } else { Offered::Full }
     }
@@ -120,21 +127,26 @@ impl Moments {
 
     /// Takes what waits of a process, in the order of what was done last.
     pub(super) fn take(&mut self, who: Who) -> Vec<Acted> {
+        self.take_but(who, None)
+    }
+
+    /// Takes what waits of all processes of a run. `named` is told by itself where it is the last of those it waits with: something
+    /// else hangs on it.
+    pub(super) fn take_of(&mut self, run: u64, named: Option<ActionId>) -> Vec<Acted> {
+        let all: Vec<Who> = self.waiting.range(of_run(run)).copied().collect();
+        all.into_iter().flat_map(|who| self.take_but(who, named)).collect()
+    }
+
+    fn take_but(&mut self, who: Who, named: Option<ActionId>) -> Vec<Acted> {
         if !self.waiting.remove(&who) {
             return Vec::new();
         }
-        self.open.get_mut(&who).map(Moment::take).unwrap_or_default()
-    }
-
-    /// Takes what waits of all processes of a run.
-    pub(super) fn take_of(&mut self, run: u64) -> Vec<Acted> {
-        let all: Vec<Who> = self.waiting.range(of_run(run)).copied().collect();
-        all.into_iter().flat_map(|who| self.take(who)).collect()
+        self.open.get_mut(&who).map(|moment| moment.take(named)).unwrap_or_default()
     }
 
     /// Takes what waits of a run, whose chain is over: what comes then is of another.
     pub(super) fn end_of(&mut self, run: u64) -> Vec<Acted> {
-        let waited = self.take_of(run);
+        let waited = self.take_of(run, None);
         let all: Vec<Who> = self.open.range(of_run(run)).map(|(who, _)| *who).collect();
         for who in all {
             self.open.remove(&who);
@@ -168,47 +180,69 @@ fn of_run(run: u64) -> std::ops::RangeInclusive<Who> {
 }
 
 impl Moment {
-    fn take(&mut self) -> Vec<Acted> {
+    fn take(&mut self, named: Option<ActionId>) -> Vec<Acted> {
         let waited = self.kinds.iter_mut().filter_map(|kind| kind.waits.take());
-        let mut waited: Vec<Acted> = waited.map(Waits::told).collect();
+        let mut waited: Vec<Acted> = waited.flat_map(|waits| waits.told(named)).collect();
         waited.sort_unstable_by_key(|acted| acted.action.id);
         waited
     }
 }
 
 impl Waits {
-    /// The last of them, which stands for all. One alone is told as if it had not waited.
-    fn told(self) -> Acted {
-        let mut acted = Arc::unwrap_or_clone(self.last);
-        acted.together = (self.told.ids.len() > 1).then(|| Box::new(self.told));
-        acted
+    /// The last of them, which stands for all; or for itself, where it is named, and the one before it for the others. One alone
+    /// is told as if it had not waited.
+    fn told(mut self, named: Option<ActionId>) -> impl Iterator<Item = Acted> {
+        let mut others = None;
+        if named == Some(self.last.action.id)
+            && let Some(before) = self.before.take()
+        {
+            let mut told = std::mem::take(&mut self.told);
+            told.ids.pop();
+            if port_of(&self.last).is_some() {
+                told.ports.pop();
+            }
+            others = Some(told.in_one(before));
+        }
+        others.into_iter().chain([self.told.in_one(self.last)])
     }
 }
 
 impl Together {
     fn add(&mut self, acted: &Acted) {
         self.ids.push(acted.action.id);
-        let port = match &acted.action.deed {
-            ActionDeed::Connect { from, .. } => from.map(|(_, port)| port),
-            ActionDeed::Accept { from, .. } => Some(from.1),
-            _ => None,
-        };
-        self.ports.extend(port);
+        self.ports.extend(port_of(acted));
+    }
+
+    fn in_one(self, last: Arc<Acted>) -> Acted {
+        let mut acted = Arc::unwrap_or_clone(last);
+        acted.together = (self.ids.len() > 1).then(|| Box::new(self));
+        acted
+    }
+}
+
+/// The client's port, where there is a client and it is known.
+fn port_of(acted: &Acted) -> Option<u16> {
+    if let ActionDeed::Connect { from, .. } = &acted.action.deed {
+        from.map(|(_, port)| port)
+    } else if let ActionDeed::Accept { from, .. } = &acted.action.deed {
+        Some(from.1)
+    } else {
+        None
     }
 }
 
 /// Whether an action is of those that a busy service does by the thousand, and brings nothing that something else hangs on: what
 /// is of credentials, programs and identities is told at once, and so is what failed or is tried again.
 pub(super) fn may_wait(acted: &Acted) -> bool {
-    acted.attempt.is_none()
-        && match &acted.action.deed {
-            ActionDeed::Connect { outcome, completes, .. } => {
-                *outcome == ConnectOutcome::Established && completes.is_none()
-            }
-            ActionDeed::Send { outcome, .. } => *outcome == SendOutcome::Sent,
-            ActionDeed::Accept { .. } => true,
-            _ => false,
-        }
+    let deed = &acted.action.deed;
+    let waits = if let ActionDeed::Connect { outcome, completes, .. } = deed {
+        *outcome == ConnectOutcome::Established && completes.is_none()
+    } else if let ActionDeed::Send { outcome, .. } = deed {
+        *outcome == SendOutcome::Sent
+    } else {
+        matches!(deed, ActionDeed::Accept { .. })
+    };
+    waits && acted.attempt.is_none()
 }
 
 /// Whether nothing tells two actions apart but when they were, which thread did them, the port of the one who connected, and
@@ -264,9 +298,11 @@ fn deeds_alike(one: &ActionDeed, other: &ActionDeed) -> bool {
 fn links_alike(one: &Link, other: &Link) -> bool {
     let class = |worth: u8| u8::from(worth >= FAIR) + u8::from(worth >= STRONG);
     let each = one.each.len() == other.each.len()
-        && one.each.iter().zip(&other.each).all(|((a, worth), (b, other))| {
-            a == b && class(*worth) == class(*other)
-        });
+        && one
+            .each
+            .iter()
+            .zip(&other.each)
+            .all(|((a, worth), (b, other))| a == b && class(*worth) == class(*other));
     each && one.relation == other.relation
         && one.of == other.of
         && one.basis == other.basis

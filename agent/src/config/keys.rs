@@ -299,9 +299,10 @@ const OTHERS: &[Key] = &[
         "max_actions",
         Type::Count,
         Some("4096"),
-        "Most actions in one chain; what comes then is counted (`summary.folded`) and not recorded: connections and \
-         datagrams beyond this number, executions and exits beyond it and a quarter, credentials and changes of \
-         identity beyond it and a half. From 16 to 1048576.",
+        "Most records of actions in one chain; what comes then is counted (`summary.folded`) and not recorded: \
+         connections and datagrams beyond this number, executions, exits and where it goes for the first time beyond \
+         it and a quarter, credentials and changes of identity beyond it and a half. A chain that is full goes on in \
+         another when it is an hour old. From 16 to 1048576.",
     ),
     key(
         "chain",

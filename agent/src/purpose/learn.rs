@@ -32,6 +32,8 @@ pub struct Sighting {
     pub to: SightedAt,
     /// When, ns since 1970.
     pub wall_ns: i64,
+    /// How often, where one record tells of several.
+    pub times: u64,
     /// In which chain.
     pub chain: String,
 }
@@ -98,6 +100,14 @@ const EACH_MAX: usize = 1_000;
 /// Most chains that are remembered to be counted.
 const CHAINS_MAX: usize = 10_000;
 
+/// When, how often and in which chain something was seen.
+#[derive(Clone, Copy, Debug)]
+struct Once<'a> {
+    wall_ns: i64,
+    times: u64,
+    chain: &'a Arc<str>,
+}
+
 /// How often, when, and in which chains something was seen.
 #[derive(Clone, Debug, Default)]
 struct Evidence {
@@ -109,13 +119,13 @@ struct Evidence {
 }
 
 impl Evidence {
-    fn saw(&mut self, wall_ns: i64, chain: &Arc<str>) {
+    fn saw(&mut self, Once { wall_ns, times, chain }: Once<'_>) {
         self.first_ns = if self.count == 0 { wall_ns } else { self.first_ns.min(wall_ns) };
         if self.count == 0 || wall_ns >= self.last_ns {
             self.last_ns = wall_ns;
             self.last_chain = Some(Arc::clone(chain));
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(times);
         if self.chains.len() < CHAINS_MAX {
             self.chains.insert(Arc::clone(chain));
         }
@@ -126,7 +136,7 @@ impl Evidence {
             *self = other.clone();
             return;
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.first_ns = self.first_ns.min(other.first_ns);
         if other.last_ns > self.last_ns {
             self.last_ns = other.last_ns;
@@ -187,7 +197,8 @@ impl Learner {
 impl Learnt {
     fn saw(&mut self, seen: &Sighting, chain: &Arc<str>) {
         const HOUR_S: i64 = 3_600;
-        self.all.saw(seen.wall_ns, chain);
+        let once = Once { wall_ns: seen.wall_ns, times: seen.times, chain };
+        self.all.saw(once);
         let seconds = seen.wall_ns.div_euclid(1_000_000_000);
         self.days.insert(seconds.div_euclid(24 * HOUR_S));
         let hour = usize::try_from(seconds.div_euclid(HOUR_S).rem_euclid(24)).unwrap_or(0);
@@ -196,19 +207,19 @@ impl Learnt {
         let act = seen.act();
         let path = act.program.path().and_then(|path| std::str::from_utf8(path).ok()).and_then(literal);
         match &path {
-            Some(path) => note(&mut self.programs, path, (seen.wall_ns, chain), &mut self.left_out),
+            Some(path) => note(&mut self.programs, path, once, &mut self.left_out),
             None => self.nameless += 1,
         }
         let credentials: Vec<String> =
             seen.credentials.iter().map(|credential| written(credential)).collect();
         for credential in &credentials {
-            note(&mut self.credentials, credential, (seen.wall_ns, chain), &mut self.left_out);
+            note(&mut self.credentials, credential, once, &mut self.left_out);
         }
         let Some(place) = Place::of(act.towards) else {
             return;
         };
         let to = place.to_string();
-        self.left_out += u64::from(!self.destinations.saw(place, seen.wall_ns, chain));
+        self.left_out += u64::from(!self.destinations.saw(place, once));
         for credential in credentials {
             if self.together.len() < EACH_MAX {
                 self.together.insert((credential, path.clone().unwrap_or_default(), to.clone()));
@@ -217,12 +228,12 @@ impl Learnt {
     }
 }
 
-fn note(seen: &mut Seen, text: &str, (wall_ns, chain): (i64, &Arc<str>), left_out: &mut u64) {
+fn note(seen: &mut Seen, text: &str, once: Once<'_>, left_out: &mut u64) {
     if !seen.contains_key(text) && seen.len() >= EACH_MAX {
         *left_out += 1;
         return;
     }
-    seen.entry(text.to_owned()).or_default().saw(wall_ns, chain);
+    seen.entry(text.to_owned()).or_default().saw(once);
 }
 
 /// A credential as the pattern for it: its path, which stays when the secret is another; else its id.

@@ -46,6 +46,7 @@ impl Told {
                 said: None,
             }),
             wall_ns: NIGHT + self.hours * HOUR,
+            times: 1,
             chain: "C".to_owned(),
         }
     }

@@ -311,13 +311,13 @@ pub(super) struct ActionShape<'a> {
     pub(super) took_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) completes: Option<u64>,
+    pub(super) host: Part,
+    pub(super) chain: &'a str,
+    pub(super) run: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since: Option<String>,
-    pub(super) host: Part,
-    pub(super) chain: &'a str,
-    pub(super) run: String,
     pub(super) actor: Part,
     pub(super) process: Part,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod agent;
 mod alarm;
+mod busy;
 mod census;
 mod keyless;
 mod night;
@@ -10,6 +11,7 @@ mod purposes;
 mod renewal;
 
 pub(crate) use alarm::alarm;
+pub(crate) use busy::busy;
 pub(crate) use census::{NARROW, census, forgotten};
 pub(crate) use keyless::keyless;
 pub(crate) use nights::{backup, edges, roads};
@@ -62,6 +64,7 @@ pub(crate) fn goldens() -> Vec<(&'static str, Vec<Record>)> {
         ("findings", alarm(false)),
         ("keyless", records(&keyless())),
         ("renewal", records(&renewal())),
+        ("busy", records(&busy())),
         ("agent", agent::agent()),
         (
             "purposes",

@@ -98,6 +98,12 @@ impl<T: Tree> View<T> {
         self.at(path)?.whole()
     }
 
+    /// How many actions it tells of: several where nothing tells them apart, else one.
+    #[must_use]
+    pub fn times(&self) -> u64 {
+        if self.kind() == "action" { self.number("count").unwrap_or(1).max(1) } else { 1 }
+    }
+
     /// Credentials that the process of an action came by or had: of a writing without what it wrote, which stands first.
     #[must_use]
     pub fn held(&self) -> &[T] {

@@ -111,14 +111,14 @@ impl Chain {
         let mut found: Vec<(String, u64, u64)> = Vec::new();
         for view in self.records.iter().filter(|view| view.text("action") == Some("connect")) {
             let to = view.at("destination").map(words::address).unwrap_or_default();
-            let attempt = u64::from(view.at("completes").is_none());
-            let established = u64::from(view.text("outcome") == Some("established"));
+            let attempts = if view.at("completes").is_none() { view.times() } else { 0 };
+            let established = if view.text("outcome") == Some("established") { view.times() } else { 0 };
             match found.iter_mut().find(|(address, _, _)| *address == to) {
-                Some((_, attempts, successes)) => {
-                    *attempts += attempt;
-                    *successes += established;
+                Some((_, all, successes)) => {
+                    *all = all.saturating_add(attempts);
+                    *successes = successes.saturating_add(established);
                 }
-                None => found.push((to, attempt, established)),
+                None => found.push((to, attempts, established)),
             }
         }
         found
@@ -133,14 +133,21 @@ impl Chain {
             let names = names.filter_map(Value::as_str).map(str::to_owned).collect();
             return Some((VERDICTS.map(count), names));
         }
-        // An action that another completes counts once.
-        let mut last: BTreeMap<u64, &str> = BTreeMap::new();
+        // An action that another completes counts once; of several that are told together, the others stay.
+        let mut last: BTreeMap<u64, (&str, u64)> = BTreeMap::new();
         let mut names: Vec<String> = Vec::new();
         for view in &self.records {
             let Some(verdict) = view.text("purpose.verdict") else {
                 continue;
             };
-            last.insert(view.number("completes").unwrap_or(view.seq()), verdict);
+            let completed = view.number("completes");
+            match completed.and_then(|seq| last.get_mut(&seq)) {
+                Some((_, times)) if *times > 1 => {
+                    *times -= 1;
+                    last.insert(view.seq(), (verdict, 1));
+                }
+                _ => drop(last.insert(completed.unwrap_or(view.seq()), (verdict, view.times()))),
+            }
             if let Some(name) = view.text("purpose.name")
                 && !names.iter().any(|known| known == name)
             {
@@ -148,7 +155,8 @@ impl Chain {
             }
         }
         let count = |verdict: &str| {
-            u64::try_from(last.values().filter(|other| **other == verdict).count()).unwrap_or(u64::MAX)
+            let of = last.values().filter(|(other, _)| *other == verdict);
+            of.fold(0_u64, |sum, (_, times)| sum.saturating_add(*times))
         };
         (!last.is_empty()).then(|| (VERDICTS.map(count), names))
     }

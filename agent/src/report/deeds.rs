@@ -48,6 +48,10 @@ pub(super) fn deed(view: &View, brief: bool) -> Line {
         }
         _ => line,
     };
+    let line = match view.number("count") {
+        Some(count) => line.put(Paint::Strong, &format!("  {count} times")),
+        None => line,
+    };
     match attempt(view).filter(|_| action != "exec") {
         Some(attempt) => line.put(Paint::Doubt, &format!("  {attempt}")),
         None => line,

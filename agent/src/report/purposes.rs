@@ -129,6 +129,7 @@ fn sighting(view: &View, heard: &mut Heard) -> Option<Sighting> {
         own,
         to,
         wall_ns: view.time_ns(),
+        times: view.times(),
         chain: text("chain").unwrap_or_default(),
     })
 }
@@ -208,15 +209,15 @@ impl Said {
             return;
         };
         let counts = self.actors.entry(sighting.actor.clone()).or_default();
-        let mut count = |verdict: Verdict, by: fn(u64) -> u64| {
+        let mut count = |verdict: Verdict, by: &dyn Fn(u64) -> u64| {
             counts.iter_mut().skip(number(verdict)).take(1).for_each(|count| *count = by(*count));
         };
-        // What another record completes counts once, with its last verdict.
-        let before = view.number("completes").and_then(|seq| self.verdicts.remove(&seq));
+        // What another record completes counts once, with its last verdict; of several that are told together each may be.
+        let before = view.number("completes").and_then(|seq| self.verdicts.get(&seq).copied());
         if let Some(before) = before {
-            count(before, |count| count.saturating_sub(1));
+            count(before, &|count| count.saturating_sub(1));
         }
-        count(judged.verdict, |count| count + 1);
+        count(judged.verdict, &|count| count.saturating_add(view.times()));
         if view.text("action") == Some("connect") {
             remember(&mut self.verdicts, view.seq(), judged.verdict);
         }
@@ -242,7 +243,7 @@ impl Said {
             return;
         }
         let times = self.kinds.entry(kind).or_default();
-        times.count += 1;
+        times.count = times.count.saturating_add(view.times());
         times.last_ns = view.time_ns();
         times.last_chain.clone_from(&sighting.chain);
     }

@@ -36,6 +36,7 @@ pub(super) const NAMES: &[Name] = &[
     name("reason", "reason", "reason"),
     name("errno", "cn1", "spoorErrno"),
     name("chain", "cs3", "spoorChain"),
+    name("count", "cnt", "spoorCount"),
     name("actor.id", "cs4", "accountName"),
     name("actor.origin", "cs5", "spoorOrigin"),
     name("actor.user", "suser", "usrName"),

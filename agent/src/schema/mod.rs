@@ -90,6 +90,11 @@ fn message(record: &impl Fields) -> String {
         line.push(' ');
         line.push_str(outcome);
     }
+    if let (Some(count), Some("action")) = (record.number_at(field!("count")), record.text_at(field!("type")))
+    {
+        // Writing to a String does not fail.
+        let _ = write!(line, " {count} times");
+    }
     line
 }
 

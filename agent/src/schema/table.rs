@@ -147,7 +147,7 @@ pub(crate) const TABLE: &[Row] = &[
     row("attempt", REST, REST, REST),
     row("actions", REST, REST, REST),
     row("actors", REST, REST, REST),
-    row("count", REST, REST, REST),
+    row("count", At(&["count"]), REST, REST),
     row("credentials", REST, REST, REST),
     row("destinations", REST, REST, REST),
     row("environment", REST, REST, REST),

@@ -81,7 +81,7 @@ impl Machine {
             chain.fan_out(to, asked.linked.link.as_ref());
         }
         if waited {
-            self.tell_waiting(asked.run, out);
+            self.tell_waiting(asked.run, Some(first), out);
         }
         self.answered_late(asked, out);
     }

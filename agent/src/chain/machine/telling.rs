@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Machine;
+use crate::action::ActionId;
 use crate::chain::together::{Offered, may_wait};
 use crate::chain::{Acted, Note, Relation};
 use crate::lineage::Slot;
@@ -35,9 +36,10 @@ impl Machine {
     /// Tells an action, after what its process did before and still waits. One that hangs on what another process did
     /// comes after that.
     pub(super) fn tell(&mut self, number: u64, acted: Arc<Acted>, out: &mut Vec<Note>) {
-        let link = acted.link.as_ref().map(|link| link.relation);
-        if acted.request.is_some() || link == Some(Relation::OpenedWhileConnected) {
-            self.tell_waiting(number, out);
+        let asked = acted.link.as_ref().filter(|link| link.relation == Relation::OpenedWhileConnected);
+        let named = acted.request.or_else(|| asked?.of.first().copied());
+        if named.is_some() {
+            self.tell_waiting(number, named, out);
         } else {
             let waited = self.moments.take((number, Slot::from(acted.action.process.key)));
             self.tell_all(number, waited, out);
@@ -45,9 +47,9 @@ impl Machine {
         self.told(number, acted, out);
     }
 
-    /// Tells what waits of a run.
-    pub(super) fn tell_waiting(&mut self, number: u64, out: &mut Vec<Note>) {
-        let waited = self.moments.take_of(number);
+    /// Tells what waits of a run, and if it can be what is `named` by itself.
+    pub(super) fn tell_waiting(&mut self, number: u64, named: Option<ActionId>, out: &mut Vec<Note>) {
+        let waited = self.moments.take_of(number, named);
         self.tell_all(number, waited, out);
     }
 

@@ -131,7 +131,10 @@ fn a_full_chain_ends_after_an_hour_and_the_next_goes_on() {
     story.exit(job, 0);
     let expected = [
         connects('A', 8),
-        vec!["A closed full 8+13".to_owned(), "B opened user:backup:/usr/bin/job init backup after A".to_owned()],
+        vec![
+            "A closed full 8+13".to_owned(),
+            "B opened user:backup:/usr/bin/job init backup after A".to_owned(),
+        ],
         connects('B', 8),
         vec!["B closed full 8+1".to_owned()],
     ];

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
-use super::{EACH_MAX, Evidence};
+use super::{EACH_MAX, Evidence, Once};
 use crate::purpose::Towards;
 use crate::purpose::pattern::literal;
 
@@ -97,11 +96,11 @@ struct Ports {
 
 impl Destinations {
     /// Tells whether there was room.
-    pub(super) fn saw(&mut self, place: Place, wall_ns: i64, chain: &Arc<str>) -> bool {
+    pub(super) fn saw(&mut self, place: Place, once: Once<'_>) -> bool {
         if !self.seen.contains_key(&place) && self.seen.len() >= EACH_MAX {
             return false;
         }
-        self.seen.entry(place).or_default().saw(wall_ns, chain);
+        self.seen.entry(place).or_default().saw(once);
         true
     }
 
@@ -184,6 +183,8 @@ fn group(host: &Host) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn lines(seen: &[(&str, u16, Option<&str>)]) -> Vec<(String, Option<String>)> {
@@ -191,7 +192,7 @@ mod tests {
         for (ip, port, name) in seen {
             let heard: Vec<Arc<str>> = name.iter().map(|name| Arc::from(*name)).collect();
             let to = Towards::Inet { ip: ip.parse().unwrap(), port: *port, heard: &heard, said: None };
-            all.saw(Place::of(to).unwrap(), 1, &Arc::from("C"));
+            all.saw(Place::of(to).unwrap(), Once { wall_ns: 1, times: 1, chain: &Arc::from("C") });
         }
         all.lines().into_iter().map(|line| (line.text, line.wider)).collect()
     }

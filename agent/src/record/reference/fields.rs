@@ -10,8 +10,8 @@ mod kinds;
 mod purposes;
 mod summaries;
 
+use self::kinds::{ACCEPT, CLOSED, COMPLETED, CONNECT, COUNTED, CREDENTIALED, EXEC_FAILED, OPENED, SEND};
 pub(super) use self::kinds::{ACTIONS, ALL, CHAINED, COVERAGE, FOUND, IDENTIFIED, LINED, LISTED};
-use self::kinds::{CLOSED, COMPLETED, CONNECT, CREDENTIALED, EXEC_FAILED, OPENED, SEND};
 
 /// A field of a record.
 pub(in crate::record) struct Field {
@@ -137,12 +137,18 @@ const COMMON: &[Field] = &[
         "The chain the record belongs to; of a finding, the latest that shows it. One run of an actor's job, or one episode of a long run.",
     ),
     field("run", "ULID", LINED, "The run. Chains of one run are episodes of it."),
+    field(
+        "count",
+        "number",
+        COUNTED,
+        "Of a finding: how often it was noticed since `first`. Of an action: how many of the same process the record tells of, from `since` to `time`, which nothing tells apart but the time, the thread and the client's port; `time`, `took_ms`, `source.port` and `link.delay_ms` are the last one's. Absent: one.",
+    ),
     field("run_since", "time", &[OPENED], "When the run is known to have begun."),
     field(
         "since",
         "time",
-        &[CLOSED, "gap"],
-        "Of a chain: when it was opened. Of a gap: from when on something may be missing.",
+        &[CONNECT, SEND, ACCEPT, CLOSED, "gap"],
+        "Of a chain: when it was opened. Of a gap: from when on something may be missing. Of actions that are told together (`count`): when the first of them was.",
     ),
     field("after", "ULID", &[OPENED], "The earlier chain of the same run."),
 ];
@@ -279,9 +285,9 @@ const OTHERS: &[Field] = &[
     field("gaps[]", "kind of gap", &[OPENED], "As `kind` of a gap."),
     field(
         "reason",
-        "`run-ended`, `quiet`, `evicted`, `agent-stopped`; a sentence",
+        "`run-ended`, `quiet`, `full`, `evicted`, `agent-stopped`; a sentence",
         &[CLOSED, kinds::FINDING],
-        "Why the chain ends: its last process ended; nothing happened for long; too many were open; the agent stopped. Of a finding, what was found, in one sentence.",
+        "Why the chain ends: its last process ended; nothing happened for long; it had as many records as a chain may have and was open for an hour; too many were open; the agent stopped. Of a finding, what was found, in one sentence.",
     ),
     field(
         "kind",

@@ -210,13 +210,14 @@ impl Builder {
         self.tried.insert(view.seq(), to);
         let good = matches!(view.text("outcome"), Some("established" | "associated" | "sent"));
         let edge = self.edge(program, to, Tie::Tried);
-        edge.count += u64::from(view.at("completes").is_none());
-        edge.good += u64::from(good);
+        let times = view.times();
+        edge.count = edge.count.saturating_add(if view.at("completes").is_none() { times } else { 0 });
+        edge.good = edge.good.saturating_add(if good { times } else { 0 });
         edge.outside |= outside(view);
         for credential in self.after(view, held) {
             let edge = self.edge(credential, to, Tie::After);
             edge.confidence = edge.confidence.max(view.number("link.confidence"));
-            edge.count += 1;
+            edge.count = edge.count.saturating_add(times);
         }
     }
 
@@ -231,7 +232,10 @@ impl Builder {
         let deepest = self.nodes.iter().map(|node| node.column).max().unwrap_or(0);
         let tries = |index: usize| {
             let to = self.edges.iter().filter(|edge| edge.to == index && edge.tie == Tie::Tried);
-            to.fold((0, 0), |(all, good), edge| (all + edge.count.max(edge.good), good + edge.good))
+            let sums = |(all, good): (u64, u64), edge: &Edge| {
+                (all.saturating_add(edge.count.max(edge.good)), good.saturating_add(edge.good))
+            };
+            to.fold((0, 0), sums)
         };
         let credentials = self.nodes.iter().any(|node| node.of == Of::Credential);
         for index in 0..self.nodes.len() {

@@ -169,13 +169,14 @@ impl ChainRow {
             }
             Some("connect" | "send") => {
                 let to = view.at("destination").map(words::address).unwrap_or_default();
-                let tried = u64::from(view.at("completes").is_none());
-                let established = u64::from(matches!(view.text("outcome"), Some("established" | "sent")));
+                let tried = if view.at("completes").is_none() { view.times() } else { 0 };
+                let there = matches!(view.text("outcome"), Some("established" | "sent"));
+                let established = if there { view.times() } else { 0 };
                 let room = self.destinations.len() < EACH_MAX;
                 match self.destinations.iter_mut().find(|(known, _, _)| *known == to) {
                     Some((_, tries, successes)) => {
-                        *tries += tried;
-                        *successes += established;
+                        *tries = tries.saturating_add(tried);
+                        *successes = successes.saturating_add(established);
                     }
                     None if room => {
                         self.destinations.push((to, tried, established));

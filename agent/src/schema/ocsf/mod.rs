@@ -11,7 +11,7 @@ use super::source::Source;
 use super::target::{Out, Target};
 use super::{PRODUCT, base, command_line, id, label, message, severity};
 use crate::config::{OcsfVersion, Severity};
-use crate::record::{Node, Tree as _, View};
+use crate::record::{Node, Tree as _, View, nanoseconds};
 
 /// A class, with an activity of it.
 struct Class {
@@ -118,6 +118,13 @@ fn head<'a>(source: &Source<'a>, class: &Class, version: OcsfVersion, out: &mut 
     out.put(place!("time"), source.view.time_ns().div_euclid(1_000_000));
     out.put_some(place!("metadata.original_time"), source.text(field!("time")));
     out.put(place!("message"), message(source));
+    if let Some(count) = source.number(field!("count")) {
+        out.put(place!("count"), count);
+        if let Some(since) = source.peek_text(field!("since")).and_then(nanoseconds) {
+            out.put(place!("start_time"), since.div_euclid(1_000_000));
+            out.put(place!("end_time"), source.view.time_ns().div_euclid(1_000_000));
+        }
+    }
     out.put(place!("metadata.version"), name_of(version));
     out.put(place!("metadata.product.name"), PRODUCT);
     out.put(place!("metadata.product.vendor_name"), PRODUCT);

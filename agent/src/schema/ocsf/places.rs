@@ -2,7 +2,7 @@
 
 use crate::schema::target::{Places, Spot, Target};
 
-const COUNT: usize = 87;
+const COUNT: usize = 90;
 /// Where OCSF has values, in order.
 pub(super) static PLACES: Places<COUNT> = Places::new([
     "activity_id",
@@ -36,6 +36,7 @@ pub(super) static PLACES: Places<COUNT> = Places::new([
     "connection_info.protocol_name",
     "connection_info.protocol_num",
     "connection_info.protocol_ver_id",
+    "count",
     "device.boot_uid",
     "device.hostname",
     "device.os.kernel_release",
@@ -49,6 +50,7 @@ pub(super) static PLACES: Places<COUNT> = Places::new([
     "dst_endpoint.port",
     "dst_endpoint.uid",
     "duration",
+    "end_time",
     "exit_code",
     "file.name",
     "file.owner.uid",
@@ -86,6 +88,7 @@ pub(super) static PLACES: Places<COUNT> = Places::new([
     "src_endpoint.hostname",
     "src_endpoint.ip",
     "src_endpoint.port",
+    "start_time",
     "status_code",
     "status_detail",
     "status_id",

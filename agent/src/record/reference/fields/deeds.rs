@@ -144,6 +144,13 @@ pub(super) const DEEDS: &[Field] = &[
     field("source.ip", "IP address", &[CONNECT, ACCEPT], "Its address."),
     field("source.port", "number", &[CONNECT, ACCEPT], "Its port."),
     field(
+        "source.ports",
+        "list of numbers",
+        &[CONNECT, ACCEPT],
+        "Of connections that are told together (`count`): the port of each, in their order, at most 1,024; of one whose port is not known, none.",
+    ),
+    field("source.ports[]", "number", &[CONNECT, ACCEPT], "One port."),
+    field(
         "link",
         "object",
         LINKED,

@@ -37,7 +37,6 @@ pub(super) const FINDINGS: &[Field] = &[
         "Records of actions that show it, and of openings that these came after; the latest 16 at most. More stand in the chain.",
     ),
     field("actions[]", "seq", FOUND, "One of them."),
-    field("count", "number", FOUND, "How often it was noticed since `first`."),
     field(
         "folded",
         "number",

@@ -55,6 +55,8 @@ pub(super) const LINKED: &[&str] = &[OPEN, WRITE, READ, EXEC, EXEC_FAILED, EXIT,
 /// What has a file; a connection, where it goes to a unix socket that stands for a credential.
 pub(super) const FILES: &[&str] = &[OPEN, WRITE, RECEIVE, READ, CONNECT];
 pub(super) const NETWORK: &[&str] = &[CONNECT, SEND, ACCEPT];
+/// What may tell of several.
+pub(super) const COUNTED: &[&str] = &[CONNECT, SEND, ACCEPT, FINDING];
 /// What has a list of credentials: actions, findings and the inventory.
 pub(super) const CREDENTIALED: &[&str] = &[
     OPEN,

@@ -5,12 +5,17 @@ use super::{Field, field};
 
 pub(super) const SUMMARIES: &[Field] = &[
     field("summary", "object", &[CLOSED], "What the chain held."),
-    field("summary.actions", "number", &[CLOSED], "Actions recorded."),
+    field(
+        "summary.actions",
+        "number",
+        &[CLOSED],
+        "Actions recorded, those that are told together (`count`) one by one.",
+    ),
     field(
         "summary.folded",
         "number",
         &[CLOSED],
-        "Actions beyond the bounds of a chain (`chain.max_actions`), connections first: counted, not recorded.",
+        "Actions beyond the bounds of a chain (`chain.max_actions`), connections first: counted, not recorded. Where a connection goes that the chain did not reach for before, and what is of credentials, is recorded longer.",
     ),
     field("summary.programs", "number", &[CLOSED], "Programs started."),
     field("summary.processes", "number", &[CLOSED], "Processes that acted."),
