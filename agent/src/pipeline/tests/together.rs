@@ -29,8 +29,10 @@ fn accept(story: &mut Scenario, by: ProcessKey, port: u16) -> SampleId {
 }
 
 fn acts(played: &Played) -> Vec<&Acted> {
-    let acted = |note| if let Note::Acted(acted) = note { Some(acted) } else { None };
-    played.notes.iter().filter_map(acted).map(|acted| &**acted).collect()
+    fn acted(note: &Note) -> Option<&Acted> {
+        if let Note::Acted(acted) = note { Some(acted) } else { None }
+    }
+    played.notes.iter().filter_map(acted).collect()
 }
 
 fn lines(played: &Played) -> Vec<String> {
