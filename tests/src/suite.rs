@@ -24,6 +24,7 @@ mod routes;
 mod scenario;
 mod secrets;
 mod silence;
+mod together;
 mod twins;
 mod uses;
 mod verifier;
@@ -53,7 +54,7 @@ pub const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY";
 pub type Case = fn(&Place) -> Result<()>;
 
 /// All of them, by name.
-pub const CASES: [(&str, Case); 36] = [
+pub const CASES: [(&str, Case); 37] = [
     ("scenario", scenario::scenario),
     ("tiers", agent::tiers),
     ("outcomes", connections::outcomes),
@@ -77,6 +78,7 @@ pub const CASES: [(&str, Case); 36] = [
     ("flood", agent::flood),
     ("ceiling", agent::ceiling),
     ("noisy", noisy::noisy),
+    ("together", together::together),
     ("doctor", agent::doctor),
     ("second-instance", agent::second_instance),
     ("evidence", evidence::evidence),
@@ -99,7 +101,8 @@ pub const ONCE: [&str; 9] =
 
 /// Those of what the agent makes of events, and of its files and words: no kernel has a part in them. They run on this machine
 /// and in one cell.
-pub const ANYWHERE: [&str; 18] = [
+pub const ANYWHERE: [&str; 19] = [
+    "together",
     "uses",
     "own-kind",
     "inventory",

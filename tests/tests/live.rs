@@ -89,6 +89,7 @@ live! {
     flood => "flood",
     ceiling => "ceiling",
     noisy => "noisy",
+    together => "together",
     doctor => "doctor",
     second_instance => "second-instance",
     evidence => "evidence",

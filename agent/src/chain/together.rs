@@ -18,8 +18,9 @@ pub(super) const MOMENT_NS: u64 = 1_000_000_000;
 pub(super) const ALONE: u32 = 4;
 /// Most told in one record.
 const TOGETHER_MAX: usize = 1_024;
-/// Most kinds of one process, and most processes, that are looked after at a time: beyond, each action is told by itself.
+/// Most kinds of one process, of all, and most processes, that are looked after at a time: beyond, each action is told by itself.
 const KINDS_MAX: usize = 32;
+const KINDS_ALL_MAX: usize = 8_192;
 pub(super) const MOMENTS_MAX: usize = 8_192;
 
 /// A process of a run.
@@ -36,6 +37,7 @@ pub(super) struct Moments {
     /// When they end, the first to end first. Of a process that had its moment taken the number differs.
     ends: VecDeque<(u64, u64, Who)>,
     begun: u64,
+    kinds: usize,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,14 @@ pub(super) enum Offered {
 
 impl Moments {
     pub(super) fn new(alone: u32) -> Self {
-        Self { alone, open: BTreeMap::new(), waiting: BTreeSet::new(), ends: VecDeque::new(), begun: 0 }
+        Self {
+            alone,
+            open: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            ends: VecDeque::new(),
+            begun: 0,
+            kinds: 0,
+        }
     }
 
     /// An action that [`may_wait`]; `now_ns` only grows.
@@ -94,7 +103,8 @@ impl Moments {
             return Offered::Alone;
         };
         let Some(kind) = moment.kinds.iter_mut().find(|kind| alike(&kind.like, acted)) else {
-            if moment.kinds.len() < KINDS_MAX {
+            if moment.kinds.len() < KINDS_MAX && self.kinds < KINDS_ALL_MAX {
+                self.kinds += 1;
                 moment.kinds.push(Kind { like: Arc::clone(acted), alone: 1, waits: None });
             }
             return Offered::Alone;
@@ -149,9 +159,15 @@ impl Moments {
         let waited = self.take_of(run, None);
         let all: Vec<Who> = self.open.range(of_run(run)).map(|(who, _)| *who).collect();
         for who in all {
-            self.open.remove(&who);
+            self.over(who);
         }
         waited
+    }
+
+    fn over(&mut self, who: Who) {
+        if let Some(moment) = self.open.remove(&who) {
+            self.kinds -= moment.kinds.len();
+        }
     }
 
     /// When the first moment ends that is not over yet.
@@ -170,7 +186,7 @@ impl Moments {
         self.first_end_ns()?;
         let (_, _, who) = self.ends.pop_front()?;
         let waited = self.take(who);
-        self.open.remove(&who);
+        self.over(who);
         Some((who.0, waited))
     }
 }
