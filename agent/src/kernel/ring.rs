@@ -59,6 +59,18 @@ pub fn boot_ns() -> u64 {
 /// What the reader hands on.
 pub type Feed = Receiver<Vec<Event>>;
 
+/// What wakes the reader, by number: the end, and the rings in their order.
+const STOP: u64 = 0;
+const VITAL: u64 = 1;
+const BULK: u64 = 2;
+
+/// Who is waited for.
+struct Bells {
+    all: Epoll,
+    /// Without those who may wait a little: nobody asks when a connection is told, to the millisecond.
+    urgent: Epoll,
+}
+
 /// Both rings, and the account of what goes through them.
 pub struct Reader {
     rings: [(RingBuf<MapData>, Positions); 2],
@@ -130,26 +142,30 @@ impl Reader {
     /// What the system says where there is no descriptor or thread left.
     pub fn start(self) -> std::io::Result<(ReaderHandle, Feed)> {
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(stop.as_ref(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
-        for ((ring, _), token) in self.rings.iter().zip(1..) {
-            epoll.add(ring.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, token))?;
+        let epoll = || Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC);
+        let bells = Bells { all: epoll()?, urgent: epoll()? };
+        let [vital, bulk] = self.rings.each_ref().map(|(ring, _)| ring.as_fd());
+        let of_ring = |number| EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number);
+        for bell in [&bells.all, &bells.urgent] {
+            bell.add(stop.as_ref(), EpollEvent::new(EpollFlags::EPOLLIN, STOP))?;
+            bell.add(vital, of_ring(VITAL))?;
         }
+        bells.all.add(bulk, of_ring(BULK))?;
         let (sender, feed) = sync_channel(BATCHES);
         let thread = std::thread::Builder::new().name("spoor-reader".into()).spawn(move || {
             // It was made while the agent may still load; reading takes nothing of that.
             if let Err(error) = privileges::give_up() {
                 tracing::warn!("the reader keeps privileges that it does not need: {error}");
             }
-            self.run(&epoll, &sender);
+            self.run(&bells, &sender);
         })?;
         Ok((ReaderHandle { stop, thread }, feed))
     }
 
-    fn run(mut self, epoll: &Epoll, sender: &SyncSender<Vec<Event>>) {
+    fn run(mut self, bells: &Bells, sender: &SyncSender<Vec<Event>>) {
         let mut next_tick = boot_ns();
         loop {
-            let stopping = self.wait(epoll);
+            let stopping = self.wait(bells);
             // A host that makes more than is read keeps this going: time passes all the same, and losses are told.
             while !self.drain() {
                 next_tick = self.tick(next_tick);
@@ -189,7 +205,7 @@ impl Reader {
     }
 
     /// Sleeps until there is something to do. True when it is time to stop.
-    fn wait(&self, epoll: &Epoll) -> bool {
+    fn wait(&self, bells: &Bells) -> bool {
         let due_ns = self.order.due_ns();
         if let Some(due_ns) = due_ns {
             let again_ns = if self.found < FLOOD { self.pace.next_ns() } else { 0 };
@@ -207,12 +223,27 @@ impl Reader {
         let mut events = [EpollEvent::empty(); 3];
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is a short one.
-        let ready = epoll.wait(&mut events, timeout).unwrap_or(0);
+        let ready = bells.all.wait(&mut events, timeout).unwrap_or(0);
+        let mut rung = events.iter().take(ready).map(EpollEvent::data);
+        let mut stopping = rung.clone().any(|bell| bell == STOP);
         if ready > 0 && due_ns.is_none() {
+            if rung.all(|bell| bell == BULK) {
+                stopping |= self.gather(&bells.urgent);
+            }
             // Who woke it may be handed on then, with what waited before him, so that one reading does for both.
             std::thread::sleep(Duration::from_nanos(HOLD_NS));
         }
-        events.iter().take(ready).any(|event| event.data() == 0)
+        stopping
+    }
+
+    /// Lets more come, at the pace, of what may wait, until something comes that may not. True when it is time to stop.
+    fn gather(&self, urgent: &Epoll) -> bool {
+        let again_ns = if self.found < FLOOD { self.pace.next_ns() } else { 0 };
+        let left_ms = again_ns.saturating_sub(boot_ns()).min(PAUSE_NS).div_ceil(1_000_000);
+        let mut events = [EpollEvent::empty(); 2];
+        let timeout = EpollTimeout::try_from(left_ms).unwrap_or(EpollTimeout::ZERO);
+        let ready = if left_ms > 0 { urgent.wait(&mut events, timeout).unwrap_or(0) } else { 0 };
+        events.iter().take(ready).any(|event| event.data() == STOP)
     }
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
