@@ -26,9 +26,10 @@ impl Pace {
         self.used_up_ns.saturating_sub((AT_ONCE - 1).saturating_mul(self.every_ns))
     }
 
-    /// One is done now.
+    /// One is done now. Who did more than he may, because there was no time to wait, owes no more than one for it.
     pub fn done(&mut self, now_ns: u64) {
-        self.used_up_ns = self.used_up_ns.max(now_ns).saturating_add(self.every_ns);
+        let most_ns = now_ns.saturating_add(AT_ONCE.saturating_mul(self.every_ns));
+        self.used_up_ns = self.used_up_ns.max(now_ns).saturating_add(self.every_ns).min(most_ns);
     }
 }
 
@@ -57,6 +58,14 @@ mod tests {
         // A rest gives back as many as it had room for, and no more than at the beginning.
         assert_eq!(times(&mut pace, 1_035, 4), [1_035, 1_035, 1_035, 1_040]);
         assert_eq!(times(&mut pace, 9_000, 5), [9_000, 9_000, 9_000, 9_000, 9_005]);
+    }
+
+    #[test]
+    fn who_did_not_wait_owes_no_more_than_one() {
+        let mut pace = Pace::new(EVERY);
+        (0..1_000).for_each(|_| pace.done(2_000));
+        assert_eq!(pace.next_ns(), 2_000 + EVERY);
+        assert_eq!(times(&mut pace, 2_000 + 4 * EVERY, 5), [2_020, 2_020, 2_020, 2_020, 2_025]);
     }
 
     #[test]

@@ -208,8 +208,7 @@ impl Reader {
     fn wait(&self, bells: &Bells) -> bool {
         let due_ns = self.order.due_ns();
         if let Some(due_ns) = due_ns {
-            let again_ns = if self.found < FLOOD { self.pace.next_ns() } else { 0 };
-            let left_ns = due_ns.max(again_ns).saturating_sub(boot_ns());
+            let left_ns = due_ns.max(self.again_ns()).saturating_sub(boot_ns());
             std::thread::sleep(Duration::from_nanos(left_ns.min(PAUSE_NS)));
         }
         let begun = self.rings.iter().any(|(_, positions)| positions.is_behind());
@@ -224,26 +223,21 @@ impl Reader {
         let timeout = EpollTimeout::try_from(sleep_ms).unwrap_or(EpollTimeout::ZERO);
         // An interrupted wait is a short one.
         let ready = bells.all.wait(&mut events, timeout).unwrap_or(0);
-        let mut rung = events.iter().take(ready).map(EpollEvent::data);
-        let mut stopping = rung.clone().any(|bell| bell == STOP);
+        let rung = || events.iter().take(ready).map(EpollEvent::data);
         if ready > 0 && due_ns.is_none() {
-            if rung.all(|bell| bell == BULK) {
-                stopping |= self.gather(&bells.urgent);
-            }
             // Who woke it may be handed on then, with what waited before him, so that one reading does for both.
-            std::thread::sleep(Duration::from_nanos(HOLD_NS));
+            let left_ns = self.again_ns().saturating_sub(boot_ns()).clamp(HOLD_NS, PAUSE_NS);
+            if rung().all(|bell| bell == BULK) {
+                return gather(&bells.urgent, left_ns);
+            }
+            std::thread::sleep(Duration::from_nanos(left_ns));
         }
-        stopping
+        rung().any(|bell| bell == STOP)
     }
 
-    /// Lets more come, at the pace, of what may wait, until something comes that may not. True when it is time to stop.
-    fn gather(&self, urgent: &Epoll) -> bool {
-        let again_ns = if self.found < FLOOD { self.pace.next_ns() } else { 0 };
-        let left_ms = again_ns.saturating_sub(boot_ns()).min(PAUSE_NS).div_ceil(1_000_000);
-        let mut events = [EpollEvent::empty(); 2];
-        let timeout = EpollTimeout::try_from(left_ms).unwrap_or(EpollTimeout::ZERO);
-        let ready = if left_ms > 0 { urgent.wait(&mut events, timeout).unwrap_or(0) } else { 0 };
-        events.iter().take(ready).any(|event| event.data() == STOP)
+    /// When what comes is to be handed on, ns, so that one waking does for all that comes meanwhile.
+    fn again_ns(&self) -> u64 {
+        if self.found < FLOOD { self.pace.next_ns() } else { 0 }
     }
 
     /// Takes what is in the rings, at most [`BURST`] samples of each. True where that was all.
@@ -304,6 +298,17 @@ impl Reader {
         let time_ns = time_ns.unwrap_or_else(|| self.order.passed_ns());
         self.order.push(Event { time_ns, what: What::Tick });
     }
+}
+
+/// Lets more come of what may wait, so long or until something comes that may not. True when it is time to stop.
+fn gather(urgent: &Epoll, left_ns: u64) -> bool {
+    let mut events = [EpollEvent::empty(); 2];
+    let timeout = EpollTimeout::try_from(left_ns / 1_000_000).unwrap_or(EpollTimeout::ZERO);
+    let ready = if left_ns < 1_000_000 { 0 } else { urgent.wait(&mut events, timeout).unwrap_or(0) };
+    if ready > 0 || left_ns < 1_000_000 {
+        std::thread::sleep(Duration::from_nanos(HOLD_NS));
+    }
+    events.iter().take(ready).any(|event| event.data() == STOP)
 }
 
 /// Hands all of them to somebody, [`BATCH`] at a time, until he wants no more. Whether he took all.
