@@ -69,6 +69,8 @@ pub(super) struct Open {
     pub(super) records: u64,
     /// When it ends, where it has as many as it may have.
     pub(super) full_ns: Option<u64>,
+    /// Whether a record tells of it, by place in the summary's destinations: of one that has as many records as it may have.
+    pub(super) told_to: Vec<bool>,
 }
 
 /// What a process of a run came by.
@@ -222,12 +224,22 @@ impl Open {
         }
     }
 
-    /// Whether it is the first time that it reaches for a destination.
-    pub(super) fn is_first(&self, deed: &ActionDeed) -> bool {
+    /// Whether no record tells that it reaches for a destination, which one does from now on. To be asked once it has as many
+    /// as it may have: until then each has one.
+    pub(super) fn is_first(&mut self, deed: &ActionDeed) -> bool {
         let (ActionDeed::Connect { to, .. } | ActionDeed::Send { to, .. }) = deed else {
             return false;
         };
-        self.summary.destinations.iter().any(|known| known.to == *to && known.attempts == 1)
+        let known = &self.summary.destinations;
+        let Some(place) = known.iter().position(|known| known.to == *to) else {
+            return false;
+        };
+        if self.told_to.is_empty() {
+            // Those of whom something is known by now. Of what is sent nothing is, and it is told once more.
+            self.told_to = known.iter().map(|known| known.outcome.is_some()).collect();
+        }
+        self.told_to.resize(known.len(), false);
+        self.told_to.get_mut(place).is_some_and(|told| !std::mem::replace(told, true))
     }
 
     /// A connection was asked for, or something sent, after these credentials.

@@ -105,6 +105,7 @@ impl Machine {
             pending: 0,
             records: 0,
             full_ns: None,
+            told_to: Vec::new(),
         };
         chain.summary.gaps = gaps;
         run.chain = Some(Box::new(chain));
@@ -293,7 +294,8 @@ impl Machine {
         let (Some(begun), Some(chain)) = (&run.begun, &mut run.chain) else {
             return None;
         };
-        let most = self.limits.most(&action.deed, chain.is_first(&action.deed), linked.handed_out);
+        let first = chain.records >= self.limits.max_actions && chain.is_first(&action.deed);
+        let most = self.limits.most(&action.deed, first, linked.handed_out);
         if knows_more(&action.actor, &chain.actor) {
             chain.actor = Arc::clone(&action.actor);
             out.push(Note::Completed(Box::new(Completed {

@@ -113,6 +113,22 @@ fn where_it_goes_for_the_first_time_is_told_beyond_the_bound() {
 }
 
 #[test]
+fn two_at_once_do_not_hide_each_other_beyond_the_bound() {
+    let (mut story, shell) = Scenario::begin();
+    let job = story.run(shell, 200, BACKUP, "/usr/bin/job");
+    let before = story.connect(job, "10.0.0.1", 79);
+    crowd(&mut story, job, 80, 50);
+    let asked = [81, 81].map(|port| story.connect(job, "10.0.0.1", port));
+    // Asked for when there was room, and answered when there is none.
+    story.end(before, Ok(()));
+    asked.into_iter().for_each(|of| story.end(of, Ok(())));
+    let limits = Limits { max_actions: 8, alone: u32::MAX, ..Limits::default() };
+    let lines = story.play_with(limits, 100).lines();
+    let told = |port| lines.iter().filter(|line| line.contains(&format!(":{port} "))).count();
+    assert_eq!([79, 80, 81].map(told), [1, 8, 1]);
+}
+
+#[test]
 fn a_full_chain_ends_after_an_hour_and_the_next_goes_on() {
     let limits = Limits { max_actions: 8, alone: u32::MAX, quiet_ns: 7 * HOUR, ..Limits::default() };
     let (mut story, shell) = Scenario::begin();
