@@ -48,9 +48,9 @@ pub(super) fn deed(view: &View, brief: bool) -> Line {
         }
         _ => line,
     };
-    let line = match view.number("count") {
-        Some(count) => line.put(Paint::Strong, &format!("  {count} times")),
-        None => line,
+    let line = match view.times() {
+        1 => line,
+        times => line.put(Paint::Strong, &format!("  {times} times")),
     };
     match attempt(view).filter(|_| action != "exec") {
         Some(attempt) => line.put(Paint::Doubt, &format!("  {attempt}")),

@@ -113,11 +113,17 @@ fn seen(status: &Status, page: &mut Page<'_>) {
 
 fn chains(status: &Status, page: &mut Page<'_>) {
     let count = |name: &str| status.counters.get(name).copied().unwrap_or(0);
+    let some = |name: &str, what: &str| match count(name) {
+        0 => String::new(),
+        some => format!(", {some} {what}"),
+    };
     let text = format!(
-        "{} open, {} processes; {} actions so far, {} findings",
+        "{} open, {} processes; {} actions so far{}{}, {} findings",
         status.chains_open,
         status.processes,
         count("actions_chained"),
+        some("actions_together", "of them told with others"),
+        some("actions_folded", "more only counted"),
         count("findings")
     );
     page.tell("chains", Paint::Plain, &text);
@@ -282,7 +288,8 @@ spoor 0.1.0 on db7, kernel 6.1.0: DEGRADED for 2h 03m, pid 812
   seen       fork 60, exec 44
   lost       exec 3
   faults     lsm/file_open path-cut 2
-  chains     5 open, 230 processes; 17 actions so far, 1 findings
+  chains     5 open, 230 processes; 17 actions so far, 5 of them told with
+             others, 2 more only counted, 1 findings
   store      /var/lib/spoor: 12.0 MiB of 2.0 GiB, kept 14d; since 2025-12-29
              09:20:00, up to record 1842
   sink       local: up to date, 1842 taken

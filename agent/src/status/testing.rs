@@ -68,6 +68,8 @@ fn counters() -> BTreeMap<String, u64> {
         ("samples_read", 104),
         ("samples_dropped", 3),
         ("actions_chained", 17),
+        ("actions_together", 5),
+        ("actions_folded", 2),
         ("log_lines_left_out", 0),
         ("probe_faults", 2),
         ("findings", 1),
