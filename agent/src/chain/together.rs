@@ -2,9 +2,12 @@
 //! that says how many there were. Only what no word of the record would tell apart waits, and it waits for no longer than a
 //! moment, or until something else of its process is told.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use super::{Acted, FAIR, Link, STRONG, Together};
 use crate::action::{ActionDeed, ActionId, ConnectOutcome};
@@ -34,7 +37,7 @@ pub(super) struct Moments {
     open: BTreeMap<Who, Moment>,
     /// Those in which something waits.
     waiting: BTreeSet<Who>,
-    /// When they end, the first to end first. Of a process that had its moment taken the number differs.
+    /// When they end, the first to end first. Of a process whose moment was over before the number differs, or there is none.
     ends: VecDeque<(u64, u64, Who)>,
     begun: u64,
     kinds: usize,
@@ -43,7 +46,8 @@ pub(super) struct Moments {
 #[derive(Debug)]
 struct Moment {
     number: u64,
-    kinds: Vec<Kind>,
+    /// Most processes do one thing within a moment, and do it once.
+    kinds: SmallVec<[Kind; 2]>,
 }
 
 /// Actions that nothing tells apart.
@@ -52,7 +56,7 @@ struct Kind {
     /// One of them, which was told by itself.
     like: Arc<Acted>,
     alone: u32,
-    waits: Option<Waits>,
+    waits: Option<Box<Waits>>,
 }
 
 /// Those that wait to be told.
@@ -89,18 +93,16 @@ impl Moments {
     /// An action that [`may_wait`]; `now_ns` only grows.
     pub(super) fn offer(&mut self, run: u64, acted: &Arc<Acted>, now_ns: u64) -> Offered {
         let who = (run, Slot::from(acted.action.process.key));
-        if !self.open.contains_key(&who) {
-            // Those that are over are in it, too, until they would end.
-            if self.ends.len() >= MOMENTS_MAX {
-                return Offered::Alone;
-            }
-            self.begun += 1;
-            self.ends.push_back((now_ns.saturating_add(MOMENT_NS), self.begun, who));
-            self.open.insert(who, Moment { number: self.begun, kinds: Vec::new() });
-        }
         let alone = self.alone;
-        let Some(moment) = self.open.get_mut(&who) else {
-            return Offered::Alone;
+        let moment = match self.open.entry(who) {
+            Entry::Occupied(there) => there.into_mut(),
+            // Those that are over are in it, too, until they would end.
+            Entry::Vacant(_) if self.ends.len() >= MOMENTS_MAX => return Offered::Alone,
+            Entry::Vacant(room) => {
+                self.begun += 1;
+                self.ends.push_back((now_ns.saturating_add(MOMENT_NS), self.begun, who));
+                room.insert(Moment { number: self.begun, kinds: SmallVec::new() })
+            }
         };
         let Some(kind) = moment.kinds.iter_mut().find(|kind| alike(&kind.like, acted)) else {
             if moment.kinds.len() < KINDS_MAX && self.kinds < KINDS_ALL_MAX {
@@ -119,11 +121,11 @@ impl Moments {
                 waits.before = Some(std::mem::replace(&mut waits.last, Arc::clone(acted)));
                 waits
             }
-            None => kind.waits.insert(Waits {
+            None => kind.waits.insert(Box::new(Waits {
                 before: None,
                 last: Arc::clone(acted),
                 told: Together { since_ns: acted.action.time_ns, ..Together::default() },
-            }),
+            })),
         };
         waits.told.add(acted);
         if waits.told.ids.len() < TOGETHER_MAX { Offered::Waits } else { Offered::Full }
@@ -164,30 +166,31 @@ impl Moments {
         waited
     }
 
+    /// Takes what waits of a process that does nothing any more.
+    pub(super) fn end(&mut self, who: Who) -> Vec<Acted> {
+        let waited = self.take(who);
+        self.over(who);
+        waited
+    }
+
     fn over(&mut self, who: Who) {
         if let Some(moment) = self.open.remove(&who) {
             self.kinds -= moment.kinds.len();
         }
     }
 
-    /// When the first moment ends that is not over yet.
-    pub(super) fn first_end_ns(&mut self) -> Option<u64> {
-        while let Some((at, number, who)) = self.ends.front() {
-            if self.open.get(who).is_some_and(|moment| moment.number == *number) {
-                return Some(*at);
-            }
-            self.ends.pop_front();
-        }
-        None
+    /// When the first moment ends, which may be over already.
+    pub(super) fn first_end_ns(&self) -> Option<u64> {
+        self.ends.front().map(|(at, _, _)| *at)
     }
 
     /// Ends the moment that ends first: its run, and what waited.
     pub(super) fn end_first(&mut self) -> Option<(u64, Vec<Acted>)> {
-        self.first_end_ns()?;
-        let (_, _, who) = self.ends.pop_front()?;
-        let waited = self.take(who);
-        self.over(who);
-        Some((who.0, waited))
+        let (_, number, who) = self.ends.pop_front()?;
+        if self.open.get(&who).is_none_or(|moment| moment.number != number) {
+            return None;
+        }
+        Some((who.0, self.end(who)))
     }
 }
 

@@ -168,6 +168,7 @@ impl Machine {
         if let Some(begun) = root.and_then(|run| run.begun.as_mut()) {
             begun.root_exit = Some(status);
         }
+        self.tell_last_of(run, key, out);
         if acted || is_root {
             self.act(run, by, (time_ns, seen.source), ActionDeed::Exit(status), out);
         }

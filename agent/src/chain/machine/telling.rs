@@ -6,6 +6,7 @@ use super::Machine;
 use crate::action::ActionId;
 use crate::chain::together::{Offered, may_wait};
 use crate::chain::{Acted, Note, Relation};
+use crate::event::ProcessKey;
 use crate::lineage::Slot;
 
 /// An action that has a place in its chain.
@@ -56,6 +57,12 @@ impl Machine {
     /// The same, where its chain is about to end.
     pub(super) fn tell_last(&mut self, number: u64, out: &mut Vec<Note>) {
         let waited = self.moments.end_of(number);
+        self.tell_all(number, waited, out);
+    }
+
+    /// Tells what waits of a process that has ended.
+    pub(super) fn tell_last_of(&mut self, number: u64, key: ProcessKey, out: &mut Vec<Note>) {
+        let waited = self.moments.end((number, Slot::from(key)));
         self.tell_all(number, waited, out);
     }
 
