@@ -159,6 +159,9 @@ fn what_was_done_for_an_accepted_connection_names_it() {
                 || acted.together.as_ref().is_some_and(|together| together.ids.contains(&id))
         })
     };
+    let several: Vec<_> = told.iter().filter_map(|acted| acted.together.as_ref()).collect();
+    assert_eq!(several.len(), 1, "of the first four each is alone, and so is who is named");
+    assert_eq!(several[0].ports, (50_004..50_008).collect::<Vec<_>>());
     let mut requests = 0;
     for (at, acted) in told.iter().enumerate() {
         let Some(request) = acted.request else { continue };
