@@ -35,13 +35,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket};
 use serde_json::Value;
 
-use crate::Place;
 use crate::records::{Records, at, text};
+use crate::{PATIENCE, Place};
 
 /// The user `backup` of Debian, which nobody logs in as.
 pub const BACKUP: u32 = 34;
@@ -149,6 +150,16 @@ fn acting(place: &Place, steps: &[&str]) -> Command {
 pub fn act_well(place: &Place, steps: &[&str]) -> Result<()> {
     let status = act(place, steps)?.wait()?;
     ensure!(status.success(), "the acting program ended with {status}");
+    Ok(())
+}
+
+/// Waits until a program has written a file, by which it says that it serves.
+fn serves(program: &mut Child, file: &Path, otherwise: &str) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !file.exists() {
+        ensure!(program.try_wait()?.is_none() && Instant::now() < deadline, "{otherwise}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
     Ok(())
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::Instant;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::{act, act_well, closed, is_action, of_chain, one, path, port_is};
+use super::{act, act_well, closed, is_action, of_chain, one, path, port_is, serves};
+use crate::Place;
 use crate::agent::Agent;
 use crate::records::{at, seq, text};
-use crate::{PATIENCE, Place};
 
 /// Connections before and after the one that goes elsewhere.
 const HALF: u64 = 150;
@@ -29,12 +29,12 @@ pub(super) fn together(place: &Place) -> Result<()> {
     let mut agent = Agent::start(place, "together", "")?;
     let (port, never, times) = (file("port"), file("never"), ALL.to_string());
     let [served, before, after] = ["served", "before", "after"].map(file);
-    let serving = ["serve", "[", "nothing", "served", "]"];
-    let mut steps = vec!["become", &server, "[", "listen", &port, "until", &never, &times, &served, "["];
-    steps.extend(serving);
-    steps.extend(["]", "]"]);
-    let mut serves = act(place, &steps)?;
-    let there = format!("127.0.0.1:{}", listening(&port)?);
+    let mut steps = vec!["become", &server, "[", "listen", &port, "until", &never, &times, &served];
+    steps.extend(["[", "serve", "[", "nothing", "served", "]", "]", "]"]);
+    let mut serving = act(place, &steps)?;
+    serves(&mut serving, Path::new(&port), "nobody listens")?;
+    let to: u16 = std::fs::read_to_string(&port)?.trim().parse()?;
+    let there = format!("127.0.0.1:{to}");
     let (half, other_at) = (HALF.to_string(), other.to_string());
     let crowd = |count| ["until", &never, &half, count, "[", "connect", &there, "]"];
     let mut steps = vec!["become", &client, "["];
@@ -43,13 +43,12 @@ pub(super) fn together(place: &Place) -> Result<()> {
     steps.extend(crowd(&after));
     steps.push("]");
     act_well(place, &steps)?;
-    let ended = serves.wait()?;
+    let ended = serving.wait()?;
     ensure!(ended.success(), "the server ended with {ended}");
 
     let [asked, accepted] =
         ["/crowd-client", "/crowd-server"].map(|program| closed(&mut agent.records, program));
     let (asked, accepted) = (asked?, accepted?);
-    let to = there.parse::<std::net::SocketAddr>()?.port();
     let connects = crowd_of(&of_chain(&agent.records, text(&asked, "chain")), "connect", to)?;
     let accepts = crowd_of(&of_chain(&agent.records, text(&accepted, "chain")), "accept", to)?;
     ensure!(connects.ports == accepts.ports, "the ends differ: {connects:?}, {accepts:?}");
@@ -105,16 +104,4 @@ fn crowd_of(of: &[&Value], action: &str, port: u16) -> Result<Crowd> {
         ports.extend(each.iter().filter_map(Value::as_u64));
     }
     Ok(Crowd { records, ports })
-}
-
-/// The port that is written to a file.
-fn listening(file: &str) -> Result<u16> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Ok(port) = std::fs::read_to_string(file).unwrap_or_default().trim().parse() {
-            return Ok(port);
-        }
-        ensure!(Instant::now() < deadline, "nobody listens");
-        std::thread::park_timeout(std::time::Duration::from_millis(2));
-    }
 }

@@ -16,14 +16,13 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 use self::stories::{Reach, STORIES, Story};
-use super::{BACKUP, SECRET, act, act_well, is_action, path};
+use super::{BACKUP, SECRET, act, act_well, is_action, path, serves};
 use crate::agent::Agent;
 use crate::records::{Records, at, seq, text};
 use crate::{PATIENCE, Place};
@@ -210,10 +209,8 @@ impl<'a> Stage<'a> {
     /// Asks the worker as often as it is to be asked; whoever asked waits.
     fn ask(&self, worker: &mut Child) -> Result<Vec<TcpStream>> {
         let file = self.directory.join("port");
-        let deadline = Instant::now() + PATIENCE;
-        while self.story.clients > 0 && !file.exists() {
-            ensure!(worker.try_wait()?.is_none() && Instant::now() < deadline, "the worker does not listen");
-            thread::park_timeout(std::time::Duration::from_millis(1));
+        if self.story.clients > 0 {
+            serves(worker, &file, "the worker does not listen")?;
         }
         let asked = (0..self.story.clients).map(|_| {
             let port: u16 = fs::read_to_string(&file)?.trim().parse()?;

@@ -1,17 +1,16 @@
 //! Names of peers: as a name server has said, and as the client of a connection says.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{both, listen, wanting};
-use crate::PATIENCE;
 use crate::records::{at, text};
 use crate::suite::routes::evidence::Evidence;
 use crate::suite::routes::ground::{Ground, Ran};
 use crate::suite::routes::{Route, Verdict};
+use crate::suite::serves;
 
 pub(super) const ASKED: Route =
     Route { id: "name-dns", prepare: lay_name, act: ask_and_connect, judge: named_before };
@@ -37,11 +36,7 @@ fn ask_and_connect(ground: &Ground<'_>) -> Result<Ran> {
     let ready = ground.plain().join("ready");
     let (named, ip) = (ready.display().to_string(), NAMED.to_string());
     let mut server = ground.start("-server", &["dns-serve-at", SERVER, &named, NAME, &ip])?;
-    let deadline = Instant::now() + PATIENCE;
-    while !ready.exists() {
-        ensure!(server.try_wait()?.is_none() && Instant::now() < deadline, "the name server does not serve");
-        std::thread::park_timeout(std::time::Duration::from_millis(1));
-    }
+    serves(&mut server, &ready, "the name server does not serve")?;
     let to = format!("{NAMED}:{}", ground.noted("port")?);
     let secret = ground.secret();
     let ran = ground.real(&["read", &secret, "dns-ask", SERVER, NAME, "connect", &to]);
