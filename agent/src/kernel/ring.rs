@@ -303,9 +303,13 @@ impl Reader {
 /// Lets more come of what may wait, so long or until something comes that may not. True when it is time to stop.
 fn gather(urgent: &Epoll, left_ns: u64) -> bool {
     let mut events = [EpollEvent::empty(); 2];
-    let timeout = EpollTimeout::try_from(left_ns / 1_000_000).unwrap_or(EpollTimeout::ZERO);
-    let ready = if left_ns < 1_000_000 { 0 } else { urgent.wait(&mut events, timeout).unwrap_or(0) };
-    if ready > 0 || left_ns < 1_000_000 {
+    let mut ready = 0;
+    let whole_ms = left_ns / 1_000_000;
+    if whole_ms > 0 {
+        let timeout = EpollTimeout::try_from(whole_ms).unwrap_or(EpollTimeout::ZERO);
+        ready = urgent.wait(&mut events, timeout).unwrap_or(0);
+    }
+    if whole_ms == 0 || ready > 0 {
         std::thread::sleep(Duration::from_nanos(HOLD_NS));
     }
     events.iter().take(ready).any(|event| event.data() == STOP)

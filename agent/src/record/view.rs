@@ -104,6 +104,12 @@ impl<T: Tree> View<T> {
         if self.kind() == "action" { self.number("count").unwrap_or(1).max(1) } else { 1 }
     }
 
+    /// How many connections it tells of, or first datagrams: none where it completes what another record tells of.
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
+        if self.at("completes").is_none() { self.times() } else { 0 }
+    }
+
     /// Credentials that the process of an action came by or had: of a writing without what it wrote, which stands first.
     #[must_use]
     pub fn held(&self) -> &[T] {

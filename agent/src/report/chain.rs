@@ -111,7 +111,7 @@ impl Chain {
         let mut found: Vec<(String, u64, u64)> = Vec::new();
         for view in self.records.iter().filter(|view| view.text("action") == Some("connect")) {
             let to = view.at("destination").map(words::address).unwrap_or_default();
-            let attempts = if view.at("completes").is_none() { view.times() } else { 0 };
+            let attempts = view.attempts();
             let established = if view.text("outcome") == Some("established") { view.times() } else { 0 };
             match found.iter_mut().find(|(address, _, _)| *address == to) {
                 Some((_, all, successes)) => {

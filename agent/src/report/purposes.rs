@@ -209,15 +209,14 @@ impl Said {
             return;
         };
         let counts = self.actors.entry(sighting.actor.clone()).or_default();
-        let mut count = |verdict: Verdict, by: &dyn Fn(u64) -> u64| {
-            counts.iter_mut().skip(number(verdict)).take(1).for_each(|count| *count = by(*count));
-        };
         // What another record completes counts once, with its last verdict; of several that are told together each may be.
-        let before = view.number("completes").and_then(|seq| self.verdicts.get(&seq).copied());
-        if let Some(before) = before {
-            count(before, &|count| count.saturating_sub(1));
+        let before = view.number("completes").and_then(|seq| self.verdicts.get(&seq));
+        if let Some(count) = before.and_then(|before| counts.get_mut(number(*before))) {
+            *count = count.saturating_sub(1);
         }
-        count(judged.verdict, &|count| count.saturating_add(view.times()));
+        if let Some(count) = counts.get_mut(number(judged.verdict)) {
+            *count = count.saturating_add(view.times());
+        }
         if view.text("action") == Some("connect") {
             remember(&mut self.verdicts, view.seq(), judged.verdict);
         }

@@ -370,7 +370,9 @@ impl Machine {
         self.closed.push_back(Over { time_ns, chain: chain.id, root: Arc::clone(&begun.root) });
         self.touched.remove(&(chain.stands_ns, number));
         self.bare.remove(&(chain.stands_ns, number));
-        chain.full_ns.map(|ends_ns| self.full.remove(&(ends_ns, number)));
+        if let Some(ends_ns) = chain.full_ns {
+            self.full.remove(&(ends_ns, number));
+        }
         let ended = run.ended_ns.is_some();
         out.push(Note::Closed(Box::new(Closed {
             chain: chain.id,

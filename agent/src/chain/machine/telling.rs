@@ -27,8 +27,7 @@ impl Machine {
             Offered::Alone => false,
             Offered::Waits => true,
             Offered::Full => {
-                let waited = self.moments.take((number, Slot::from(acted.action.process.key)));
-                self.tell_all(number, waited, out);
+                self.tell_waiting_of(number, acted, out);
                 true
             }
         }
@@ -42,10 +41,15 @@ impl Machine {
         if named.is_some() {
             self.tell_waiting(number, named, out);
         } else {
-            let waited = self.moments.take((number, Slot::from(acted.action.process.key)));
-            self.tell_all(number, waited, out);
+            self.tell_waiting_of(number, &acted, out);
         }
         self.told(number, acted, out);
+    }
+
+    /// Tells what waits of the process of an action.
+    fn tell_waiting_of(&mut self, number: u64, acted: &Acted, out: &mut Vec<Note>) {
+        let waited = self.moments.take((number, Slot::from(acted.action.process.key)));
+        self.tell_all(number, waited, out);
     }
 
     /// Tells what waits of a run, and if it can be what is `named` by itself.

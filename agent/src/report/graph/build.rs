@@ -211,7 +211,7 @@ impl Builder {
         let good = matches!(view.text("outcome"), Some("established" | "associated" | "sent"));
         let edge = self.edge(program, to, Tie::Tried);
         let times = view.times();
-        edge.count = edge.count.saturating_add(if view.at("completes").is_none() { times } else { 0 });
+        edge.count = edge.count.saturating_add(view.attempts());
         edge.good = edge.good.saturating_add(if good { times } else { 0 });
         edge.outside |= outside(view);
         for credential in self.after(view, held) {

@@ -169,7 +169,7 @@ impl ChainRow {
             }
             Some("connect" | "send") => {
                 let to = view.at("destination").map(words::address).unwrap_or_default();
-                let tried = if view.at("completes").is_none() { view.times() } else { 0 };
+                let tried = view.attempts();
                 let there = matches!(view.text("outcome"), Some("established" | "sent"));
                 let established = if there { view.times() } else { 0 };
                 let room = self.destinations.len() < EACH_MAX;
